@@ -224,8 +224,8 @@ def synthesise(
     """Audio that the tiny ear hears as these words: float32 mono at 16 kHz, shape (num_samples,).
 
     Args:
-        words: Spellings out of `PRONUNCIATIONS`, or pairs (spelling, "P HH ON EH Z").  An empty spelling leaves
-            the character head silent; empty phones leave the phone head silent.
+        words: Spellings out of `PRONUNCIATIONS`, or pairs (spelling, "P HH ON EH Z").  An empty spelling
+            leaves the character head silent; empty phones leave the phone head silent.
         lead_ms: Silence before the first word.
         pause_ms: Silence between words (none by default: words follow each other, as in running speech).
         tail_ms: Silence after the last word.
