@@ -1,44 +1,43 @@
-// The one exception type of the core.
-//
-// Inside the core a failure is an Error; abi.cc turns it into a status and a message for
-// galago_last_error(). The codes are those of galago.h, repeated as an enum so that the
-// decoders need not include the C header.
-#ifndef GALAGO_NATIVE_STATUS_H_
-#define GALAGO_NATIVE_STATUS_H_
+// Errors: exceptions inside, status codes at the C ABI (abi.cc turns one into the other).
+#ifndef GALAGO_STATUS_H_
+#define GALAGO_STATUS_H_
 
 #include <cstdint>
 #include <exception>
 #include <string>
-#include <utility>
+
+#include "galago/galago.h"
 
 namespace galago {
 
-enum StatusCode : int32_t {
-  kOk = 0,
-  kInternal = -1,
-  kInvalidArgument = -2,
-  kInvalidState = -3,
-  kAbi = -4,
-  kNotFound = -5,
-  kCorrupt = -6,
-  kUnsupported = -7,
-  kNoMemory = -8,
-  kFull = -9,
-  kBackend = -10,
-};
-
+// A failed call: the status that the C ABI answers and the sentence of galago_last_error().
 class Error : public std::exception {
  public:
-  Error(int32_t code, std::string message) : code_(code), message_(std::move(message)) {}
+  Error(galago_status status, std::string message) : status_(status), message_(std::move(message)) {}
 
-  int32_t code() const noexcept { return code_; }
+  galago_status status() const { return status_; }
   const char* what() const noexcept override { return message_.c_str(); }
 
  private:
-  int32_t code_;
+  galago_status status_;
   std::string message_;
 };
 
+// Throws Error(status, the formatted message).
+[[noreturn]] void fail(galago_status status, const char* format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+// This thread's galago_last_error().  Too long a message is cut.
+void set_last_error(const char* message) noexcept;
+
+// The same for calls that must not allocate, not even a thread's first message buffer: `format` is
+// a literal with at most one %llu, put together only when somebody asks.
+void set_last_error_real_time(const char* format, uint64_t number = 0) noexcept;
+
+const char* last_error() noexcept;
+
+const char* status_name(galago_status status) noexcept;
+
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_STATUS_H_
+#endif  // GALAGO_STATUS_H_
