@@ -1,0 +1,377 @@
+"""manifest.json as frozen dataclasses: the schema of a bundle, its reading and its validation.
+
+    Manifest
+    ├── files: {"ear/int8.xml": FileEntry}       size and SHA-256 of every file but the manifest
+    ├── ear: Ear | None                          a streaming CTC role
+    │   ├── features: Features                   what turns samples into frames
+    │   ├── targets: (Target, ...)               one graph for each engine, dtype and chunk
+    │   └── decoding, voice_activity, endpoint, grammar: plain numbers for the core
+    └── golden: (GoldenVector, ...)              recorded inputs and outputs
+
+Readers ignore keys that they do not know, so that a newer packer may add some; they refuse a
+`schema_version` that they do not know.  Every complaint names the file, the key and what stood there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from galago.runtime.errors import CorruptError, NotFoundError, UnsupportedError
+
+MANIFEST_NAME = "manifest.json"
+SCHEMA_VERSION = 1
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024  # bounds what a broken or hostile bundle makes us read
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    sha256: str  # 64 lower-case hexadecimal digits
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Kaldi-compatible log-mel of samples in [-1, 1]: frame t covers [t * hop, t * hop + window)."""
+
+    type: str
+    sample_rate_hz: int
+    window_samples: int
+    hop_samples: int
+    fft_size: int
+    num_mels: int
+    low_hz: float
+    high_hz: float
+    preemphasis: float
+    log_floor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One graph: what it needs, its fixed shapes, and what was measured when it was packed."""
+
+    name: str
+    engine: str
+    dtype: str
+    model: str
+    weights: str | None
+    inference_precision: str | None
+    stateful: bool
+    chunk_tokens: int
+    chunk_frames: int
+    left_context_tokens: int
+    lookahead_tokens: int
+    measured: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """A streaming CTC recogniser with a phone head and a token head."""
+
+    features: Features
+    subsampling_factor: int
+    tokens: tuple[str, ...]
+    phones: tuple[str, ...]
+    phone_log_priors: tuple[float, ...]
+    lexicon: str | None
+    targets: tuple[Target, ...]
+    decoding: Mapping[str, Any]
+    voice_activity: Mapping[str, Any]
+    endpoint: Mapping[str, Any]
+    grammar: Mapping[str, Any]
+
+    @property
+    def token_ns(self) -> int:
+        """How long one token lasts."""
+        samples = self.features.hop_samples * self.subsampling_factor
+        return samples * 1_000_000_000 // self.features.sample_rate_hz
+
+    def chunk_ms(self, target: Target) -> int:
+        """How much new audio one step of the target takes."""
+        return target.chunk_tokens * self.token_ns // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenVector:
+    """Samples and the log-probabilities that they gave where the bundle was packed."""
+
+    role: str
+    target: str
+    audio: str  # raw float32, little-endian, mono
+    num_samples: int
+    phone_log_probs: str  # raw float32 (num_tokens, num_phones)
+    token_log_probs: str  # raw float32 (num_tokens, num_tokens_of_the_head)
+    num_tokens: int
+    tolerance: float  # largest allowed absolute difference of a log-probability
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    name: str
+    version: str
+    license: str
+    languages: tuple[str, ...]
+    description: str
+    files: Mapping[str, FileEntry]
+    ear: Ear | None
+    golden: tuple[GoldenVector, ...]
+    roles: tuple[str, ...] = field(default=())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and validate `folder/manifest.json`; the other files are not touched.
+
+    Raises:
+        NotFoundError: no such folder, or no manifest in it.
+        UnsupportedError: a schema version of another galago.
+        CorruptError: anything else that is wrong; the message names the file and the key.
+    """
+    path = folder / MANIFEST_NAME
+    if not folder.is_dir():
+        raise NotFoundError(f"{folder}: no such bundle")
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_MANIFEST_BYTES:
+            raise CorruptError(f"{path}: {size_bytes} bytes; a manifest has at most {MAX_MANIFEST_BYTES}")
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise NotFoundError(f"{folder}: no bundle, it has no {MANIFEST_NAME}") from None
+    except OSError as error:
+        raise NotFoundError(f"{path}: {error.strerror}") from error
+    except RecursionError:
+        raise CorruptError(f"{path}: nested too deeply") from None
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise CorruptError(f"{path}: {error}") from error
+    return parse_manifest(document, str(path))
+
+
+def parse_manifest(document: Any, path: str = MANIFEST_NAME) -> Manifest:
+    """Validate a manifest that is already JSON; `path` is how messages call it."""
+    if not isinstance(document, dict):
+        raise CorruptError(f"{path}: expected an object, found {_shown(document)}")
+    top = _Keys(path, "", document)
+    schema_version = top.integer("schema_version", minimum=1)
+    if schema_version != SCHEMA_VERSION:
+        raise UnsupportedError(
+            f"{path}: schema_version {schema_version}; this galago reads schema_version {SCHEMA_VERSION}"
+        )
+    files_keys = top.object("files")
+    files = {name: _file_entry(files_keys, name) for name in files_keys.names()}
+    roles = top.object("roles")
+    ear = _ear(roles.object("ear"), files) if "ear" in roles.names() else None
+    return Manifest(
+        name=top.text("name"),
+        version=top.text("version"),
+        license=top.text("license"),
+        languages=tuple(top.texts("languages")),
+        description=top.text("description", ""),
+        files=files,
+        ear=ear,
+        golden=tuple(_golden(keys, files, ear) for keys in top.objects("golden", required=False)),
+        roles=tuple(roles.names()),
+    )
+
+
+def _file_entry(keys: _Keys, name: str) -> FileEntry:
+    check_relative(name, f"{keys.path}: files")
+    entry = keys.object(name)
+    sha256 = entry.text("sha256")
+    if not re.fullmatch("[0-9a-f]{64}", sha256):
+        raise entry.wrong("sha256", "64 lower-case hexadecimal digits", sha256)
+    return FileEntry(sha256=sha256, size_bytes=entry.integer("size_bytes", minimum=0))
+
+
+def check_relative(name: str, where: str) -> None:
+    """Refuse a path that could leave the bundle.
+
+    Raises:
+        CorruptError: absolute, with a backslash, empty, or with an empty, "." or ".." component.
+    """
+    parts = name.split("/")
+    if "\\" in name or "\0" in name or PurePosixPath(name).is_absolute() or {"", ".", ".."} & set(parts):
+        raise CorruptError(f"{where}: {name!r} is no relative path inside the bundle")
+
+
+def _ear(keys: _Keys, files: Mapping[str, FileEntry]) -> Ear:
+    if keys.text("type") != "streaming_ctc":
+        raise UnsupportedError(f"{keys.path}: {keys.at('type')}: {keys.text('type')!r} is not known here")
+    features = keys.object("features")
+    phones, tokens = tuple(keys.texts("phones")), tuple(keys.texts("tokens"))
+    priors = tuple(keys.numbers("phone_log_priors"))
+    if len(phones) < 2 or len(tokens) < 2:
+        raise keys.wrong("phones" if len(phones) < 2 else "tokens", "two names at least", [*phones, *tokens])
+    if len(priors) != len(phones):
+        raise keys.wrong("phone_log_priors", f"one number for each of {len(phones)} phones", list(priors))
+    targets = tuple(_target(target, files) for target in keys.objects("targets"))
+    if not targets:
+        raise keys.wrong("targets", "one target at least", [])
+    lexicon = keys.optional_text("lexicon")
+    if lexicon is not None:
+        keys.listed("lexicon", lexicon, files)
+    return Ear(
+        features=Features(
+            type=features.text("type"),
+            sample_rate_hz=features.integer("sample_rate_hz", minimum=1),
+            window_samples=features.integer("window_samples", minimum=1),
+            hop_samples=features.integer("hop_samples", minimum=1),
+            fft_size=features.integer("fft_size", minimum=2),
+            num_mels=features.integer("num_mels", minimum=1),
+            low_hz=features.number("low_hz"),
+            high_hz=features.number("high_hz"),
+            preemphasis=features.number("preemphasis"),
+            log_floor=features.number("log_floor"),
+        ),
+        subsampling_factor=keys.integer("subsampling_factor", minimum=1),
+        tokens=tokens,
+        phones=phones,
+        phone_log_priors=priors,
+        lexicon=lexicon,
+        targets=targets,
+        decoding=keys.object("decoding", required=False).document,
+        voice_activity=keys.object("voice_activity", required=False).document,
+        endpoint=keys.object("endpoint", required=False).document,
+        grammar=keys.object("grammar", required=False).document,
+    )
+
+
+def _target(keys: _Keys, files: Mapping[str, FileEntry]) -> Target:
+    weights = keys.optional_text("weights")
+    keys.listed("model", keys.text("model"), files)
+    if weights is not None:
+        keys.listed("weights", weights, files)
+    return Target(
+        name=keys.text("name"),
+        engine=keys.text("engine"),
+        dtype=keys.text("dtype"),
+        model=keys.text("model"),
+        weights=weights,
+        inference_precision=keys.optional_text("inference_precision"),
+        stateful=keys.boolean("stateful"),
+        chunk_tokens=keys.integer("chunk_tokens", minimum=1),
+        chunk_frames=keys.integer("chunk_frames", minimum=1),
+        left_context_tokens=keys.integer("left_context_tokens", minimum=0),
+        lookahead_tokens=keys.integer("lookahead_tokens", minimum=0),
+        measured=keys.object("measured", required=False).document,
+    )
+
+
+def _golden(keys: _Keys, files: Mapping[str, FileEntry], ear: Ear | None) -> GoldenVector:
+    names = {target.name for target in ear.targets} if ear is not None else set()
+    if keys.text("target") not in names:
+        raise keys.wrong("target", "the name of a target", keys.text("target"))
+    for key in ("audio", "phone_log_probs", "token_log_probs"):
+        keys.listed(key, keys.text(key), files)
+    return GoldenVector(
+        role=keys.text("role"),
+        target=keys.text("target"),
+        audio=keys.text("audio"),
+        num_samples=keys.integer("num_samples", minimum=1),
+        phone_log_probs=keys.text("phone_log_probs"),
+        token_log_probs=keys.text("token_log_probs"),
+        num_tokens=keys.integer("num_tokens", minimum=1),
+        tolerance=keys.number("tolerance"),
+        text=keys.text("text", ""),
+    )
+
+
+class _Keys:
+    """One JSON object with its place in the document, so that every complaint can name it."""
+
+    def __init__(self, path: str, place: str, document: Mapping[str, Any]) -> None:
+        self.path = path
+        self.place = place
+        self.document = document
+
+    def names(self) -> list[str]:
+        return list(self.document)
+
+    def at(self, key: str) -> str:
+        return f"{self.place}.{key}" if self.place else key
+
+    def wrong(self, key: str, expected: str, found: object) -> CorruptError:
+        return CorruptError(f"{self.path}: {self.at(key)}: expected {expected}, found {_shown(found)}")
+
+    def _get(self, key: str, expected: str, fits: Callable[[Any], bool]) -> Any:
+        if key not in self.document:
+            raise CorruptError(f"{self.path}: {self.at(key)} is missing; expected {expected}")
+        value = self.document[key]
+        if not fits(value):
+            raise self.wrong(key, expected, value)
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        if default is not None and key not in self.document:
+            return default
+        value: str = self._get(key, "a string", lambda value: isinstance(value, str))
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        return None if self.document.get(key) is None else self.text(key)
+
+    def boolean(self, key: str) -> bool:
+        value: bool = self._get(key, "true or false", lambda value: isinstance(value, bool))
+        return value
+
+    def integer(self, key: str, *, minimum: int) -> int:
+        def fits(value: Any) -> bool:
+            return isinstance(value, int) and not isinstance(value, bool) and minimum <= value < 2**53
+
+        value: int = self._get(key, f"an integer of at least {minimum}", fits)
+        return value
+
+    def number(self, key: str) -> float:
+        return float(self._get(key, "a finite number", _is_number))
+
+    def numbers(self, key: str) -> list[float]:
+        values = self._get(
+            key,
+            "a list of finite numbers",
+            lambda value: isinstance(value, list) and all(_is_number(item) for item in value),
+        )
+        return [float(value) for value in values]
+
+    def texts(self, key: str) -> list[str]:
+        values: list[str] = self._get(
+            key,
+            "a list of strings",
+            lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+        )
+        return values
+
+    def object(self, key: str, *, required: bool = True) -> _Keys:
+        if not required and key not in self.document:
+            return _Keys(self.path, self.at(key), {})
+        value = self._get(key, "an object", lambda value: isinstance(value, dict))
+        return _Keys(self.path, self.at(key), value)
+
+    def objects(self, key: str, *, required: bool = True) -> list[_Keys]:
+        if not required and key not in self.document:
+            return []
+        values = self._get(
+            key,
+            "a list of objects",
+            lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
+        )
+        return [_Keys(self.path, f"{self.at(key)}[{i}]", value) for i, value in enumerate(values)]
+
+    def listed(self, key: str, name: str, files: Mapping[str, FileEntry]) -> None:
+        """Refuse a file that `files` does not list: it would be read unchecked."""
+        if name not in files:
+            raise self.wrong(key, "a file that stands in files", name)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
