@@ -1,4 +1,4 @@
-"""`galago.h` is C, not C++ that happens to compile: it is compiled alone, pedantically, in every dialect promised."""
+"""`galago.h` is C, not C++ that happens to compile: it is compiled alone in every dialect promised."""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ def imports_of(path: Path, module: str) -> Iterator[tuple[int, str]]:
             # `from galago import runtime` is an import of galago.runtime; a plain name does no harm here.
             yield from ((node.lineno, f"{source}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Call) and node.args:
-            function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            function = (
+                node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            )
             target = node.args[0]
             if function in {"import_module", "__import__"} and isinstance(target, ast.Constant):
                 yield node.lineno, str(target.value)

@@ -44,7 +44,15 @@ def test_the_package_itself_needs_numpy_alone() -> None:
 
 
 def test_a_board_installs_nothing_of_the_workstation() -> None:
-    assert requirements("board") >= {"openvino", "soundfile", "soxr", "sounddevice", "typer", "rich", "hassil"}
+    assert requirements("board") >= {
+        "openvino",
+        "soundfile",
+        "soxr",
+        "sounddevice",
+        "typer",
+        "rich",
+        "hassil",
+    }
     assert requirements("board") & WORKSTATION_ONLY == set()
 
 

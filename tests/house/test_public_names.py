@@ -36,6 +36,7 @@ def test_every_public_name_says_what_it_is(door: str) -> None:
     silent = [
         name
         for name in getattr(module, "__all__", [])
-        if isinstance(value := getattr(module, name), type | types.FunctionType) and not (value.__doc__ or "").strip()
+        if isinstance(value := getattr(module, name), type | types.FunctionType)
+        and not (value.__doc__ or "").strip()
     ]
     assert silent == [], f"public names of {door} without a docstring"

@@ -90,7 +90,10 @@ def test_every_ignored_warning_names_its_code() -> None:
 
 
 def test_no_module_is_named_like_the_standard_library_or_a_dependency() -> None:
-    names = {name: relative(path) for name, path in ((m.rpartition(".")[2], p) for m, p in python_modules().items())}
+    names = {
+        name: relative(path)
+        for name, path in ((m.rpartition(".")[2], p) for m, p in python_modules().items())
+    }
     taken = set(names) & (DEPENDENCIES | set(sys.stdlib_module_names))
     assert {name: names[name] for name in taken} == {}
 
@@ -105,7 +108,9 @@ def test_no_exception_is_swallowed() -> None:
             if not isinstance(node, ast.ExceptHandler):
                 continue
             empty = all(isinstance(step, ast.Pass) for step in node.body)
-            catches_all = node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "BaseException")
+            catches_all = node.type is None or (
+                isinstance(node.type, ast.Name) and node.type.id == "BaseException"
+            )
             reraises = any(isinstance(step, ast.Raise) for step in ast.walk(node))
             if empty or (catches_all and not reraises):
                 found.append(f"{relative(path)}:{node.lineno}")
@@ -120,7 +125,9 @@ def test_every_test_is_collected() -> None:
             continue
         collected = relative(path).startswith("tests/") and path.name.startswith("test_")
         tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-        tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"]
+        tests = [
+            node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"
+        ]
         if tests and not collected:
             stray.append(f"{relative(path)}: {tests[0]}")
     assert stray == []
@@ -143,7 +150,11 @@ def test_every_skip_says_why() -> None:
 
 
 def test_no_file_is_larger_than_the_weights() -> None:
-    large = {relative(path): path.stat().st_size for path in tracked_files() if path.stat().st_size > MAX_FILE_BYTES}
+    large = {
+        relative(path): path.stat().st_size
+        for path in tracked_files()
+        if path.stat().st_size > MAX_FILE_BYTES
+    }
     assert large == {}
 
 
@@ -155,14 +166,16 @@ def test_one_version_everywhere() -> None:
     assert released and released[0] == galago.__version__
 
 
-# -- CONTRIBUTING.md: every rule has a check that exists ---------------------------------------------------------
+# -- CONTRIBUTING.md: every rule has a check that exists --------------------------------------------------
 
 
 def contributing_rules() -> list[tuple[str, str]]:
     """(rule, checks) of each row below the header `| Rule | Check |`."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = text.partition("| Rule | Check |\n")[2].partition("\n\n")[0]
-    rows = [[cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in table.splitlines()[1:]]
+    rows = [
+        [cell.strip() for cell in line.strip().strip("|").split(" | ")] for line in table.splitlines()[1:]
+    ]
     return [(row[0], row[-1]) for row in rows]
 
 
@@ -182,7 +195,9 @@ def test_every_rule_names_a_check_that_exists(rule: str, checks: str) -> None:
         path, _, test = check.partition("::")
         assert (ROOT / path).exists(), check
         if test:
-            assert re.search(rf"^def {re.escape(test)}\(", (ROOT / path).read_text(encoding="utf-8"), re.M), check
+            assert re.search(rf"^def {re.escape(test)}\(", (ROOT / path).read_text(encoding="utf-8"), re.M), (
+                check
+            )
 
 
 def test_the_makefile_needs_no_command_that_it_does_not_make(tmp_path: Path) -> None:
@@ -200,6 +215,8 @@ def test_the_makefile_needs_no_command_that_it_does_not_make(tmp_path: Path) -> 
 
 def test_sources_have_one_suffix_each() -> None:
     """C++ is .cc and .h, C is .c: one look at a name says the language."""
-    strange = [relative(path) for path in tracked_files() if path.suffix in {".cpp", ".cxx", ".hpp", ".hh", ".inl"}]
+    strange = [
+        relative(path) for path in tracked_files() if path.suffix in {".cpp", ".cxx", ".hpp", ".hh", ".inl"}
+    ]
     assert strange == []
     assert ".cc" in SOURCE_SUFFIXES
