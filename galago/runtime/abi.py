@@ -194,7 +194,7 @@ _SIZES_BYTES = {
     Image: 48,
     Label: 24,
     Word: 32,
-    Event: 104,
+    Event: 112,
     Metrics: 168,
 }
 for _struct, _size_bytes in _SIZES_BYTES.items():
