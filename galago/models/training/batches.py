@@ -1,0 +1,243 @@
+"""Batches of the ear: which clips stand together, how they sound, and what is to be heard in them.
+
+Batch ``step`` is a pure function of the recipe's seed and ``step``. That is what makes resuming exact: no
+position in any stream has to be saved, and workers may make batches ahead in any order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from galago.models.features import LogMel
+from galago.models.tokenizer import encode_phones, encode_words
+from galago.models.training.align import Alignment, load_alignments
+from galago.models.training.augment import Augmenter, NoiseBank, Samples, room_responses, spec_augment
+from galago.models.training.corpus import SAMPLE_RATE_HZ, Clip, Corpus, import_corpus
+from galago.models.training.recipe import CorpusRecipe, Recipe
+
+__all__ = ["Batch", "BatchMaker", "collate", "load_corpora"]
+
+FRAMES_PER_TOKEN = 4
+IGNORED = -100  # what torch's cross-entropy skips
+SHORT_CLIP_S = 2.5
+
+
+class Batch(NamedTuple):
+    """B utterances, padded. ``phone_frames`` holds :data:`IGNORED` where no alignment is known."""
+
+    features: Tensor  # (B, T, num_mels) float32
+    num_frames: Tensor  # (B,) int64
+    phone_frames: Tensor  # (B, ceil(T / 4)) int64, the phone at each token
+    phones: Tensor  # (sum of num_phones,) int64, for CTC
+    num_phones: Tensor  # (B,) int64, 0 where the alignment is unknown and the utterance is no noise
+    tokens: Tensor  # (sum of num_tokens,) int64
+    num_tokens: Tensor  # (B,) int64
+    has_phones: Tensor  # (B,) bool
+    duration_s: float
+
+
+class Example(NamedTuple):
+    features: NDArray[np.float32]
+    phone_frames: NDArray[np.int64]
+    phones: list[int] | None
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A clip that may be learned from, with its alignment where there is one."""
+
+    corpus: Corpus
+    clip: Clip
+    alignment: Alignment | None
+
+
+def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[list[Source]], list[float], NoiseBank]:
+    """Import what a recipe names: a list of clips and an epoch share for each corpus, and the noise."""
+    groups: list[list[Source]] = []
+    shares: list[float] = []
+
+    def chosen(corpus: Corpus, entry: CorpusRecipe) -> list[Clip]:
+        held_out = entry.without_labels
+        return [
+            c for c in corpus.split(*entry.splits) if c.label not in held_out and c.id.split("/")[-1] not in held_out
+        ]
+
+    for entry in recipe.corpora:
+        corpus = import_corpus(root / entry.path, cache, speech=entry.speech)
+        alignments = load_alignments(corpus)
+        groups.append([Source(corpus, c, alignments.get(c.id)) for c in chosen(corpus, entry) if c.words])
+        shares.append(entry.share)
+    if recipe.synthetic is not None:
+        corpus = Corpus(cache, f"synthetic-{recipe.name}")
+        alignments = load_alignments(corpus)
+        groups.append([Source(corpus, c, alignments.get(c.id)) for c in corpus.clips])
+        shares.append(recipe.synthetic.share)
+    noise = [(import_corpus(root / e.path, cache, name=Path(e.path).stem, speech=e.speech), e) for e in recipe.noise]
+    return groups, shares, NoiseBank.of_corpora([(corpus, chosen(corpus, e)) for corpus, e in noise])
+
+
+class BatchMaker(torch.utils.data.Dataset[Batch]):
+    """``self[step]`` is the batch of that training step."""
+
+    def __init__(self, recipe: Recipe, root: Path, cache: Path) -> None:
+        self.recipe = recipe
+        self.groups, self.shares, noise = load_corpora(recipe, root, cache)
+        rooms = room_responses(cache / f"rooms-{recipe.augmentation.num_rooms}.npz", recipe.augmentation.num_rooms)
+        self.augmenter = Augmenter(recipe.augmentation, noise, rooms)
+        self.log_mel = LogMel()
+        self._epochs: dict[int, list[list[list[Source]]]] = {}
+        self._first_steps = [0]
+
+    def __len__(self) -> int:
+        return self.recipe.schedule.num_steps
+
+    def epoch(self, number: int) -> list[list[list[Source]]]:
+        """The batches of an epoch; a batch is a list of utterances, an utterance a list of clips to join."""
+        if number not in self._epochs:
+            schedule, augmentation = self.recipe.schedule, self.recipe.augmentation
+            rng = np.random.default_rng((schedule.seed, 1, number))
+            drawn: list[Source] = []
+            for group, share in zip(self.groups, self.shares, strict=True):
+                usable = [s for s in group if s.clip.duration_s <= schedule.max_clip_s]
+                count = round(share * len(usable))
+                drawn += [usable[i] for i in rng.permutation(len(usable))[:count]]
+            rng.shuffle(drawn)  # type: ignore[arg-type]
+            utterances: list[list[Source]] = []
+            waiting: list[Source] = []
+            for source in drawn:
+                if source.clip.duration_s < SHORT_CLIP_S and rng.random() < augmentation.concatenate_probability:
+                    waiting.append(source)
+                    if len(waiting) >= rng.integers(2, 6):
+                        utterances.append(waiting)
+                        waiting = []
+                else:
+                    utterances.append([source])
+            utterances += [[source] for source in waiting]
+            lengths = [sum(s.clip.duration_s for s in u) * rng.uniform(0.95, 1.05) for u in utterances]
+            batches: list[list[list[Source]]] = []
+            current: list[list[Source]] = []
+            for i in np.argsort(lengths):
+                if current and lengths[i] * (len(current) + 1) > schedule.batch_s:
+                    batches.append(current)
+                    current = []
+                current.append(utterances[i])
+            batches.append(current)
+            order = rng.permutation(len(batches))
+            self._epochs = {number: [batches[i] for i in order]}
+        return self._epochs[number]
+
+    def locate(self, step: int) -> tuple[int, int]:
+        """The epoch of a step and the step within it."""
+        while self._first_steps[-1] <= step:
+            self._first_steps.append(self._first_steps[-1] + len(self.epoch(len(self._first_steps) - 1)))
+        number = int(np.searchsorted(self._first_steps, step, side="right")) - 1
+        return number, step - self._first_steps[number]
+
+    def __getitem__(self, step: int) -> Batch:
+        number, within = self.locate(step)
+        utterances = self.epoch(number)[within]
+        rng = np.random.default_rng((self.recipe.schedule.seed, 2, step))
+        clean = step < self.recipe.schedule.clean_steps
+        examples = [self._example(utterance, rng, clean) for utterance in utterances]
+        num_noise = int(rng.binomial(len(examples), self.recipe.augmentation.noise_only_share))
+        longest = max(len(e.features) for e in examples)
+        examples += [self._noise_example(longest, rng) for _ in range(num_noise)]
+        return collate(examples)
+
+    def _features(self, samples: Samples) -> NDArray[np.float32]:
+        with torch.no_grad():
+            features: NDArray[np.float32] = self.log_mel(torch.from_numpy(samples)[None])[0].numpy()
+        return features
+
+    def _noise_example(self, num_frames: int, rng: np.random.Generator) -> Example:
+        features = self._features(self.augmenter.noise_only(num_frames * 160 + 240, rng))
+        num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
+        return Example(features, np.zeros(num_tokens, dtype=np.int64), [], [])
+
+    def plain_example(self, corpus: Corpus, clip: Clip) -> Example:
+        """A clip as it is, for evaluation."""
+        alignment = load_alignments(corpus).get(clip.id)
+        return self._example([Source(corpus, clip, alignment)], np.random.default_rng(0), clean=True)
+
+    def _example(self, utterance: list[Source], rng: np.random.Generator, clean: bool) -> Example:
+        recipe = self.recipe.augmentation
+        pieces: list[Samples] = []
+        words: list[str] = []
+        timeline: list[tuple[int, int, int]] = []  # phone, begin and end in samples
+        aligned, position = True, 0
+
+        def silence(seconds: float) -> None:
+            nonlocal position
+            pieces.append(np.zeros(round(seconds * SAMPLE_RATE_HZ), dtype=np.float32))
+            timeline.append((0, position, position + len(pieces[-1])))
+            position += len(pieces[-1])
+
+        for number, source in enumerate(utterance):
+            if number > 0 or (not clean and rng.random() < recipe.silence_probability):
+                silence(float(rng.uniform(*recipe.silence_s)))
+            samples = (source.corpus.pcm(source.clip) / np.float32(32768.0)).astype(np.float32)
+            factor = 1.0
+            if not clean:
+                samples, factor = self.augmenter.speed(samples, rng)
+            if len(utterance) > 1:  # clips of one utterance sound equally loud
+                samples = samples * np.float32(0.05 / (float(np.sqrt(np.mean(samples**2))) + 1e-6))
+            words += source.clip.words or []
+            if source.alignment is None:
+                aligned = False
+            else:
+                for phone, begin, count in source.alignment.phones:
+                    index = encode_phones([phone])[0]
+                    bounds = [position + round(f * 160 / factor) for f in (begin, begin + count)]
+                    timeline.append((index, bounds[0], bounds[1]))
+            pieces.append(samples)
+            position += len(samples)
+        if not clean and rng.random() < recipe.silence_probability:
+            silence(float(rng.uniform(*recipe.silence_s)))
+        joined = np.concatenate(pieces)
+        if len(joined) < 1600:
+            joined = np.pad(joined, (0, 1600 - len(joined)))
+        features = self._features(joined if clean else self.augmenter.scene(joined, rng))
+        num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
+        phone_frames = np.full(num_tokens, IGNORED, dtype=np.int64)
+        phones: list[int] | None = None
+        if aligned:
+            # A token covers four frames; their middle lies 35 ms after the first sample of its first window.
+            centres = np.arange(num_tokens) * FRAMES_PER_TOKEN * 160 + 440
+            phone_frames[:] = 0
+            for index, begin, end in timeline:
+                phone_frames[(centres >= begin) & (centres < end)] = index
+            phones = [index for index, _, _ in timeline if index != 0]
+        if not clean:
+            features = spec_augment(features, recipe, rng)
+        return Example(features, phone_frames, phones, encode_words(words))
+
+
+def collate(examples: list[Example]) -> Batch:
+    """Pad examples into one batch."""
+    num_frames = torch.tensor([len(e.features) for e in examples])
+    longest = int(num_frames.max())
+    features = torch.zeros(len(examples), longest, examples[0].features.shape[1])
+    phone_frames = torch.full((len(examples), -(-longest // FRAMES_PER_TOKEN)), IGNORED)
+    for i, example in enumerate(examples):
+        features[i, : len(example.features)] = torch.from_numpy(example.features)
+        phone_frames[i, : len(example.phone_frames)] = torch.from_numpy(example.phone_frames)
+    phones = [e.phones or [] for e in examples]
+    return Batch(
+        features,
+        num_frames,
+        phone_frames,
+        torch.tensor([p for row in phones for p in row], dtype=torch.long),
+        torch.tensor([len(row) for row in phones]),
+        torch.tensor([t for e in examples for t in e.tokens], dtype=torch.long),
+        torch.tensor([len(e.tokens) for e in examples]),
+        torch.tensor([e.phones is not None for e in examples]),
+        longest * len(examples) / 100.0,
+    )

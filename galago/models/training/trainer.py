@@ -1,0 +1,286 @@
+"""The training loop: mixed precision, checkpoints, exact resume, progress, curves.
+
+A run is a folder::
+
+    checkpoint.pt   everything that a resumed run needs, written aside and renamed
+    model.pt        the averaged weights and their configuration: what is exported
+    log.jsonl       a line a step and a line an evaluation
+    curves.png      losses and accuracies over steps
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from galago.models.conformer import PRESETS, Conformer, ConformerConfig, EarOutput
+from galago.models.tokenizer import greedy_text
+from galago.models.training.batches import IGNORED, Batch, BatchMaker, collate
+from galago.models.training.plots import save_curves
+from galago.models.training.recipe import LossRecipe, Recipe, RecipeError, ScheduleRecipe
+
+__all__ = ["Losses", "TrainingDivergedError", "learning_rate", "load_model", "losses", "save_atomically", "train"]
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss is no number any more; the last checkpoint holds the last good state."""
+
+
+class Losses(NamedTuple):
+    total: Tensor
+    phone_frames: Tensor
+    phone_ctc: Tensor
+    token_ctc: Tensor
+    phone_accuracy: Tensor  # of the aligned tokens, [0, 1]
+
+
+def losses(output: EarOutput, batch: Batch, weights: LossRecipe) -> Losses:
+    """Frame-wise cross-entropy and CTC of the phones, CTC of the tokens, and their weighted sum."""
+    phone_logits, token_logits = output.phone_logits.float(), output.token_logits.float()
+    targets = batch.phone_frames
+    phone_frames = F.cross_entropy(phone_logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    known = targets != IGNORED
+    accuracy = ((phone_logits.argmax(-1) == targets) & known).sum() / known.sum().clamp_min(1)
+
+    def ctc(logits: Tensor, labels: Tensor, num_labels: Tensor, use: Tensor) -> Tensor:
+        log_probs = torch.log_softmax(logits, dim=-1).transpose(0, 1)
+        each = F.ctc_loss(log_probs, labels, output.num_tokens, num_labels, reduction="none", zero_infinity=True)
+        # Per label, with a floor so that an utterance without labels (noise) still counts.
+        return (each / num_labels.clamp_min(4) * use).sum() / use.sum().clamp_min(1)
+
+    phone_ctc = ctc(phone_logits, batch.phones, batch.num_phones, batch.has_phones)
+    token_ctc = ctc(token_logits, batch.tokens, batch.num_tokens, torch.ones_like(batch.has_phones))
+    total = weights.phone_frames * phone_frames + weights.phone_ctc * phone_ctc + weights.token_ctc * token_ctc
+    return Losses(total, phone_frames, phone_ctc, token_ctc, accuracy)
+
+
+def learning_rate(schedule: ScheduleRecipe, step: int) -> float:
+    """Linear warm-up, constant, linear decay over the last ``decay_steps``."""
+    rate = schedule.peak_learning_rate * min(1.0, (step + 1) / max(1, schedule.warmup_steps))
+    left = (schedule.num_steps - step) / max(1, schedule.decay_steps)
+    if left < 1.0:
+        rate = schedule.final_learning_rate + (rate - schedule.final_learning_rate) * left
+    return rate
+
+
+def network_config(recipe: Recipe) -> ConformerConfig:
+    fields = dict(recipe.network)
+    preset = fields.pop("preset", "3m")
+    if preset not in PRESETS:
+        raise RecipeError(f"network.preset: no preset {preset!r} (known: {', '.join(PRESETS)})")
+    try:
+        return PRESETS[preset].with_(**fields)
+    except TypeError as error:
+        raise RecipeError(f"network: {error}") from error
+
+
+def save_atomically(value: Any, path: Path) -> None:
+    """Write beside ``path`` and rename: a full disk or a kill leaves the old file whole."""
+    part = path.with_suffix(path.suffix + ".part")
+    torch.save(value, part)
+    os.replace(part, path)
+
+
+def load_model(path: Path) -> Conformer:
+    """The network stored in a run's ``model.pt``, in evaluation mode."""
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    model = Conformer(ConformerConfig(**stored["config"]))
+    model.load_state_dict(stored["model"])
+    return model.eval()
+
+
+def _word_errors(reference: list[str], hypothesis: list[str]) -> int:
+    row = list(range(len(hypothesis) + 1))
+    for i, word in enumerate(reference, 1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(hypothesis, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
+    return row[-1]
+
+
+class Trainer:
+    """One run in one folder. :meth:`run` trains until the recipe's last step."""
+
+    def __init__(self, recipe: Recipe, data: BatchMaker, folder: Path, *, device: str = "cpu") -> None:
+        self.recipe, self.data, self.folder, self.device = recipe, data, folder, torch.device(device)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        schedule = recipe.schedule
+        torch.manual_seed(schedule.seed)
+        self.config = network_config(recipe)
+        self.model = Conformer(self.config).to(self.device)
+        self.average = Conformer(self.config).to(self.device).eval()
+        self.average.load_state_dict(self.model.state_dict())
+        decayed = [p for p in self.model.parameters() if p.ndim > 1]
+        plain = [p for p in self.model.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=schedule.peak_learning_rate,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        if (self.folder / "checkpoint.pt").is_file():
+            self._resume()
+        else:
+            self._measure_features()
+
+    def _measure_features(self) -> None:
+        """Mean and deviation of each mel band over a few hundred seconds of augmented training data."""
+        batches = [self.data[self.recipe.schedule.clean_steps + i] for i in range(4)]
+        frames = torch.cat([b.features[i, : b.num_frames[i]] for b in batches for i in range(len(b.num_frames))])
+        for model in (self.model, self.average):
+            model.mean.copy_(frames.mean(dim=0))
+            model.std.copy_(frames.std(dim=0).clamp_min(0.1))
+
+    def _identity(self) -> dict[str, Any]:
+        return {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+
+    def _resume(self) -> None:
+        path = self.folder / "checkpoint.pt"
+        stored = torch.load(path, map_location=self.device, weights_only=True)
+        if json.loads(stored["identity"]) != json.loads(json.dumps(self._identity())):
+            raise RecipeError(f"{path}: belongs to another recipe ({stored['identity']})")
+        self.model.load_state_dict(stored["model"])
+        self.average.load_state_dict(stored["average"])
+        self.optimizer.load_state_dict(stored["optimizer"])
+        torch.set_rng_state(stored["rng"].cpu())
+        self.step = stored["step"]
+        log = self.folder / "log.jsonl"
+        rows = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
+        self.history = [row for row in rows if row["step"] <= self.step]
+        log.write_text("".join(json.dumps(row) + "\n" for row in self.history))
+
+    def save(self) -> None:
+        state = {
+            "identity": json.dumps(self._identity()),
+            "recipe": json.dumps(asdict(self.recipe)),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "step": self.step,
+        }
+        save_atomically(state, self.folder / "checkpoint.pt")
+        save_atomically(
+            {"config": self.config.as_dict(), "model": self.average.state_dict(), "step": self.step},
+            self.folder / "model.pt",
+        )
+
+    def _chunk(self) -> int | None:
+        schedule = self.recipe.schedule
+        rng = random.Random(schedule.seed * 1_000_003 + self.step)
+        if self.step < schedule.clean_steps or rng.random() < schedule.full_context_probability:
+            return None
+        return rng.choice(schedule.chunk_tokens)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def _train_step(self, batch: Batch) -> dict[str, float]:
+        rate = learning_rate(self.recipe.schedule, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with self._autocast():
+            output = self.model(batch.features, batch.num_frames, chunk_tokens=self._chunk())
+        found = losses(output, batch, self.recipe.loss)
+        if not math.isfinite(found.total.item()):
+            raise TrainingDivergedError(
+                f"{self.folder}: the loss of step {self.step} is {found.total.item()}; "
+                "the last checkpoint is the last good state"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        found.total.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        self.optimizer.step()
+        decay = min(self.recipe.schedule.average_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                kept.lerp_(new, 1.0 - decay)
+        values = {name: float(value.detach()) for name, value in found._asdict().items()}
+        return {**values, "learning_rate": rate, "gradient_norm": float(norm)}
+
+    @torch.no_grad()
+    def evaluate(self, batches: list[tuple[Batch, list[str]]]) -> dict[str, float]:
+        """Frame accuracy of the phones and greedy WER of the tokens, streaming in chunks of 8, averaged weights."""
+        errors = num_words = 0
+        correct = known = 0.0
+        for batch, texts in batches:
+            batch = Batch(*(v.to(self.device) if isinstance(v, Tensor) else v for v in batch))
+            with self._autocast():
+                output = self.average(batch.features, batch.num_frames, chunk_tokens=8)
+            mask = batch.phone_frames != IGNORED
+            correct += float(((output.phone_logits.argmax(-1) == batch.phone_frames) & mask).sum())
+            known += float(mask.sum())
+            for row, count, text in zip(output.token_logits.argmax(-1), output.num_tokens, texts, strict=True):
+                reference = text.split()
+                errors += _word_errors(reference, greedy_text(row[: int(count)].tolist()).split())
+                num_words += len(reference)
+        return {"dev_phone_accuracy": correct / max(1.0, known), "dev_wer": errors / max(1, num_words)}
+
+    def run(self, dev: list[tuple[Batch, list[str]]], *, num_workers: int = 1) -> None:
+        """Train to the last step, with progress on standard error."""
+        from tqdm import tqdm
+
+        schedule = self.recipe.schedule
+        steps = range(self.step, schedule.num_steps)
+        loader = torch.utils.data.DataLoader(
+            self.data,
+            batch_size=None,
+            sampler=steps,
+            num_workers=num_workers,
+            prefetch_factor=4 if num_workers else None,
+            multiprocessing_context="fork" if num_workers else None,
+        )
+        began, heard_s = time.monotonic(), 0.0
+        self.model.train()
+        with tqdm(total=schedule.num_steps, initial=self.step, desc=self.recipe.name, unit="step") as progress:
+            for batch in loader:
+                batch = Batch(*(v.to(self.device) if isinstance(v, Tensor) else v for v in batch))
+                row = {"step": self.step, **self._train_step(batch)}
+                self.step += 1
+                heard_s += batch.duration_s
+                if dev and self.step % schedule.evaluate_steps == 0:
+                    row.update(self.evaluate(dev))
+                    progress.write(f"step {self.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()))
+                self.history.append(row)
+                with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
+                    log.write(json.dumps(row) + "\n")
+                if self.step % schedule.checkpoint_steps == 0 or self.step == schedule.num_steps:
+                    self.save()
+                    save_curves(self.history, self.folder / "curves.png")
+                rate = heard_s / (time.monotonic() - began)
+                progress.set_postfix_str(
+                    f"loss {row['total']:.2f} phones {row['phone_accuracy']:.0%} {rate:.0f}x real time"
+                )
+                progress.update()
+
+
+def dev_batches(data: BatchMaker, *, clips_per_corpus: int = 24) -> list[tuple[Batch, list[str]]]:
+    """A few held-out clips of every corpus that has a dev split, unaugmented, with their texts."""
+    batches = []
+    for group in data.groups:
+        corpus = group[0].corpus
+        clips = [c for c in corpus.split("dev") if c.words][:clips_per_corpus]
+        if clips:
+            examples = [data.plain_example(corpus, clip) for clip in clips]
+            batches.append((collate(examples), [" ".join(c.words or []) for c in clips]))
+    return batches
+
+
+def train(recipe: Recipe, folder: Path, *, root: Path, cache: Path, device: str = "cpu", num_workers: int = 1) -> Path:
+    """Train ``recipe`` into ``folder`` (resuming what is there) and return the path of ``model.pt``."""
+    data = BatchMaker(recipe, root, cache)
+    trainer = Trainer(recipe, data, folder, device=device)
+    trainer.run(dev_batches(data), num_workers=num_workers)
+    return folder / "model.pt"
