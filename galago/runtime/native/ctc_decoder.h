@@ -7,8 +7,8 @@
 // A. Graves et al., "Connectionist temporal classification", ICML 2006; A. Hannun et al.,
 // "First-pass large vocabulary continuous speech recognition using bi-directional recurrent
 // DNNs", 2014 (prefix beam search).
-#ifndef GALAGO_NATIVE_CTC_DECODER_H_
-#define GALAGO_NATIVE_CTC_DECODER_H_
+#ifndef GALAGO_CTC_DECODER_H_
+#define GALAGO_CTC_DECODER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -48,7 +48,7 @@ class CtcDecoder {
  public:
   // `tokens[i]` is what index i of a row spells; " " separates words and must be among them,
   // `tokens[blank]` spells nothing. Everything is allocated here. Throws Error
-  // (kInvalidArgument).
+  // (GALAGO_E_INVALID_ARGUMENT).
   CtcDecoder(const std::vector<std::string>& tokens, const CtcOptions& options);
   ~CtcDecoder();
   CtcDecoder(CtcDecoder&&) noexcept;
@@ -95,4 +95,4 @@ class CtcDecoder {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_CTC_DECODER_H_
+#endif  // GALAGO_CTC_DECODER_H_

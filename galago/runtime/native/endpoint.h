@@ -14,8 +14,8 @@
 //   const UtteranceChange utterance = endpoint.advance(voice);
 //   kBegin: decode the rows from begin_token() to t, which are at most max_preroll_tokens()
 //   kEnd:   row t is the last one of this utterance
-#ifndef GALAGO_NATIVE_ENDPOINT_H_
-#define GALAGO_NATIVE_ENDPOINT_H_
+#ifndef GALAGO_ENDPOINT_H_
+#define GALAGO_ENDPOINT_H_
 
 #include <cstdint>
 
@@ -35,7 +35,7 @@ enum class EndReason { kSilence, kMaxUtterance, kInput };
 
 class Endpoint {
  public:
-  // Throws Error (kInvalidArgument) naming the option that is out of range.
+  // Throws Error (GALAGO_E_INVALID_ARGUMENT) naming the option that is out of range.
   explicit Endpoint(const EndpointOptions& options);
 
   // Outside of any utterance; nothing before `first_token` belongs to the next one.
@@ -73,4 +73,4 @@ class Endpoint {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_ENDPOINT_H_
+#endif  // GALAGO_ENDPOINT_H_

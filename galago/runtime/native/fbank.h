@@ -8,8 +8,8 @@
 // The frames of one call are computed side by side: every element of the transform is a
 // small array with one frame in each lane, so all inner loops are straight lines for the
 // vector unit whatever its width.
-#ifndef GALAGO_NATIVE_FBANK_H_
-#define GALAGO_NATIVE_FBANK_H_
+#ifndef GALAGO_FBANK_H_
+#define GALAGO_FBANK_H_
 
 #include <memory>
 
@@ -30,7 +30,7 @@ struct FbankOptions {
 class Fbank {
  public:
   // All tables and scratch for max_frames frames a call are allocated here. Throws Error
-  // (kInvalidArgument) naming the option that is out of range.
+  // (GALAGO_E_INVALID_ARGUMENT) naming the option that is out of range.
   Fbank(const FbankOptions& options, int max_frames);
   ~Fbank();
   Fbank(Fbank&&) noexcept;
@@ -53,4 +53,4 @@ class Fbank {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_FBANK_H_
+#endif  // GALAGO_FBANK_H_

@@ -8,8 +8,8 @@
 //
 // Scores are log-likelihood ratios against the free phone loop (phone_scorer.h), so the best
 // sentence and how well it fits at all come out of the same sums.
-#ifndef GALAGO_NATIVE_GRAMMAR_DECODER_H_
-#define GALAGO_NATIVE_GRAMMAR_DECODER_H_
+#ifndef GALAGO_GRAMMAR_DECODER_H_
+#define GALAGO_GRAMMAR_DECODER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -65,8 +65,8 @@ class GrammarDecoder {
  public:
   static constexpr size_t kMaxSlots = 64;  // of an utterance; further ones are left out
 
-  // Everything is allocated here, in proportion to the grammar. Throws Error: kInvalidArgument
-  // if the automaton is no grammar or has phones that the priors lack.
+  // Everything is allocated here, in proportion to the grammar. Throws Error:
+  // GALAGO_E_INVALID_ARGUMENT if the automaton is no grammar or has phones that the priors lack.
   GrammarDecoder(std::shared_ptr<const PhoneAutomaton> automaton, const GrammarOptions& options);
   ~GrammarDecoder();
   GrammarDecoder(GrammarDecoder&&) noexcept;
@@ -106,4 +106,4 @@ class GrammarDecoder {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_GRAMMAR_DECODER_H_
+#endif  // GALAGO_GRAMMAR_DECODER_H_

@@ -8,8 +8,8 @@
 //                               " c a r t" ->  bonus 0 0 0  0  0      not at the start of a word
 //
 // A bonus counts in the ranking of hypotheses only, never in a word's confidence.
-#ifndef GALAGO_NATIVE_HOTWORDS_H_
-#define GALAGO_NATIVE_HOTWORDS_H_
+#ifndef GALAGO_HOTWORDS_H_
+#define GALAGO_HOTWORDS_H_
 
 #include <cstdint>
 #include <memory>
@@ -27,8 +27,8 @@ struct Hotword {
 class HotwordGraph {
  public:
   // `tokens` are the model's; word_separator is the index of " ". Letters are lowered where
-  // only the lower case is a token. Throws Error (kInvalidArgument) naming the phrase and the
-  // character that no token spells, an empty phrase, or a boost out of range.
+  // only the lower case is a token. Throws Error (GALAGO_E_INVALID_ARGUMENT) naming the phrase and
+  // the character that no token spells, an empty phrase, or a boost out of range.
   static std::shared_ptr<const HotwordGraph> build(const std::vector<std::string>& tokens,
                                                    int word_separator,
                                                    const std::vector<Hotword>& hotwords);
@@ -74,4 +74,4 @@ class HotwordGraph {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_HOTWORDS_H_
+#endif  // GALAGO_HOTWORDS_H_

@@ -8,8 +8,8 @@
 //   entries:  s0: [ arc s2--S-->s3, outputs (INTENT, WORD stop), weight ]
 //
 // Of several ways by epsilon arcs to one phone arc the heaviest is kept.
-#ifndef GALAGO_NATIVE_PHONE_AUTOMATON_H_
-#define GALAGO_NATIVE_PHONE_AUTOMATON_H_
+#ifndef GALAGO_PHONE_AUTOMATON_H_
+#define GALAGO_PHONE_AUTOMATON_H_
 
 #include <array>
 #include <cstddef>
@@ -73,9 +73,9 @@ class PhoneAutomaton {
     const T& operator[](size_t i) const { return first[i]; }
   };
 
-  // phones_sha256: of the bundle's phones joined by newlines. Throws Error: kCorrupt says what
-  // is wrong where; kInvalidArgument that the automaton was compiled for other phones;
-  // kUnsupported that it is too large or of a version or kind unknown here.
+  // phones_sha256: of the bundle's phones joined by newlines. Throws Error: GALAGO_E_CORRUPT says
+  // what is wrong where; GALAGO_E_INVALID_ARGUMENT that the automaton was compiled for other
+  // phones; GALAGO_E_UNSUPPORTED that it is too large or of a version or kind unknown here.
   static std::shared_ptr<const PhoneAutomaton> parse(const void* bytes, size_t num_bytes,
                                                      const std::array<uint8_t, 32>& phones_sha256);
 
@@ -116,4 +116,4 @@ class PhoneAutomaton {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_PHONE_AUTOMATON_H_
+#endif  // GALAGO_PHONE_AUTOMATON_H_

@@ -5,8 +5,8 @@
 // The maximum is the free phone loop, the "filler" that explains any sound: every score is
 // <= 0, a path's sum is its log-likelihood ratio against the filler, and sums of good paths
 // stay near 0 however long the stream runs.
-#ifndef GALAGO_NATIVE_PHONE_SCORER_H_
-#define GALAGO_NATIVE_PHONE_SCORER_H_
+#ifndef GALAGO_PHONE_SCORER_H_
+#define GALAGO_PHONE_SCORER_H_
 
 #include <vector>
 
@@ -20,7 +20,7 @@ class PhoneScorer {
   static constexpr float kFloorNats = -30.0f;
 
   // phone_log_priors: one for each phone, finite; [2, 256] phones. prior_scale in [0, 1].
-  // Throws Error (kInvalidArgument).
+  // Throws Error (GALAGO_E_INVALID_ARGUMENT).
   PhoneScorer(const std::vector<float>& phone_log_priors, float prior_scale);
 
   // log_probs and scores: [num_phones]; NaN and -inf give kFloorNats. Returns the filler's
@@ -36,4 +36,4 @@ class PhoneScorer {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_PHONE_SCORER_H_
+#endif  // GALAGO_PHONE_SCORER_H_

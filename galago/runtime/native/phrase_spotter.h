@@ -8,8 +8,8 @@
 //   score    (0 + 0 - 6 + 0 + 0) / 5 = -1.2      (not -6 / 10 = -0.6)
 //
 // A silence within the phrase adds its mean ratio to the sum and no phone to the count.
-#ifndef GALAGO_NATIVE_PHRASE_SPOTTER_H_
-#define GALAGO_NATIVE_PHRASE_SPOTTER_H_
+#ifndef GALAGO_PHRASE_SPOTTER_H_
+#define GALAGO_PHRASE_SPOTTER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +39,7 @@ struct SpottedPhrase {
 
 class PhraseSpotter {
  public:
-  // Throws Error: kInvalidArgument if the automaton holds no phrases, has phones that the
+  // Throws Error: GALAGO_E_INVALID_ARGUMENT if the automaton holds no phrases, has phones that the
   // priors lack, a phrase that a single phone or nothing at all would spell, or an option is
   // out of range.
   PhraseSpotter(std::shared_ptr<const PhoneAutomaton> automaton,
@@ -70,4 +70,4 @@ class PhraseSpotter {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_PHRASE_SPOTTER_H_
+#endif  // GALAGO_PHRASE_SPOTTER_H_

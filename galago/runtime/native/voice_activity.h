@@ -6,8 +6,8 @@
 //
 // A burst shorter than start_ms starts nothing; a pause shorter than stop_ms stops nothing. The
 // answers do not depend on how the stream is cut into chunks: tokens come one by one.
-#ifndef GALAGO_NATIVE_VOICE_ACTIVITY_H_
-#define GALAGO_NATIVE_VOICE_ACTIVITY_H_
+#ifndef GALAGO_VOICE_ACTIVITY_H_
+#define GALAGO_VOICE_ACTIVITY_H_
 
 #include <cstdint>
 
@@ -26,7 +26,7 @@ enum class VoiceChange { kNone, kStart, kStop };
 
 class VoiceActivity {
  public:
-  // Throws Error (kInvalidArgument) naming the option that is out of range.
+  // Throws Error (GALAGO_E_INVALID_ARGUMENT) naming the option that is out of range.
   explicit VoiceActivity(const VoiceActivityOptions& options);
 
   // Silence, and the next token is the stream's `first_token`.
@@ -67,4 +67,4 @@ class VoiceActivity {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_VOICE_ACTIVITY_H_
+#endif  // GALAGO_VOICE_ACTIVITY_H_
