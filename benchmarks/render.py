@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import RESULTS, ROOT
-from benchmarks.tables import TABLES, Column, Table
+from benchmarks.tables import TABLES, Column, Table, look_up
 
 MARKED = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 OPENING = re.compile(r"<!-- table:")
@@ -47,16 +47,6 @@ def read_rows(name: str, results: Path = RESULTS) -> list[dict[str, Any]]:
     return rows
 
 
-def look_up(row: Mapping[str, Any], path: str) -> Any:
-    """`look_up(row, "numbers.step_ms.p50")`; None where the row ends before the path does."""
-    value: Any = row
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
 def cell(column: Column, row: Mapping[str, Any]) -> str:
     """One cell: a number with the column's digits and unit; a dash where this row has no such number."""
     value = look_up(row, column.value)
@@ -75,15 +65,16 @@ def render_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
     """
     if not rows:
         return f"*Not measured yet: `python -m benchmarks.{table.benchmark}` writes this table.*\n"
+    entries = table.lines(rows)
     for column in table.columns:
-        if all(look_up(row, column.value) is None for row in rows):
+        if all(look_up(entry, column.value) is None for entry in entries):
             raise RenderError(f"benchmarks/results/{table.benchmark}.json: no row has {column.value!r}")
     lines = [
         "| " + " | ".join(column.title for column in table.columns) + " |",
         "|" + "|".join("---:" if column.is_number else "---" for column in table.columns) + "|",
     ]
-    for row in rows:
-        lines.append("| " + " | ".join(cell(column, row) for column in table.columns) + " |")
+    for entry in entries:
+        lines.append("| " + " | ".join(cell(column, entry) for column in table.columns) + " |")
     return "\n".join([*lines, "", f"*{provenance(table, rows)}*", ""])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -31,14 +31,74 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: the rows of `benchmark` whose variant fits one of `variants` (shell patterns)."""
+    """One table: the rows of `benchmark` whose variant fits one of `variants` (shell patterns).
+
+    Rows of a partial run (``--limit``) stay out: a number over some of the clips is no number of the set.
+
+    Args:
+        benchmark: module and result file.
+        columns: what is shown of each line.
+        variants: which rows.
+        each: dotted path of a mapping; the table then has a line for each of its entries, whose name is
+            "key" and whose value is "entry" in the paths of the columns.
+    """
 
     benchmark: str
     columns: tuple[Column, ...]
     variants: tuple[str, ...] = ("*",)
+    each: str | None = None
 
     def takes(self, row: Mapping[str, Any]) -> bool:
-        return any(fnmatchcase(str(row["variant"]), pattern) for pattern in self.variants)
+        variant = str(row["variant"])
+        return "-limit" not in variant and any(fnmatchcase(variant, pattern) for pattern in self.variants)
+
+    def lines(self, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The rows as the columns see them."""
+        if self.each is None:
+            return list(rows)
+        return [
+            {**row, "key": key, "entry": entry}
+            for row in rows
+            for key, entry in (look_up(row, self.each) or {}).items()
+        ]
 
 
-TABLES: dict[str, Table] = {}
+def look_up(row: Mapping[str, Any], path: str) -> Any:
+    """`look_up(row, "numbers.step_ms.p50")`; None where the row ends before the path does."""
+    value: Any = row
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+TABLES: dict[str, Table] = {
+    "word-error-rate": Table(
+        "word_error_rate",
+        (
+            Column("set", "key", is_number=False),
+            Column("clips", "entry.galago.num_clips", digits=0),
+            Column("target", "variant", is_number=False),
+            Column("galago WER", "entry.galago.wer_percent", unit=" %"),
+            Column("pocketsphinx WER", "entry.pocketsphinx.wer_percent", unit=" %"),
+        ),
+        each="numbers",
+    ),
+    "nine-words": Table(
+        "nine_words",
+        (
+            Column("target", "variant", is_number=False),
+            Column("clips", "numbers.num_clips", digits=0),
+            Column("right", "numbers.accuracy_percent", unit=" %"),
+        ),
+    ),
+    "no-speech": Table(
+        "no_speech",
+        (
+            Column("target", "variant", is_number=False),
+            Column("minutes without speech", "numbers.audio_s", scale=1 / 60),
+            Column("finals with a word", "numbers.finals", digits=0),
+        ),
+    ),
+}

@@ -77,6 +77,18 @@ def test_a_misspelt_column_is_refused(results: Path, monkeypatch: pytest.MonkeyP
         render.render_document(DOCUMENT, "a.md", results)
 
 
+def test_a_mapping_becomes_a_line_for_each_entry(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (Column("name", "key", is_number=False), Column("value", "entry.wer", digits=0))
+    monkeypatch.setitem(TABLES, "example", Table("example", columns, variants=("sets",), each="numbers"))
+    (results / "example.json").write_text(json.dumps([row("sets", lj={"wer": 7}, kathleen={"wer": 9})]))
+    assert "| lj | 7 |\n| kathleen | 9 |\n" in render.render_document(DOCUMENT, "a.md", results)
+
+
+def test_a_partial_run_stays_out(results: Path) -> None:
+    (results / "example.json").write_text(json.dumps([row("dev-a-limit20", wer_percent=1)]))
+    assert "Not measured yet" in render.render_document(DOCUMENT, "a.md", results)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,4 +1,4 @@
-"""Run by `make wheel` with the interpreter of a clean environment that holds nothing but the wheel and its extras.
+"""Run by `make wheel` with the interpreter of a clean environment: the wheel, its extras and nothing else.
 
 The wheel is tried from an empty folder, so that nothing of the source tree can stand in for what it forgot.
 """
@@ -24,7 +24,9 @@ def main() -> None:
         if not package.is_relative_to(Path(sys.prefix).resolve()):
             raise SystemExit(f"galago came from {package}, not from the wheel")
         if importlib.metadata.version("galago") != galago.__version__:
-            raise SystemExit(f"metadata: {importlib.metadata.version('galago')}, package: {galago.__version__}")
+            raise SystemExit(
+                f"metadata: {importlib.metadata.version('galago')}, package: {galago.__version__}"
+            )
         for name in ("torch", "onnx", "nncf"):
             if importlib.util.find_spec(name) is not None:
                 raise SystemExit(f"{name} came with a board's install")
