@@ -1,0 +1,214 @@
+"""Speed of the ear on one thread, and of the same network in ONNX Runtime int8, in one run.
+
+Both hear the same clips end to end, from samples to text, a chunk at a time: galago through its public
+Python API (native features, engine, decoding), the peer as ``onnx_peer`` makes it. They take turns clip by
+clip, so that a slow moment of the machine meets both, and the ratio is that of the medians of their steps.
+Time is taken twice around each step: on the wall, and as CPU time of the whole process, which a busy
+machine disturbs less.
+
+    python -m benchmarks.ear_speed --seconds 120
+    python -m benchmarks.ear_speed --onnx ear-chunk8.onnx       # fp32, explicit states; quantised here
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import galago
+from benchmarks import common, hearing, onnx_peer
+from benchmarks.corpora import SAMPLE_RATE_HZ, Audio, Clip, read_clips
+from benchmarks.scoring import count_errors
+
+WARM_UP_CHUNKS = 50
+CALIBRATION_CLIPS = 24
+
+
+@dataclass
+class Timed:
+    """Times of the steps of one recogniser, and what it heard."""
+
+    wall_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    audio_s: float = 0.0
+
+    def step(self, work: Callable[[Audio], None], chunk: Audio) -> None:
+        """Run and time the work of one chunk of samples."""
+        wall_ns, cpu_ns = time.perf_counter_ns(), time.process_time_ns()
+        work(chunk)
+        self.cpu_ms.append((time.process_time_ns() - cpu_ns) / 1e6)
+        self.wall_ms.append((time.perf_counter_ns() - wall_ns) / 1e6)
+        self.audio_s += len(chunk) / SAMPLE_RATE_HZ
+
+    def numbers(self) -> dict[str, Any]:
+        return {
+            "step_wall_ms": common.percentiles(self.wall_ms),
+            "step_cpu_ms": common.percentiles(self.cpu_ms),
+            "rtf_wall": round(sum(self.wall_ms) / 1e3 / self.audio_s, 5),
+            "rtf_cpu": round(sum(self.cpu_ms) / 1e3 / self.audio_s, 5),
+            "num_steps": len(self.wall_ms),
+            "audio_s": round(self.audio_s, 1),
+        }
+
+
+class GalagoEar:
+    """galago, a chunk at a time. Its own counters are added up over the clips, since reset clears them."""
+
+    def __init__(self, session: galago.Session) -> None:
+        self._session = session
+        self.busy_ns = self.engine_ns = self.steps = 0
+
+    def hear(self, samples: Audio, timed: Timed) -> None:
+        session, chunk = self._session, self._session.info.chunk_samples
+        session.reset()
+        texts: list[str] = []
+
+        def work(block: Audio) -> None:
+            session.push_audio(block)
+            while session.step():
+                pass
+            texts.extend(event.text for event in session.events() if isinstance(event, galago.Final))
+
+        for begin in range(0, len(samples) - chunk + 1, chunk):
+            timed.step(work, samples[begin : begin + chunk])
+        metrics = session.metrics()
+        self.busy_ns += metrics.busy_ns
+        self.engine_ns += metrics.engine_ns
+        self.steps += metrics.steps
+        session.end_input()
+        while session.step():
+            pass
+        texts.extend(event.text for event in session.events() if isinstance(event, galago.Final))
+        timed.texts.append(" ".join(texts))
+
+    def numbers(self, audio_s: float) -> dict[str, Any]:
+        """The core's own account: busy time, the engine's part, and what is galago's."""
+        return {
+            "rtf_busy": round(self.busy_ns / 1e9 / audio_s, 5),
+            "busy_ms_per_step": round(self.busy_ns / 1e6 / max(self.steps, 1), 4),
+            "engine_ms_per_step": round(self.engine_ns / 1e6 / max(self.steps, 1), 4),
+            "own_overhead_percent": round(100.0 * (self.busy_ns - self.engine_ns) / max(self.busy_ns, 1), 2),
+        }
+
+
+class OnnxRuntimeEar:
+    """The peer, a chunk at a time."""
+
+    def __init__(self, path: Path, tokens: tuple[str, ...], threads: int) -> None:
+        self._ear = onnx_peer.OnnxEar(path, threads)
+        self._tokens = tokens
+
+    def hear(self, samples: Audio, timed: Timed, chunk: int) -> None:
+        ear = self._ear
+        features, text = onnx_peer.StreamingFeatures(), onnx_peer.GreedyText(self._tokens)
+        ear.reset()
+
+        def work(block: Audio) -> None:
+            features.push(block)
+            while (frames := features.pop(ear.chunk_frames)) is not None:
+                text.advance(ear.step(frames)[1])
+
+        for begin in range(0, len(samples) - chunk + 1, chunk):
+            timed.step(work, samples[begin : begin + chunk])
+        timed.texts.append(text.text)
+
+
+def streams(clips: list[Clip], seconds: float) -> list[Audio]:
+    """Clips until ``seconds`` are together."""
+    chosen, total = [], 0.0
+    for clip in clips:
+        if total >= seconds:
+            break
+        chosen.append(clip.samples)
+        total += clip.duration_s
+    return chosen
+
+
+def table_of(numbers: dict[str, Any]) -> str:
+    """Recognisers one below the other, ratios against galago."""
+    lines = []
+    for name, found in numbers.items():
+        times = [*found["step_wall_ms"].values(), found["step_cpu_ms"]["p50"]]
+        ratios = [found.get("ratio_wall", 1.0), found.get("ratio_cpu", 1.0)]
+        lines.append([name, *times, f"{found['rtf_wall']:.5f}", f"{found['rtf_cpu']:.5f}", *ratios])
+    header = ["", "p50 ms", "p95 ms", "p99 ms", "p50 CPU ms", "RTF", "RTF CPU", "ratio", "ratio CPU"]
+    return common.table(header, lines)
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    hearing.add_arguments(parser, chunk_ms=320)
+    parser.add_argument("--seconds", type=float, default=120.0, help="of speech in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--onnx", type=Path, help="fp32 graph of the same weights with explicit states")
+    parser.add_argument("--onnx-int8", type=Path, help="where its int8 graph is, or is to be kept")
+    parser.add_argument(
+        "--signed", action="store_true", help="S8 activations for the peer, to see the difference"
+    )
+    args = parser.parse_args()
+
+    audio = streams(list(read_clips("voxforge", "dev")), args.seconds)
+    with (
+        hearing.opened(args) as bundle,
+        bundle.session() as session,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        ear = bundle.manifest.ear
+        if ear is None:
+            raise SystemExit(f"{bundle.folder}: the bundle has no ear")
+        chunk = session.info.chunk_samples
+        ours, own = GalagoEar(session), Timed()
+        peers: dict[str, OnnxRuntimeEar] = {}
+        if args.onnx is not None:
+            int8 = args.onnx_int8 or Path(scratch) / "int8.onnx"
+            if not int8.is_file():
+                chunk_frames = onnx_peer.OnnxEar(args.onnx).chunk_frames
+                calibration = read_clips("so762", "train", limit=CALIBRATION_CLIPS)
+                recorded = [onnx_peer.chunks_of(clip.samples, chunk_frames) for clip in calibration]
+                print("quantising for ONNX Runtime ...", flush=True)
+                onnx_peer.quantise(args.onnx, int8, recorded, unsigned=not args.signed)
+            peers["onnxruntime-int8"] = OnnxRuntimeEar(int8, ear.tokens, args.threads)
+            peers["onnxruntime-fp32"] = OnnxRuntimeEar(args.onnx, ear.tokens, args.threads)
+        timed = {name: Timed() for name in peers}
+        warm = audio[0].repeat(1 + WARM_UP_CHUNKS * chunk // len(audio[0]))
+        GalagoEar(session).hear(warm, Timed())
+        for peer in peers.values():
+            peer.hear(warm, Timed(), chunk)
+        for samples in common.progress(audio * args.rounds, "clips"):
+            ours.hear(samples, own)
+            for name, peer in peers.items():
+                peer.hear(samples, timed[name], chunk)
+        target = hearing.running_target(bundle)
+        numbers: dict[str, Any] = {"galago": own.numbers() | ours.numbers(own.audio_s)}
+        for name, times in timed.items():
+            found = times.numbers()
+            for clock in ("wall", "cpu"):
+                median, median_own = (x[f"step_{clock}_ms"]["p50"] for x in (found, numbers["galago"]))
+                found[f"ratio_{clock}"] = round(median / median_own, 2)
+            spoken = [(a.split(), b) for a, b in zip(own.texts, times.texts, strict=True) if a.split()]
+            found["texts_differ_wer_percent"] = round(count_errors(spoken).wer, 2) if spoken else None
+            numbers[name] = found
+        row = common.make_row(
+            "ear_speed",
+            numbers,
+            variant=f"{target}-{args.threads}thread" + ("-signed-peer" if args.signed else ""),
+            bundle=bundle.folder,
+            target=target,
+            threads=args.threads,
+            warm_up=f"{WARM_UP_CHUNKS} chunks of each",
+            settings={"chunk_ms": session.info.chunk_ms, "rounds": args.rounds, "seconds": args.seconds},
+        )
+    print(table_of(numbers))
+    account = numbers["galago"]
+    print(f"galago's own account: RTF {account['rtf_busy']}, {account['busy_ms_per_step']} ms a step, "
+          f"{account['own_overhead_percent']} % of it outside the engine")  # fmt: skip
+    common.finish([row], args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Word error rate of the streaming ear on the dev splits, beside pocketsphinx on the same clips.
+
+Each clip goes through a fresh stream of the public Python API, between two silences, greedy unless
+``--beam`` is given; the texts of all its finals together are the answer. Clips whose text cannot be spelled
+without guessing (digits, stage directions) are left out for both recognisers, and counted.
+
+    python -m benchmarks.word_error_rate --sets lj kathleen --limit 20
+    python -m benchmarks.word_error_rate --pocketsphinx          # adds the peer; slow until its cache is full
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks import common, hearing, pocketsphinx_peer
+from benchmarks.corpora import Clip, read_clips
+from benchmarks.scoring import WordErrors, count_errors, reference_words
+
+CHILD_BELOW_YEARS = 16
+
+
+def groups_of(clip: Clip) -> list[str]:
+    """The sets that a clip counts in: its corpus, and for so762 children or adults as well."""
+    if clip.corpus != "so762":
+        return [clip.corpus]
+    age = int(clip.fields["age"])
+    return [clip.corpus, f"{clip.corpus}-{'children' if age < CHILD_BELOW_YEARS else 'adults'}"]
+
+
+def score_groups(clips: list[Clip], texts: list[str]) -> dict[str, WordErrors]:
+    """Errors of each set, in the order in which the sets first occur."""
+    pairs: dict[str, list[tuple[list[str], str]]] = {}
+    for clip, text in zip(clips, texts, strict=True):
+        words = reference_words(clip.text)
+        if words is None:
+            raise ValueError(f"{clip.corpus}/{clip.id}: no reference; leave the clip out first")
+        for group in groups_of(clip):
+            pairs.setdefault(group, []).append((words, text))
+    return {group: count_errors(of_group) for group, of_group in pairs.items()}
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    hearing.add_arguments(parser)
+    parser.add_argument("--sets", nargs="+", default=list(pocketsphinx_peer.DEV_SETS))
+    parser.add_argument("--limit", type=int, help="clips of each set, spread evenly over it")
+    parser.add_argument("--beam", action="store_true", help="prefix beam search in place of greedy")
+    parser.add_argument("--pocketsphinx", action="store_true", help="run the peer on the very same clips")
+    parser.add_argument("--cache", type=Path, default=pocketsphinx_peer.DEFAULT_CACHE, help="of the peer")
+    parser.add_argument("--show", type=int, default=0, metavar="N", help="print N clips of each set")
+    args = parser.parse_args()
+
+    clips, refused = [], {}
+    for name in args.sets:
+        found = list(read_clips(name, "dev", limit=args.limit))
+        spelled = [clip for clip in found if reference_words(clip.text) is not None]
+        refused[name] = len(found) - len(spelled)
+        clips += spelled
+
+    with hearing.opened(args) as bundle, bundle.session(beam=args.beam, partials=False) as session:
+        target, chunk_ms = hearing.running_target(bundle), session.info.chunk_ms
+        texts = [hearing.hear(session, clip.samples).text for clip in common.progress(clips, "galago")]
+        scores = score_groups(clips, texts)
+        numbers: dict[str, Any] = {group: {"galago": errors.as_row()} for group, errors in scores.items()}
+        if args.pocketsphinx:
+            peer = pocketsphinx_peer.PocketsphinxPeer(args.cache)
+            peer_texts = [peer.recognise(clip) for clip in common.progress(clips, "pocketsphinx")]
+            for group, errors in score_groups(clips, peer_texts).items():
+                numbers[group]["pocketsphinx"] = errors.as_row()
+                numbers[group]["ratio"] = round(scores[group].wer / errors.wer, 3) if errors.wer else None
+        for name, count in refused.items():
+            if name in numbers:
+                numbers[name]["clips_left_out"] = count
+        method = "beam" if args.beam else "greedy"
+        row = common.make_row(
+            "word_error_rate",
+            numbers,
+            variant=f"{target}-{method}" + ("" if args.limit is None else f"-limit{args.limit}"),
+            bundle=bundle.folder,
+            target=target,
+            threads=args.threads,
+            settings={"chunk_ms": chunk_ms, "method": method, "limit": args.limit,
+                      "silence_before_s": hearing.BEFORE_S, "silence_after_s": hearing.AFTER_S},
+        )  # fmt: skip
+    shown: dict[str, int] = {}
+    for clip, text in zip(clips, texts, strict=True):
+        shown[clip.corpus] = shown.get(clip.corpus, 0) + 1
+        if shown[clip.corpus] <= args.show:
+            print(f"{clip.corpus}/{clip.id}\n  said  {clip.text}\n  heard {text}")
+    print(table_of(numbers))
+    common.finish([row], args)
+
+
+def table_of(numbers: dict[str, Any]) -> str:
+    """Sets, clips and WER side by side."""
+    lines = []
+    for group, found in numbers.items():
+        ours, peer = found["galago"], found.get("pocketsphinx")
+        counts = [ours["num_clips"], found.get("clips_left_out", ""), ours["num_words"]]
+        lines.append([group, *counts, ours["wer_percent"]]
+                     + ([peer["wer_percent"], found["ratio"] or ""] if peer else ["", ""]))  # fmt: skip
+    header = ["set", "clips", "left out", "words", "galago WER %", "pocketsphinx WER %", "ratio"]
+    return common.table(header, lines)
+
+
+if __name__ == "__main__":
+    main()
