@@ -1,0 +1,102 @@
+"""Golden vectors: what a bundle heard where it was packed, replayed on the machine at hand.
+
+An engine, a processor or an instruction set that computes something else is found here and not in the
+field: the log-probabilities of a recorded stream are compared number by number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from galago.runtime.bundle import Bundle, check_files, read_manifest
+from galago.runtime.errors import CorruptError, GalagoError
+from galago.runtime.events import Final, Posteriors
+from galago.runtime.manifest import Ear, GoldenVector, Target
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenResult:
+    """How far one target is from its record.
+
+    Exactly one of `max_abs_difference` and `not_run` is None.
+    """
+
+    target: str
+    tolerance: float
+    max_abs_difference: float | None
+    text: str | None  # what is heard here
+    expected_text: str
+    not_run: str | None  # why this target could not be replayed here
+
+    @property
+    def passed(self) -> bool:
+        return self.max_abs_difference is not None and self.max_abs_difference <= self.tolerance
+
+
+def verify_golden(folder: Path, *, num_threads: int | None = None) -> list[GoldenResult]:
+    """Check every file of a bundle, then replay its golden vectors.
+
+    Raises:
+        CorruptError: a file differs from the manifest, or the bundle holds no golden vectors.
+        NotFoundError, UnsupportedError: the bundle cannot be opened here at all.
+    """
+    manifest = read_manifest(folder)
+    check_files(folder, manifest)
+    if not manifest.golden or manifest.ear is None:
+        raise CorruptError(f"{folder}: holds no golden vectors")
+    targets = {target.name: target for target in manifest.ear.targets}
+    return [
+        _replay(folder, manifest.ear, golden, targets[golden.target], num_threads)
+        for golden in manifest.golden
+    ]
+
+
+def _replay(
+    folder: Path, ear: Ear, golden: GoldenVector, target: Target, num_threads: int | None
+) -> GoldenResult:
+    def skipped(why: str) -> GoldenResult:
+        return GoldenResult(target.name, golden.tolerance, None, None, golden.text, why)
+
+    try:
+        bundle = Bundle(folder, chunk_ms=ear.chunk_ms(target), engine=target.engine, num_threads=num_threads)
+    except CorruptError:
+        raise
+    except GalagoError as error:  # this engine is not here; another target may still run
+        return skipped(str(error))
+    with bundle:
+        opened = bundle.metadata("open.target")
+        if opened != target.name:
+            return skipped(f"{opened} is taken before it here")
+        samples = _read(folder, golden.audio, golden.num_samples, 1)[:, 0]
+        with bundle.session(posteriors=True) as session:
+            rows, finals = [], []
+            for event in session.run(samples):
+                if isinstance(event, Posteriors):
+                    rows.append(event.log_probs)
+                elif isinstance(event, Final):
+                    finals.append(event.text)
+        heard = np.concatenate(rows) if rows else np.empty((0, len(ear.phones) + len(ear.tokens)))
+    recorded = np.concatenate(
+        [
+            _read(folder, golden.phone_log_probs, golden.num_tokens, len(ear.phones)),
+            _read(folder, golden.token_log_probs, golden.num_tokens, len(ear.tokens)),
+        ],
+        axis=1,
+    )
+    if len(heard) < golden.num_tokens:
+        return GoldenResult(target.name, golden.tolerance, float("inf"), " ".join(finals), golden.text, None)
+    difference = float(np.abs(heard[: golden.num_tokens] - recorded).max())
+    return GoldenResult(target.name, golden.tolerance, difference, " ".join(finals), golden.text, None)
+
+
+def _read(folder: Path, name: str, num_rows: int, num_columns: int) -> npt.NDArray[np.float32]:
+    values = np.fromfile(folder / name, "<f4")
+    if values.size != num_rows * num_columns:
+        raise CorruptError(
+            f"{folder / name}: {values.size} numbers; the manifest says {num_rows} x {num_columns}"
+        )
+    return values.reshape(num_rows, num_columns).astype(np.float32, copy=False)

@@ -1,0 +1,26 @@
+"""The `galago` command's first step: it finds out whether the command line is installed at all."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+_NEEDED = ("typer", "rich")
+
+
+def main() -> None:
+    """Run the command line, or say how to install it."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        print(
+            f"galago: the command line needs {' and '.join(missing)}: pip install 'galago[cli]'",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    from galago.streaming.cli.app import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

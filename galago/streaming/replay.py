@@ -1,0 +1,62 @@
+"""A recording as a microphone would deliver it: in real time, with monotonic capture times."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from galago.runtime.errors import InvalidArgumentError, SourceError
+from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
+
+
+class RealTimeSource(AudioSource):
+    """Another source at the pace of a clock.
+
+    A block is given out when its last sample would have been captured, as a sound card does, and carries
+    the monotonic time of its first.  Whoever takes blocks late gets them late, and none is lost: the
+    pace is that of the clock, not of the reader.
+
+    Args:
+        source: what to replay.
+        speed: 2.0 plays twice as fast; capture times run as fast as the audio says, so that latency is
+            meaningful at 1.0 only.
+    """
+
+    def __init__(self, source: AudioSource, *, speed: float = 1.0) -> None:
+        if not 0.01 <= speed <= 1000.0:
+            raise InvalidArgumentError(f"speed: expected 0.01 to 1000, found {speed}")
+        self._source = source
+        self._speed = speed
+        self._closed = threading.Event()
+        self.name = source.name
+        self.sample_rate_hz = source.sample_rate_hz
+        self.num_channels = source.num_channels
+        self.live = True
+        self.duration_s = source.duration_s
+
+    @property
+    def dropped_frames(self) -> int:
+        return self._source.dropped_frames
+
+    def __iter__(self) -> Iterator[AudioBlock]:
+        start_ns = time.monotonic_ns()
+        failure: SourceError | None = None
+        blocks = iter(self._source)
+        while True:
+            try:
+                block = next(blocks, None)
+            except SourceError as error:
+                failure, block = error, None
+            if block is None:
+                break
+            due_ns = start_ns + round(block.end_ns(self.sample_rate_hz) / self._speed)
+            if self._closed.wait(max(0, due_ns - time.monotonic_ns()) / NS_PER_S):
+                return
+            yield AudioBlock(block.samples, start_ns + block.capture_ns)
+        if failure is not None:
+            raise failure
+
+    def close(self) -> None:
+        self._closed.set()
+        self._source.close()

@@ -1,0 +1,78 @@
+"""What an audio source is: an iterator of blocks, with a name, a rate and an honest count of losses.
+
+    AudioSource
+    ├── FileSource           files.py        WAV, FLAC, OGG, block by block
+    ├── RawPcmSource         raw_pcm.py      headerless PCM from a pipe or a file
+    ├── SoundDeviceSource    sound_card.py   microphone through sounddevice
+    ├── PyAudioSource        sound_card.py   microphone through PyAudio
+    ├── MonoSource           resample.py     any of the above as mono at the rate of the session
+    └── RealTimeSource       replay.py       any of the above as fast as a microphone would
+
+A source that breaks (a truncated file, a microphone pulled out) first yields everything that it heard
+and then raises `SourceError`, so that what was said before is still recognised.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+NS_PER_S = 1_000_000_000
+
+Self = TypeVar("Self", bound="AudioSource")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioBlock:
+    """Samples that belong together, and when the first of them was captured."""
+
+    samples: npt.NDArray[np.float32]  # (num_frames, num_channels), full scale is [-1, 1]
+    capture_ns: int  # monotonic for live sources; counted from 0 for the others
+
+    def end_ns(self, sample_rate_hz: int) -> int:
+        """When the sample behind the last one is, or would be, captured."""
+        return self.capture_ns + len(self.samples) * NS_PER_S // sample_rate_hz
+
+
+class AudioSource(ABC):
+    """A stream of audio blocks.  A context manager; iterate it once.
+
+    Attributes:
+        name: for messages and the "file" of JSON lines: a path, "-", "mic".
+        sample_rate_hz: of the blocks.
+        num_channels: of the blocks.
+        live: captured while it plays: it cannot wait, and capture_ns is monotonic time.
+        duration_s: where it is known beforehand.
+    """
+
+    name: str
+    sample_rate_hz: int
+    num_channels: int
+    live: bool = False
+    duration_s: float | None = None
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames (one sample of each channel) that a live source lost because nobody took them in time."""
+        return 0
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[AudioBlock]:
+        """Yield blocks in order of capture; raise SourceError after the last good one if it breaks."""
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing
+        """Let go of the file or the device.  May be called twice, and while another thread iterates."""
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
