@@ -48,8 +48,12 @@ def losses(output: EarOutput, batch: Batch, weights: LossRecipe) -> Losses:
     """Frame-wise cross-entropy and CTC of the phones, CTC of the tokens, and their weighted sum."""
     phone_logits, token_logits = output.phone_logits.float(), output.token_logits.float()
     targets = batch.phone_frames
-    phone_frames = F.cross_entropy(phone_logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
     known = targets != IGNORED
+    # A sum over a count that is never 0: in a batch where nothing is aligned, a mean would be NaN.
+    each_frame = F.cross_entropy(
+        phone_logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    phone_frames = each_frame / known.sum().clamp_min(1)
     accuracy = ((phone_logits.argmax(-1) == targets) & known).sum() / known.sum().clamp_min(1)
 
     def ctc(logits: Tensor, labels: Tensor, num_labels: Tensor, use: Tensor) -> Tensor:
