@@ -58,6 +58,9 @@ $(VENV)/.galago-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python $(PIP_INSTALL) --config-settings=wheel.cmake=false --editable '.[$(EXTRAS)]'
 	@touch $@
 
+# Tests and benchmarks use the library that was just built, whatever else is installed.
+LIBRARY = $(abspath $(firstword $(wildcard build/release/libgalago.so build/release/*/libgalago.so)))
+
 PACKAGE_FILES := $(shell find galago CMakeLists.txt cmake -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 # What a board gets: the wheel built and installed for real, numpy, one engine, sound, no torch.
@@ -93,14 +96,18 @@ format: $(VENV)/.galago-dev
 
 # pytest comes last, so that its closing line closes the command.
 test: native-test check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	GALAGO_LIBRARY=$(LIBRARY) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 sanitize: $(VENV)/.galago-dev | compiler
 	@set -e; for preset in asan tsan; do \
 	  cmake --preset $$preset && cmake --build --preset $$preset && ctest --preset $$preset; done
 
+# Every program that writes rows; the peer of the word error rate is run on the same clips.
+BENCHMARKS := $(basename $(notdir $(shell grep -l 'common\.finish' benchmarks/*.py)))
 bench: native
-	$(BIN)/python -m benchmarks.run
+	@for name in $(BENCHMARKS); do \
+	  arguments=; [ $$name = word_error_rate ] && arguments=--pocketsphinx; \
+	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name $$arguments; done
 	$(BIN)/python -m benchmarks.render
 
 wheel: | compiler $(VENV)/.galago-dev

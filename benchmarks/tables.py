@@ -101,4 +101,30 @@ TABLES: dict[str, Table] = {
             Column("finals with a word", "numbers.finals", digits=0),
         ),
     ),
+    "ear-speed": Table(
+        "ear_speed",
+        (
+            Column("recogniser", "key", is_number=False),
+            Column("threads", "threads", digits=0),
+            Column("chunk", "settings.chunk_ms", digits=0, unit=" ms"),
+            Column("step p50", "entry.step_wall_ms.p50", digits=2, unit=" ms"),
+            Column("p95", "entry.step_wall_ms.p95", digits=2, unit=" ms"),
+            Column("p99", "entry.step_wall_ms.p99", digits=2, unit=" ms"),
+            Column("RTF", "entry.rtf_wall", digits=4),
+            Column("outside the engine", "entry.own_overhead_percent", unit=" %"),
+        ),
+        each="numbers",
+    ),
+    "latency": Table(
+        "latency",
+        (
+            Column("target", "variant", is_number=False),
+            Column("finals", "numbers.num_finals", digits=0),
+            Column("endpoint silence", "settings.endpoint_silence_ms", digits=0, unit=" ms"),
+            Column("final beyond it, p50", "numbers.final_ms.p50", digits=0, unit=" ms"),
+            Column("p99", "numbers.final_ms.p99", digits=0, unit=" ms"),
+            Column("word to partial, p50", "numbers.word_ms.p50", digits=0, unit=" ms"),
+            Column("p99", "numbers.word_ms.p99", digits=0, unit=" ms"),
+        ),
+    ),
 }

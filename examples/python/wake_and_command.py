@@ -2,8 +2,8 @@
 
     python examples/python/wake_and_command.py "hey galago"
 
-The wake phrase and the grammar are heard by one session: the network runs once for both.  Without the phrase, a
-command is heard and dropped, so a conversation in the room switches nothing.
+The wake phrase and the grammar are heard by one session: the network runs once for both.  Without the phrase,
+a command is heard and dropped, so a conversation in the room switches nothing.
 """
 
 from __future__ import annotations

@@ -100,3 +100,15 @@ def test_a_partial_run_stays_out(results: Path) -> None:
 def test_a_broken_marker_is_refused(results: Path, text: str, message: str) -> None:
     with pytest.raises(render.RenderError, match=message):
         render.render_document(text, "a.md", results)
+
+
+def writers_of_rows() -> set[str]:
+    """The benchmarks: modules that end by writing rows."""
+    modules = (ROOT / "benchmarks").glob("*.py")
+    return {path.stem for path in modules if "common.finish(" in path.read_text(encoding="utf-8")}
+
+
+def test_every_benchmark_has_a_table_and_every_table_a_place() -> None:
+    assert {table.benchmark for table in TABLES.values()} == writers_of_rows()
+    text = "".join(path.read_text(encoding="utf-8") for path in render.documents())
+    assert [name for name in TABLES if f"<!-- table: {name} -->" not in text] == []
