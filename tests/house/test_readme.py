@@ -138,9 +138,11 @@ def check_python(arguments: list[str]) -> None:
 
 def check_galago(arguments: list[str]) -> None:
     """Parse a command line with the real parser, down to the last option, and run nothing."""
-    from galago.streaming.cli import command
+    import typer.main
 
-    parser: Any = command()
+    from galago.streaming.cli.app import app
+
+    parser: Any = typer.main.get_command(app)
     rest = list(arguments)
     while hasattr(parser, "commands") and rest and not rest[0].startswith("-"):
         assert rest[0] in parser.commands, f"galago has no command {rest[0]}"
