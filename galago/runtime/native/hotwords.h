@@ -20,7 +20,8 @@ namespace galago {
 
 struct Hotword {
   std::string phrase;  // UTF-8; one or more words
-  float boost = 0.0f;  // nats a token, (0, 20]; several words may have different ones
+  // Nats a token, (0, 20]. Where phrases begin alike the largest boost counts for what they share.
+  float boost = 0.0f;
 };
 
 // Immutable, so that it can be built on one thread and handed to a decoder on another.
