@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import galago
-from galago.streaming import AudioSource, FileSource, RealTimeSource
-from galago.streaming.pipeline import Listener
+from galago.streaming import AudioSource, FileSource, Listener, RealTimeSource
 
 EXAMPLES = Path(__file__).resolve().parents[1]
 GRAMMAR = EXAMPLES / "grammars" / "home.yaml"

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import galago
-from galago.streaming.pipeline import Listener
+from galago.streaming import Listener
 from galago.streaming.sound_card import open_microphone
 
 GRAMMAR = Path(__file__).resolve().parents[1] / "grammars" / "home.yaml"
