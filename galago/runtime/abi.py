@@ -270,7 +270,7 @@ def find_library() -> Path:
             return candidate
     places = "\n  ".join(str(candidate) for candidate in candidates)
     raise LibraryNotFoundError(
-        f"{_LIBRARY_NAME} is not there; looked for\n  {places}\n"
+        f"{_LIBRARY_NAME} is nowhere to be found; looked for\n  {places}\n"
         "Install a wheel (pip install galago), or build it: "
         "cmake --preset release && cmake --build build/release"
     )

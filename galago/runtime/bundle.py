@@ -10,25 +10,36 @@ tools, and the Python side's own needs (names of phones and tokens, the lexicon)
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from galago.runtime import abi
-from galago.runtime.errors import CorruptError, InvalidArgumentError, InvalidStateError, NotFoundError
+from galago.runtime.errors import (
+    CorruptError,
+    InvalidArgumentError,
+    InvalidStateError,
+    NotFoundError,
+    UnsupportedError,
+)
 from galago.runtime.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest, parse_manifest, read_manifest
 
 if TYPE_CHECKING:
+    from galago.runtime.lexicon import Lexicon
     from galago.runtime.session import Session
 
 __all__ = ["Bundle", "check_files", "find_bundle", "read_manifest", "write_manifest"]
 
+GrammarSource = str | bytes | os.PathLike[str] | Mapping[str, Any]
+
 _BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
 _HASH_BLOCK_BYTES = 1 << 20
+_COMPILED_MAGIC = b"GGRM"
 
 
 def find_bundle(name: str | os.PathLike[str] = "default") -> Path:
@@ -194,6 +205,66 @@ class Bundle:
         from galago.runtime.session import Session  # a session knows its bundle, not the reverse
 
         return Session(self, **options)
+
+    @functools.cached_property
+    def lexicon(self) -> Lexicon:
+        """How words sound: the bundle's own lexicon, or that of the bundle that ships.
+
+        Raises:
+            NotFoundError: neither is there.
+        """
+        from galago.runtime import lexicon  # takes a moment: only for those who compile here
+
+        own = self.manifest.ear.lexicon if self.manifest.ear is not None else None
+        try:
+            return lexicon.Lexicon.load(self.folder / own) if own is not None else lexicon.load_default()
+        except OSError as error:
+            raise NotFoundError(f"{self.folder}: no lexicon to look words up: {error}") from error
+
+    def compile_grammar(self, grammar: GrammarSource) -> bytes:
+        """Compile a grammar for sessions of this bundle; what is compiled already passes through.
+
+        Args:
+            grammar: the path of a YAML file or of compiled bytes, YAML text (with a line break), a
+                mapping of the same shape, or compiled bytes.
+
+        Raises:
+            InvalidArgumentError: no grammar, or one that names an unknown list or word.
+            NotFoundError: no such file.
+            UnsupportedError: hassil or PyYAML is not installed.
+        """
+        if isinstance(grammar, bytes) and grammar.startswith(_COMPILED_MAGIC):
+            return grammar
+        try:
+            if isinstance(grammar, os.PathLike) or (isinstance(grammar, str) and "\n" not in grammar):
+                with open(grammar, "rb") as file:
+                    if file.read(len(_COMPILED_MAGIC)) == _COMPILED_MAGIC:
+                        file.seek(0)
+                        return file.read()
+            from galago.runtime import grammar as compiler
+
+            return compiler.compile_grammar(grammar, lexicon=self.lexicon, phones=self._phones())
+        except ImportError as error:
+            raise UnsupportedError(
+                f"compiling a grammar needs {error.name}: pip install 'galago[grammar]'"
+            ) from error
+        except OSError as error:
+            raise NotFoundError(f"grammar {error.filename}: {error.strerror}") from error
+
+    def compile_phrases(self, phrases: Iterable[str]) -> bytes:
+        """Compile wake phrases for sessions of this bundle.
+
+        Raises:
+            InvalidArgumentError: a phrase that nobody can pronounce.
+        """
+        from galago.runtime import grammar as compiler
+
+        return compiler.compile_phrases(phrases, lexicon=self.lexicon, phones=self._phones())
+
+    def _phones(self) -> tuple[str, ...]:
+        if self.manifest.ear is None:
+            raise UnsupportedError(f"{self.folder}: this bundle has no ear")
+        return self.manifest.ear.phones
 
     def close(self) -> None:
         """Let go of it; open sessions keep what they need.  May be called twice."""

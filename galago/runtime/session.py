@@ -19,7 +19,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +30,10 @@ from galago.runtime.errors import InvalidArgumentError, InvalidStateError, of_st
 from galago.runtime.events import NS_PER_S, Event, Failed, Final, decode
 
 if TYPE_CHECKING:
-    from galago.runtime.bundle import Bundle
-
-GrammarSource = str | bytes | PathLike[str] | Mapping[str, Any]
+    from galago.runtime.bundle import Bundle, GrammarSource
 
 # One nap inside the library: `close` from another thread waits at most this long for `wait`.
 _WAIT_SLICE_MS = 20
-_COMPILED_MAGIC = b"GGRM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +278,7 @@ class Session:
             InvalidArgumentError: no grammar, or one that names an unknown list or word.
             CorruptError: compiled bytes that fail their checks.
         """
-        compiled = b"" if grammar is None else self._compiled_grammar(grammar)
+        compiled = b"" if grammar is None else self.bundle.compile_grammar(grammar)
         with self._control:
             abi.check(
                 self._library.galago_session_set_grammar(
@@ -298,9 +294,7 @@ class Session:
         if isinstance(phrases, bytes):
             compiled = phrases
         elif phrases is not None and (spoken := list(phrases)):
-            from galago.runtime import grammar as compiler  # brings the lexicon: only for those who use it
-
-            compiled = compiler.compile_phrases(spoken, **self._compiler_options())
+            compiled = self.bundle.compile_phrases(spoken)
         with self._control:
             abi.check(
                 self._library.galago_session_set_phrases(self._open_handle(), compiled or None, len(compiled))
@@ -328,21 +322,6 @@ class Session:
                     self._open_handle(), phrases_raw, boosts_raw, len(boosts)
                 )
             )
-
-    def _compiled_grammar(self, grammar: GrammarSource) -> bytes:
-        if isinstance(grammar, bytes) and grammar.startswith(_COMPILED_MAGIC):
-            return grammar
-        if isinstance(grammar, PathLike):
-            with open(grammar, "rb") as file:
-                if file.read(len(_COMPILED_MAGIC)) == _COMPILED_MAGIC:
-                    file.seek(0)
-                    return file.read()
-        from galago.runtime import grammar as compiler
-
-        return compiler.compile_grammar(grammar, **self._compiler_options())
-
-    def _compiler_options(self) -> dict[str, Any]:
-        return {}
 
     # -- convenience -----------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +75,19 @@ class RawPcmSource(AudioSource):
         self._owns_stream = stream is not None
         self._block_bytes = max(1, format.sample_rate_hz * BLOCK_MS // 1000) * format.frame_bytes
 
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], format: RawFormat) -> RawPcmSource:
+        """Read a headerless file.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        try:
+            stream = builtins.open(path, "rb")
+        except OSError as error:
+            raise SourceError(f"{os.fspath(path)}: {error.strerror}") from error
+        return cls(stream, format, name=os.fspath(path))
+
     def __iter__(self) -> Iterator[AudioBlock]:
         # read1 returns what is there: a block is not held back until a bigger buffer is full.
         read = getattr(self._stream, "read1", self._stream.read)
@@ -89,9 +104,8 @@ class RawPcmSource(AudioSource):
                 break
             pending += received
             if is_first and pending[:4] in _CONTAINERS:
-                raise SourceError(
-                    f"{self.name}: this is a {_CONTAINERS[pending[:4]]} file, not raw PCM: give its name instead"
-                )
+                kind = _CONTAINERS[pending[:4]]
+                raise SourceError(f"{self.name}: this is a {kind} file, not raw PCM: give its name instead")
             is_first = False
             whole = len(pending) - len(pending) % frame_bytes
             if not whole:

@@ -114,6 +114,9 @@ class Transcript(ABC):
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027 - a stream that is the caller's stays open
         """Leave the output as it was."""
 
 
@@ -189,7 +192,7 @@ class LiveTranscript(Transcript):
         self._live.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
         self._live.stop()
 
 

@@ -1,0 +1,195 @@
+"""All commands in one application.
+
+The bodies import what they need when they run: `galago --help` must not wait for a sound library.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from galago.streaming.cli.options import AsJson, BundleArgument, BundleName, ChunkMs, Threads
+from galago.streaming.raw_pcm import SampleType
+from galago.streaming.sound_card import Backend
+
+app = typer.Typer(
+    name="galago",
+    help="Eyes, ears and a voice for devices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def run() -> None:
+    """Run the command line of this process."""
+    app()
+
+
+@app.command()
+def listen(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FILE...|mic|-]", help="Audio files, the microphone (default), or raw PCM."),
+    ] = None,
+    bundle: BundleName = "default",
+    grammar: Annotated[
+        Path | None, typer.Option(help="Listen for the sentences of this grammar only (hassil YAML).")
+    ] = None,
+    hotword: Annotated[list[str] | None, typer.Option(help="Boost a word or phrase; repeatable.")] = None,
+    phrase: Annotated[list[str] | None, typer.Option(help="Listen for a wake phrase; repeatable.")] = None,
+    chunk_ms: ChunkMs = None,
+    json: AsJson = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Replay files as fast as they were spoken.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(help="Microphone: index or part of the name; see `galago devices`.")
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="Library that reads the microphone.")] = "sounddevice",
+    threads: Threads = None,
+    rate: Annotated[int | None, typer.Option(help="Of raw PCM: sample rate in Hz; default 16000.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Of raw PCM: channels; default 1.")] = None,
+    dtype: Annotated[SampleType | None, typer.Option(help="Of raw PCM: sample type; default s16.")] = None,
+    beam: Annotated[bool, typer.Option("--beam", help="Prefix beam search instead of greedy.")] = False,
+) -> None:
+    """Transcribe files, the microphone or raw PCM from a pipe.
+
+    With --rate, --channels or --dtype, files are read as raw PCM too.
+    """
+    from galago.streaming.cli import listen as command
+
+    command.listen(
+        command.ListenOptions(
+            sources=tuple(sources or ["mic"]),
+            bundle=bundle,
+            grammar=grammar,
+            hotwords=tuple(hotword or ()),
+            phrases=tuple(phrase or ()),
+            chunk_ms=chunk_ms,
+            json=json,
+            realtime=realtime,
+            device=device,
+            backend=backend,
+            num_threads=threads,
+            sample_rate_hz=rate,
+            num_channels=channels,
+            sample_type=dtype,
+            beam=beam,
+        )
+    )
+
+
+@app.command()
+def devices(
+    backend: Annotated[Backend, typer.Option(help="Library to ask.")] = "sounddevice", json: AsJson = False
+) -> None:
+    """List microphones and speakers."""
+    from galago.streaming.cli import devices as command
+
+    command.devices(backend, json=json)
+
+
+@app.command()
+def info(bundle: BundleArgument = "default", json: AsJson = False) -> None:
+    """Say what a bundle holds and which of its targets runs here."""
+    from galago.streaming.cli import info as command
+
+    command.info(bundle, json=json)
+
+
+@app.command()
+def verify(bundle: BundleArgument = "default", threads: Threads = None, json: AsJson = False) -> None:
+    """Check every file of a bundle and replay its golden vectors on this machine."""
+    from galago.streaming.cli import verify as command
+
+    command.verify(bundle, num_threads=threads, json=json)
+
+
+bench_app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+
+
+@bench_app.command("ear")
+def bench_ear(
+    bundle: BundleName = "default",
+    seconds: Annotated[float, typer.Option(min=1.0, help="Audio to work through.")] = 60.0,
+    chunk_ms: ChunkMs = None,
+    threads: Threads = 1,
+    json: AsJson = False,
+) -> None:
+    """Measure the ear: busy time per audio second, step times, own overhead, memory."""
+    from galago.streaming.cli import bench as command
+
+    command.bench_ear(bundle, seconds=seconds, chunk_ms=chunk_ms, num_threads=threads, json=json)
+
+
+@bench_app.callback()
+def bench() -> None:
+    """Measure on this machine."""
+
+
+@app.command()
+def doctor(json: AsJson = False) -> None:
+    """Say what is installed, what is missing, and how to get it."""
+    from galago.streaming.cli import doctor as command
+
+    command.doctor(json=json)
+
+
+@app.command()
+def grammar(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Sentence templates in hassil's YAML.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where the bytes go.")] = None,
+    phrases: Annotated[
+        list[str] | None, typer.Option("--phrases", help="Compile wake phrases instead; repeatable.")
+    ] = None,
+    sentences: Annotated[int, typer.Option(min=0, help="Print so many sentences that it accepts.")] = 0,
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", "-b", help="For whose phones and lexicon; default: as shipped.")
+    ] = None,
+) -> None:
+    """Compile a grammar, or wake phrases, to the bytes that the C API takes."""
+    from galago.streaming.cli import grammar as command
+
+    command.grammar(file, output, tuple(phrases or ()), num_sentences=sentences, bundle=bundle)
+
+
+@app.command()
+def demo(
+    bundle: BundleName = "default",
+    mic: Annotated[
+        bool, typer.Option("--mic", help="Listen to the microphone instead of the clips.")
+    ] = False,
+    chunk_ms: ChunkMs = None,
+    threads: Threads = 1,
+    backend: Annotated[Backend, typer.Option(help="Library that reads the microphone.")] = "sounddevice",
+    device: Annotated[str | None, typer.Option(help="Microphone: index or part of the name.")] = None,
+) -> None:
+    """Hear the clips that ship with the bundle, through the real-time path."""
+    from galago.streaming.cli import demo as command
+
+    command.demo(bundle, mic=mic, chunk_ms=chunk_ms, num_threads=threads, backend=backend, device=device)
+
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
+def train(context: typer.Context) -> None:
+    """Train a network from a recipe (on a workstation; needs galago[train])."""
+    from galago.streaming.cli import workstation
+
+    workstation.hand_over("train", context.args)
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
+def pack(context: typer.Context) -> None:
+    """Export, quantize and pack a checkpoint into a bundle (needs galago[quantize])."""
+    from galago.streaming.cli import workstation
+
+    workstation.hand_over("pack", context.args)

@@ -1,0 +1,183 @@
+"""`galago demo`: the clips that ship with a bundle, through the path that a microphone takes.
+
+`demo/demo.json` of the bundle lists them::
+
+    [{"file": "kitchen.flac", "text": "turn on the light", "grammar": "home.yaml", "shows": "an intent"}]
+
+Files and grammars are relative to `demo/`; "text", "grammar" and "shows" may be missing.
+"""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from galago.runtime.bundle import Bundle
+from galago.runtime.errors import CorruptError, GalagoError, NotFoundError
+from galago.runtime.events import Final, Rejected
+from galago.runtime.manifest import check_relative
+from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes
+from galago.streaming.cli.listen import EVENT_CAPACITY, LIVE_CAPACITY_MS
+from galago.streaming.cli.options import open_bundle
+from galago.streaming.cli.tables import milliseconds, print_table
+from galago.streaming.files import FileSource
+from galago.streaming.pipeline import Listener, StreamReport
+from galago.streaming.replay import RealTimeSource
+from galago.streaming.sound_card import Backend, open_microphone
+from galago.streaming.source import AudioSource
+from galago.streaming.transcript import LiveTranscript, PlainTranscript, Transcript
+
+AUDIO_SUFFIXES = (".flac", ".ogg", ".wav")
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    file: Path
+    text: str | None  # what was said
+    grammar: Path | None
+    shows: str | None  # why it is in the demo
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one clip came to."""
+
+    report: StreamReport
+    final_latencies_ms: tuple[float, ...]
+
+
+def demo(
+    name: str,
+    *,
+    mic: bool,
+    chunk_ms: int | None,
+    num_threads: int | None,
+    backend: Backend,
+    device: str | None,
+) -> None:
+    """Play every clip (or listen to the microphone), then print what it cost."""
+    with exit_codes(), open_bundle(name, chunk_ms=chunk_ms, num_threads=num_threads) as bundle:
+        target = bundle.metadata("open.target")
+        print(f"{bundle.manifest.name} {bundle.manifest.version}: {target}", flush=True)
+        heard: list[Heard] = []
+        code = 0
+        with LiveTranscript() if sys.stdout.isatty() else PlainTranscript(sys.stdout) as transcript:
+            try:
+                if mic:
+                    print("Speak; Ctrl-C ends it.", flush=True)
+                    with open_microphone(device, backend) as source:
+                        _listen(bundle, source, None, transcript, heard)
+                else:
+                    code = _play(bundle, load_clips(bundle.folder / "demo"), transcript, heard)
+            except KeyboardInterrupt:
+                code = INTERRUPTED
+        if heard:
+            print()
+            print_table(
+                ["", ">audio", ">RTF", ">step p50", ">step p99", ">final after voice"],
+                [_row(one) for one in heard],
+            )
+        if code:
+            raise typer.Exit(code)
+
+
+def load_clips(folder: Path) -> list[Clip]:
+    """The clips of a bundle; those whose file is not there are left out.
+
+    Raises:
+        NotFoundError: the bundle has no clip to play.
+        CorruptError: demo.json is no list of clips.
+    """
+    listing = folder / "demo.json"
+    if not listing.is_file():
+        files = sorted(path for path in folder.glob("*") if path.suffix in AUDIO_SUFFIXES)
+        clips = [Clip(path, None, None, None) for path in files]
+    else:
+        try:
+            entries = json_format.loads(listing.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CorruptError(f"{listing}: {error}") from error
+        if not isinstance(entries, list):
+            raise CorruptError(f"{listing}: expected a list of clips")
+        clips = [_clip(listing, i, entry) for i, entry in enumerate(entries)]
+        clips = [clip for clip in clips if clip.file.is_file()]
+    if not clips:
+        raise NotFoundError(f"{folder}: this bundle ships no clips to play; try galago demo --mic")
+    return clips
+
+
+def _clip(listing: Path, number: int, entry: Any) -> Clip:
+    where = f"{listing}: [{number}]"
+    if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+        raise CorruptError(f'{where}: expected an object with a "file"')
+
+    def text(key: str) -> str | None:
+        value = entry.get(key)
+        if value is not None and not isinstance(value, str):
+            raise CorruptError(f"{where}.{key}: expected a string")
+        return value
+
+    grammar = text("grammar")
+    for path in filter(None, (entry["file"], grammar)):
+        check_relative(path, where)
+    folder = listing.parent
+    return Clip(
+        file=folder / entry["file"],
+        text=text("text"),
+        grammar=folder / grammar if grammar else None,
+        shows=text("shows"),
+    )
+
+
+def _play(bundle: Bundle, clips: Sequence[Clip], transcript: Transcript, heard: list[Heard]) -> int:
+    failed = False
+    for clip in clips:
+        note = ": ".join(filter(None, (clip.shows, clip.text and f"“{clip.text}”")))
+        print(f"\n{clip.file.name}  {note}", flush=True)
+        try:
+            with RealTimeSource(FileSource(clip.file)) as source:
+                _listen(bundle, source, clip.grammar, transcript, heard)
+        except GalagoError as error:
+            failed = True
+            complain(str(error))
+    return FAILED if failed else 0
+
+
+def _listen(
+    bundle: Bundle, source: AudioSource, grammar: Path | None, transcript: Transcript, heard: list[Heard]
+) -> None:
+    with bundle.session(
+        worker=True, event_capacity=EVENT_CAPACITY, input_capacity_ms=LIVE_CAPACITY_MS
+    ) as session:
+        session.set_grammar(grammar)
+        listener = Listener(source, session)
+        transcript.begin(source.name, live=True)
+        latencies_ms: list[float] = []
+        try:
+            for event in listener:
+                transcript.origin_ns = listener.origin_ns
+                transcript.show(event)
+                latency_ns = session.metrics().final_latency_ns
+                if isinstance(event, Final | Rejected) and latency_ns is not None:
+                    latencies_ms.append(latency_ns / 1e6)
+        finally:
+            heard.append(Heard(listener.report, tuple(latencies_ms)))
+
+
+def _row(heard: Heard) -> tuple[str, ...]:
+    metrics = heard.report.metrics
+    latencies = heard.final_latencies_ms
+    return (
+        Path(heard.report.name).name,
+        f"{heard.report.audio_s:.1f} s",
+        "–" if metrics.rtf is None else f"{metrics.rtf:.4f}",
+        milliseconds(metrics.step_p50_ns),
+        milliseconds(metrics.step_p99_ns),
+        f"{max(latencies):.0f} ms" if latencies else "–",
+    )

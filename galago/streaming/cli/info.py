@@ -1,0 +1,105 @@
+"""`galago info`: what a bundle holds, and which of its targets runs here."""
+
+from __future__ import annotations
+
+import json as json_format
+from typing import Any
+
+from galago.runtime import abi
+from galago.runtime.bundle import Bundle, find_bundle, read_manifest
+from galago.runtime.errors import CorruptError, GalagoError
+from galago.runtime.manifest import Manifest
+from galago.streaming.cli.exits import exit_codes
+from galago.streaming.cli.options import human_path
+from galago.streaming.cli.tables import megabytes, print_table
+
+
+def info(name: str, *, json: bool) -> None:
+    """Describe a bundle."""
+    with exit_codes():
+        folder = find_bundle(name)
+        manifest = read_manifest(folder)
+        opened, refusal = None, None
+        try:
+            with Bundle(folder) as bundle:
+                opened = {
+                    key: bundle.metadata(f"open.{key}") for key in ("target", "engine", "inference_precision")
+                }
+        except CorruptError:
+            raise
+        except GalagoError as error:  # a manifest can be read where nothing of it runs
+            refusal = str(error)
+        described = _described(manifest)
+        described |= {"folder": str(folder), "opened": opened, "not_opened_because": refusal}
+        if json:
+            print(json_format.dumps(described, indent=1, ensure_ascii=False))
+            return
+        print(f"{manifest.name} {manifest.version}  ({manifest.license}; {', '.join(manifest.languages)})")
+        print(manifest.description)
+        size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
+        print(f"{human_path(folder)}: {len(manifest.files)} files, {megabytes(size_bytes)}")
+        if opened is not None:
+            print(
+                f"here: {opened['target']} in {opened['inference_precision']} by {_engine(opened['engine'])}"
+            )
+        else:
+            print(f"does not run here: {refusal}")
+        if manifest.ear is not None:
+            print()
+            print_table(
+                ["target", "engine", "type", ">chunk", ">left context", ">lookahead", ">measured step"],
+                [_target_row(target) for target in described["ear"]["targets"]],
+            )
+
+
+def _described(manifest: Manifest) -> dict[str, Any]:
+    ear = manifest.ear
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "license": manifest.license,
+        "languages": list(manifest.languages),
+        "description": manifest.description,
+        "size_bytes": sum(entry.size_bytes for entry in manifest.files.values()),
+        "roles": list(manifest.roles),
+        "num_golden_vectors": len(manifest.golden),
+        "ear": None
+        if ear is None
+        else {
+            "sample_rate_hz": ear.features.sample_rate_hz,
+            "num_phones": len(ear.phones),
+            "num_tokens": len(ear.tokens),
+            "token_ms": ear.token_ns / 1e6,
+            "decoding": dict(ear.decoding),
+            "endpoint": dict(ear.endpoint),
+            "targets": [
+                {
+                    "name": target.name,
+                    "engine": target.engine,
+                    "dtype": target.dtype,
+                    "chunk_ms": ear.chunk_ms(target),
+                    "left_context_ms": target.left_context_tokens * ear.token_ns // 1_000_000,
+                    "lookahead_ms": target.lookahead_tokens * ear.token_ns // 1_000_000,
+                    "measured": dict(target.measured),
+                }
+                for target in ear.targets
+            ],
+        },
+    }
+
+
+def _target_row(target: dict[str, Any]) -> tuple[str, ...]:
+    step_ms = target["measured"].get("step_ms_p50")
+    return (
+        target["name"],
+        target["engine"],
+        target["dtype"],
+        f"{target['chunk_ms']} ms",
+        f"{target['left_context_ms']} ms",
+        f"{target['lookahead_ms']} ms",
+        "–" if step_ms is None else f"{step_ms} ms",
+    )
+
+
+def _engine(name: str) -> str:
+    return f"{name}, through libgalago {abi.version()}"

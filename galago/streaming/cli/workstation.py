@@ -1,0 +1,48 @@
+"""`galago train` and `galago pack`: the workstation's commands, reached from the board's command line.
+
+The board's half imports nothing of the workstation's, so each command runs as a module of a process of
+its own, with its own options, its own `--help` and its own exit code.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+
+from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain
+
+
+@dataclass(frozen=True, slots=True)
+class WorkstationCommand:
+    module: str  # run with `python -m`
+    extra: str  # of galago, that installs what it needs
+    needs: tuple[str, ...]  # what it cannot start without
+
+
+COMMANDS = {
+    "train": WorkstationCommand("galago.models.training.command", "train", ("torch",)),
+    "pack": WorkstationCommand("galago.quantize.command", "quantize", ("torch", "nncf", "openvino")),
+}
+
+
+def hand_over(name: str, arguments: Sequence[str]) -> None:
+    """Run a workstation command and exit as it does."""
+    command = COMMANDS[name]
+    missing = [library for library in command.needs if importlib.util.find_spec(library) is None]
+    if missing:
+        libraries = " and ".join(missing)
+        complain(
+            f"{name} runs on a workstation and needs {libraries}: pip install 'galago[{command.extra}]' "
+            "(torch first: with plain pip its newest build brings gigabytes of CUDA)"
+        )
+        raise typer.Exit(FAILED)
+    try:
+        code = subprocess.run([sys.executable, "-m", command.module, *arguments], check=False).returncode
+    except KeyboardInterrupt:  # the child got it as well and had its time to save a checkpoint
+        code = INTERRUPTED
+    raise typer.Exit(code)
