@@ -1,7 +1,6 @@
 #include "phone_automaton.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -23,6 +22,7 @@ constexpr uint16_t kMaxPhone = 255;
 // Of what the automaton becomes without epsilon arcs, and of the work to make it.
 constexpr size_t kMaxEntries = 8000000;
 constexpr size_t kMaxEpsilonSteps = 64000000;
+constexpr float kMinWeight = -1e4f;
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 
 #define CORRUPT(...) fail(GALAGO_E_CORRUPT, "compiled grammar: " __VA_ARGS__)
@@ -188,9 +188,9 @@ class PhoneAutomatonParser {
       if (arc.phone != kEpsilon && (arc.phone == 0 || arc.phone > kMaxPhone))
         CORRUPT("arc %u has phone %u", a, arc.phone);
       if (reserved != 0) CORRUPT("arc %u: reserved bytes are not zero", a);
-      if (!(arc.weight <= 0.0f) || !std::isfinite(arc.weight))
-        CORRUPT("arc %u has weight %g, must be finite and <= 0", a,
-                static_cast<double>(arc.weight));
+      if (!(arc.weight >= kMinWeight && arc.weight <= 0.0f))
+        CORRUPT("arc %u has weight %g, must be in [%g, 0]", a, static_cast<double>(arc.weight),
+                static_cast<double>(kMinWeight));
     }
   }
 
@@ -339,6 +339,11 @@ class PhoneAutomatonParser {
     result_->group_begin_.push_back(static_cast<uint32_t>(result_->groups_.size()));
   }
 
+  void count_step() {
+    if (++num_epsilon_steps_ > kMaxEpsilonSteps)
+      fail(GALAGO_E_UNSUPPORTED, "compiled grammar: too many epsilon arcs in a row");
+  }
+
   // All phone arcs, and the end, that epsilon arcs lead to from `origin`.
   void close_state(uint32_t origin, std::vector<PhoneAutomaton::Entry>* entries) {
     std::vector<uint32_t> reached = {origin};
@@ -347,7 +352,7 @@ class PhoneAutomatonParser {
     for (size_t i = 0; i < reached.size(); ++i) {
       const uint32_t state = reached[i];
       for (uint32_t a = arc_begin_[state]; a < arc_begin_[state + 1]; ++a) {
-        ++num_epsilon_steps_;
+        count_step();
         const uint32_t next = arcs_[a].next_state;
         if (!is_epsilon(a) || is_reached_[next] != 0 || is_useful_[next] == 0) continue;
         is_reached_[next] = 1;
@@ -355,23 +360,19 @@ class PhoneAutomatonParser {
         reached.push_back(next);
       }
     }
-    if (num_epsilon_steps_ > kMaxEpsilonSteps)
-      fail(GALAGO_E_UNSUPPORTED, "compiled grammar: too many epsilon arcs in a row");
     std::sort(reached.begin(), reached.end(),
               [this](uint32_t a, uint32_t b) { return rank_[a] < rank_[b]; });
     PhoneAutomaton::Final& final = result_->finals_[origin];
     for (const uint32_t state : reached) {
       const Way way = ways_[state];
-      const uint32_t outputs = list_outputs(origin, state, 0);
-      if (is_final_[state] != 0 && way.weight > final.weight) final = {way.weight, outputs};
+      if (is_final_[state] != 0 && way.weight > final.weight)
+        final = {way.weight, list_outputs(origin, state, 0)};
       for (uint32_t a = arc_begin_[state]; a < arc_begin_[state + 1]; ++a) {
         const FileArc& arc = arcs_[a];
         if (is_useful_[arc.next_state] == 0) continue;
         const float weight = way.weight + arc.weight;
         if (!is_epsilon(a)) {
-          const uint32_t with_own =
-              arc.output == 0 ? outputs : list_outputs(origin, state, arc.output);
-          entries->push_back({phone_arc_[a], with_own, weight});
+          entries->push_back({phone_arc_[a], list_outputs(origin, state, arc.output), weight});
         } else if (weight > ways_[arc.next_state].weight) {
           ways_[arc.next_state] = {weight, a, state};
         }
@@ -388,7 +389,7 @@ class PhoneAutomatonParser {
     for (; state != origin; state = ways_[state].previous) {
       const uint32_t output = arcs_[ways_[state].arc].output;
       if (output != 0) list.push_back(output);
-      ++num_epsilon_steps_;
+      count_step();
     }
     if (list.empty()) return 0;
     std::reverse(list.begin(), list.end());

@@ -1,0 +1,268 @@
+#include "grammar_decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "grammar_search.h"
+#include "phone_scorer.h"
+#include "status.h"
+
+namespace galago {
+namespace {
+
+using Hypothesis = GrammarSearch::Hypothesis;
+using Mark = GrammarSearch::Mark;
+using Record = GrammarSearch::Record;
+
+constexpr int32_t kNone = GrammarSearch::kNone;
+constexpr float kImpossible = -std::numeric_limits<float>::infinity();
+// What a word and a gap count for at least, as candidates for the worst.
+constexpr int32_t kMinWordRows = 4;
+constexpr int32_t kMinGapRows = 8;
+constexpr size_t kMaxTextBytes = size_t{1} << 16;
+
+struct Segment {
+  Mark begin;
+  Mark end;
+
+  float mean(int32_t least_rows) const {
+    const int32_t num_speech = std::max(end.num_speech - begin.num_speech, least_rows);
+    return (end.ratio - begin.ratio) / static_cast<float>(num_speech);
+  }
+};
+
+float confidence_of(float mean_ratio) { return std::min(1.0f, std::exp(mean_ratio)); }
+
+void validate(const PhoneAutomaton& automaton, const GrammarOptions& o) {
+  const auto require = [](bool condition, const char* what) {
+    if (!condition) fail(GALAGO_E_INVALID_ARGUMENT, "grammar: %s", what);
+  };
+  require(automaton.kind() == PhoneAutomaton::Kind::kGrammar, "compiled as phrases, not as one");
+  require(static_cast<size_t>(automaton.min_num_phones()) <= o.phone_log_priors.size(),
+          "has phones that the bundle lacks");
+  require(o.accept_mean <= 0, "accept_mean must be <= 0");
+  require(o.accept_worst_word <= 0, "accept_worst_word must be <= 0");
+  require(o.beam_nats > 0, "beam_nats must be > 0");
+  require(o.max_active_arcs >= 16 && o.max_active_arcs <= (1 << 20),
+          "max_active_arcs must be in [16, 2^20]");
+  require(o.max_tokens >= 1 && o.max_tokens <= 65536, "max_tokens must be in [1, 65536]");
+}
+
+}  // namespace
+
+struct GrammarDecoder::Impl {
+  std::shared_ptr<const PhoneAutomaton> automaton;
+  GrammarOptions options;
+  PhoneScorer scorer;
+  GrammarSearch search;
+  std::vector<float> scores;
+  bool finished = false;
+  int64_t first_token = 0;
+  int num_rows = 0;
+
+  std::vector<int32_t> path;  // records of a hypothesis, first to last
+  std::vector<char> text;
+  size_t text_bytes = 0;
+  size_t stable_bytes = 0;
+  std::vector<DecodedWord> words;
+  std::vector<Segment> word_segments;  // [words]
+  std::vector<GrammarSlot> slots;
+  std::vector<Mark> slot_begins;   // [slots]
+  std::vector<size_t> open_slots;  // indices of slots
+  GrammarResult result = {};
+
+  Impl(std::shared_ptr<const PhoneAutomaton> a, const GrammarOptions& o)
+      : automaton((validate(*a, o), std::move(a))),
+        options(o),
+        scorer(o.phone_log_priors, o.prior_scale),
+        search(automaton, o.beam_nats, o.max_active_arcs, o.max_tokens) {
+    const size_t rows = static_cast<size_t>(o.max_tokens);
+    scores.resize(o.phone_log_priors.size());
+    path.reserve(rows);
+    text.resize(kMaxTextBytes);
+    words.reserve(rows);
+    word_segments.reserve(rows);
+    slots.reserve(kMaxSlots);
+    slot_begins.reserve(kMaxSlots);
+    open_slots.reserve(kMaxSlots);
+  }
+
+  void reset(int64_t token) {
+    search.reset();
+    finished = false;
+    first_token = token;
+    num_rows = 0;
+    stable_bytes = 0;
+    clear_answer();
+  }
+
+  void advance(const float* log_probs, int rows, int stride) {
+    if (finished || rows <= 0) return;
+    for (int row = 0; row < rows && num_rows < options.max_tokens; ++row, ++num_rows) {
+      const int filler =
+          scorer.score(log_probs + static_cast<std::ptrdiff_t>(row) * stride, scores.data());
+      search.advance(scores.data(), filler == kSilencePhone);
+    }
+    clear_answer();
+    const Hypothesis best = search.best();
+    trace_back(best.history);
+    stable_bytes = std::max(stable_bytes, write_words(best, search.find_shared_record()));
+  }
+
+  void finish() {
+    if (finished) return;
+    finished = true;
+    clear_answer();
+    Hypothesis best;
+    uint32_t final_outputs = 0;
+    result.complete = search.find_best_final(&best, &final_outputs);
+    if (!result.complete) best = search.best();
+    trace_back(best.history);
+    write_words(best, kNone);
+    stable_bytes = text_bytes;
+    if (result.complete) judge(best, final_outputs);
+  }
+
+  void clear_answer() {
+    words.clear();
+    word_segments.clear();
+    slots.clear();
+    slot_begins.clear();
+    open_slots.clear();
+    text_bytes = 0;
+    text[0] = '\0';
+    result = {};
+    result.mean_ratio = result.worst_word_ratio = kImpossible;
+  }
+
+  void trace_back(int32_t history) {
+    path.clear();
+    for (int32_t r = history; r != kNone; r = search.record(r).previous) path.push_back(r);
+    std::reverse(path.begin(), path.end());
+  }
+
+  int64_t token_at(const Mark& mark) const { return first_token + mark.row; }
+
+  // Answers where the text of the path up to the record `shared` ends.
+  size_t write_words(const Hypothesis& hypothesis, int32_t shared) {
+    size_t shared_bytes = 0;
+    for (const int32_t index : path) {
+      const Record& record = search.record(index);
+      for (const PhoneAutomaton::Output& output : automaton->outputs(record.outputs)) {
+        if (output.kind != PhoneAutomaton::OutputKind::kWord) continue;
+        end_word(record.phone_end);
+        begin_word(output.text, record.begin);
+      }
+      if (index == shared) shared_bytes = text_bytes;
+    }
+    end_word(hypothesis.phone_end);
+    return shared_bytes;
+  }
+
+  void begin_word(std::string_view spelled, const Mark& at) {
+    const size_t needed = spelled.size() + 2;  // a space before, a NUL behind
+    if (words.size() == words.capacity() || text.size() - text_bytes < needed) return;
+    if (text_bytes > 0) text[text_bytes++] = ' ';
+    words.push_back({static_cast<uint32_t>(text_bytes), static_cast<uint32_t>(spelled.size()),
+                     token_at(at), token_at(at), 1.0f});
+    word_segments.push_back({at, at});
+    std::memcpy(text.data() + text_bytes, spelled.data(), spelled.size());
+    text_bytes += spelled.size();
+    text[text_bytes] = '\0';
+  }
+
+  // The last word, if it has any phone, reaches to `at`. A word without one stays empty.
+  void end_word(const Mark& at) {
+    if (words.empty() || at.row < word_segments.back().begin.row) return;
+    Segment& segment = word_segments.back();
+    segment.end = at;
+    words.back().end_token = token_at(at);
+    words.back().confidence = confidence_of(segment.mean(1));
+  }
+
+  void judge(const Hypothesis& best, uint32_t final_outputs) {
+    result.mean_ratio = Segment{{}, best.now}.mean(1);
+    result.confidence = confidence_of(result.mean_ratio);
+    float worst = 0.0f;
+    Mark gap_begin = {};
+    for (const Segment& word : word_segments) {
+      worst = std::min(worst, Segment{gap_begin, word.begin}.mean(kMinGapRows));
+      worst = std::min(worst, word.mean(kMinWordRows));
+      gap_begin = word.end;
+    }
+    result.worst_word_ratio = std::min(worst, Segment{gap_begin, best.now}.mean(kMinGapRows));
+    for (const int32_t index : path) {
+      const Record& record = search.record(index);
+      read_meaning(record.outputs, record.begin, record.phone_end);
+    }
+    read_meaning(final_outputs, best.now, best.phone_end);
+    for (const size_t slot : open_slots) slots[slot].end_token = token_at(best.phone_end);
+    result.slots = slots.data();
+    result.num_slots = slots.size();
+    result.accepted = !words.empty() && result.mean_ratio >= options.accept_mean &&
+                      result.worst_word_ratio >= options.accept_worst_word;
+  }
+
+  // Intent and slots put out at `begin`, behind a phone that ended at `phone_end`.
+  void read_meaning(uint32_t outputs, const Mark& begin, const Mark& phone_end) {
+    for (const PhoneAutomaton::Output& output : automaton->outputs(outputs)) {
+      switch (output.kind) {
+        case PhoneAutomaton::OutputKind::kIntent:
+          result.intent = output.text;
+          break;
+        case PhoneAutomaton::OutputKind::kSlotBegin:
+          if (slots.size() == kMaxSlots) break;
+          open_slots.push_back(slots.size());
+          slots.push_back({output.text, {}, result.confidence, token_at(begin), token_at(begin)});
+          slot_begins.push_back(begin);
+          break;
+        case PhoneAutomaton::OutputKind::kSlotEnd: {
+          if (open_slots.empty()) break;
+          const size_t index = open_slots.back();
+          open_slots.pop_back();
+          GrammarSlot& slot = slots[index];
+          slot.value = output.text;
+          if (phone_end.row <= slot_begins[index].row) break;  // nothing was said for it
+          slot.end_token = token_at(phone_end);
+          slot.score = confidence_of(Segment{slot_begins[index], phone_end}.mean(1));
+          break;
+        }
+        case PhoneAutomaton::OutputKind::kWord:
+        case PhoneAutomaton::OutputKind::kPhrase:
+          break;
+      }
+    }
+  }
+};
+
+GrammarDecoder::GrammarDecoder(std::shared_ptr<const PhoneAutomaton> automaton,
+                               const GrammarOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(automaton), options)) {
+  impl_->reset(0);
+}
+GrammarDecoder::~GrammarDecoder() = default;
+GrammarDecoder::GrammarDecoder(GrammarDecoder&&) noexcept = default;
+GrammarDecoder& GrammarDecoder::operator=(GrammarDecoder&&) noexcept = default;
+
+void GrammarDecoder::reset(int64_t first_token) { impl_->reset(first_token); }
+void GrammarDecoder::advance(const float* phone_log_probs, int num_rows, int stride) {
+  impl_->advance(phone_log_probs, num_rows, stride);
+}
+const GrammarResult& GrammarDecoder::finish() {
+  impl_->finish();
+  return impl_->result;
+}
+const GrammarResult& GrammarDecoder::result() const { return impl_->result; }
+
+const char* GrammarDecoder::text() const { return impl_->text.data(); }
+size_t GrammarDecoder::text_bytes() const { return impl_->text_bytes; }
+size_t GrammarDecoder::stable_bytes() const { return impl_->stable_bytes; }
+const DecodedWord* GrammarDecoder::words() const { return impl_->words.data(); }
+size_t GrammarDecoder::num_words() const { return impl_->words.size(); }
+int64_t GrammarDecoder::next_token() const { return impl_->first_token + impl_->num_rows; }
+int GrammarDecoder::num_active_arcs() const { return impl_->search.num_active_arcs(); }
+
+}  // namespace galago
