@@ -73,7 +73,7 @@ $(BOARD_VENV)/.galago-board: pyproject.toml constraints.txt $(PACKAGE_FILES) | c
 # -- commands -------------------------------------------------------------------------------------------------
 
 demo: $(BOARD_VENV)/.galago-board
-	$(BOARD_VENV)/bin/python examples/python/demo.py $(if $(MIC),--mic)
+	$(BOARD_VENV)/bin/galago demo $(if $(MIC),--mic)
 
 native: $(VENV)/.galago-dev | compiler
 	cmake --preset release

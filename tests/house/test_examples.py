@@ -14,75 +14,80 @@ from typing import Any
 
 import pytest
 
-from galago.runtime import abi
 from tests.house.repository import ROOT
 from tests.house.test_readme import check_galago
-from tests.make_tiny_bundle import make_tiny_bundle
+from tests.make_tiny_bundle import make_tiny_bundle, write_manifest
 
-AUDIO = ROOT / "examples" / "audio"
+DEMO = ROOT / "examples" / "demo"
 UNIT = ROOT / "examples" / "systemd" / "galago.service"
 
 
-def clips() -> dict[str, list[dict[str, Any]]]:
-    listed: dict[str, list[dict[str, Any]]] = json.loads((AUDIO / "clips.json").read_text(encoding="utf-8"))
+def clips() -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads((DEMO / "demo.json").read_text(encoding="utf-8"))
     return listed
 
 
 def test_every_clip_is_listed_and_there() -> None:
-    listed = {clip["file"] for group in clips().values() for clip in group}
-    assert listed == {path.name for path in AUDIO.glob("*.flac")}
+    assert sorted(clip["file"] for clip in clips()) == sorted(path.name for path in DEMO.glob("*.flac"))
 
 
 def test_clips_are_what_a_session_takes() -> None:
     import soundfile
 
-    for path in AUDIO.glob("*.flac"):
+    for path in DEMO.glob("*.flac"):
         info = soundfile.info(path)
         assert (info.samplerate, info.channels) == (16000, 1), path.name
         assert info.duration < 8.0, path.name
 
 
 def test_the_grammar_holds_the_commands_and_not_the_chatter() -> None:
-    """The last clip of the home group is there to be rejected; hassil itself is the judge."""
+    """One clip of the grammar is there to be rejected; hassil itself is the judge."""
     import yaml
     from hassil import Intents, recognize
 
-    text = (ROOT / "examples" / "grammars" / "home.yaml").read_text(encoding="utf-8")
-    intents = Intents.from_dict(yaml.safe_load(text))
-    *commands, chatter = [clip["text"] for clip in clips()["home"]]
-    for text in commands:
-        assert recognize(text, intents) is not None, text
-    assert recognize(chatter, intents) is None
+    intents = Intents.from_dict(yaml.safe_load((DEMO / "home.yaml").read_text(encoding="utf-8")))
+    for clip in [clip for clip in clips() if "grammar" in clip]:
+        fits = recognize(clip["text"], intents) is not None
+        assert fits == ("rejected" not in clip["shows"]), clip["text"]
+
+
+def test_the_shipped_bundle_plays_these_clips() -> None:
+    bundle = ROOT / "galago" / "bundles" / "default"
+    if not (bundle / "manifest.json").is_file():
+        pytest.skip("no bundle ships with this tree")
+    shipped = bundle / "demo"
+    for path in [*DEMO.glob("*.flac"), DEMO / "home.yaml", DEMO / "demo.json"]:
+        assert (shipped / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_the_demo_plays_every_clip(tmp_path: Path) -> None:
     """With the tiny bundle, whose ear knows tones and no speech: it is the path that is tried here."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "python" / "demo.py"), "--fast"]
-        + ["--bundle", str(make_tiny_bundle(tmp_path / "tiny"))],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "GALAGO_LIBRARY": str(abi.find_library())},
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    # Two clips are enough: they are played in real time.
+    (bundle / "demo").mkdir()
+    played = [clip for clip in clips() if clip["file"][:4] in ("turn", "the-")]
+    (bundle / "demo" / "demo.json").write_text(json.dumps(played))
+    for name in [*(clip["file"] for clip in played), "home.yaml"]:
+        shutil.copy(DEMO / name, bundle / "demo" / name)
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    write_manifest(bundle, manifest)
+    done = run_galago(["demo", "--bundle", str(bundle)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(played) == 2
+    for clip in played:
+        assert clip["text"] in done.stdout
+    assert "RTF" in done.stdout
+
+
+def run_galago(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "galago.streaming.entry", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=110,
     )
-    assert done.returncode == 0, done.stderr
-    for clip in [clip for group in clips().values() for clip in group]:
-        assert clip["text"] in done.stdout
-    assert "RTF 0." in done.stdout
-
-
-def test_the_demo_says_what_is_missing(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "python" / "demo.py"), "--bundle", "no-such-bundle"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("galago: no-such-bundle: no such bundle")
 
 
 def test_the_unit_starts_a_command_that_exists() -> None:

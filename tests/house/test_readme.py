@@ -48,7 +48,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     soundfile.write(folder / "clip.wav", samples, 16000, subtype="FLOAT")
     samples.astype("<f4").tofile(folder / "samples.f32")
     (folder / "examples").symlink_to(ROOT / "examples")
-    shutil.copy(ROOT / "examples" / "grammars" / "home.yaml", folder / "home.yaml")
+    shutil.copy(ROOT / "examples" / "demo" / "home.yaml", folder / "home.yaml")
     return folder
 
 

@@ -1,6 +1,6 @@
-"""Make the clips of this folder: synthetic speech, some of it in synthetic noise, listed in clips.json.
+"""Make the clips of `galago demo`: synthetic speech, some of it in synthetic noise, listed in demo.json.
 
-    python examples/audio/make_clips.py
+    python examples/demo/make_clips.py
 
 Needs espeak-ng and flite (Debian packages of these names) and the `audio` extra.  No person speaks here:
 whoever wants to know how galago hears people looks at the benchmarks, not at these clips.
@@ -53,13 +53,14 @@ def make_clip(clip: dict[str, Any], generator: np.random.Generator) -> npt.NDArr
     # Even a quiet room is not digital silence.
     snr_db = 45.0 if clip["snr_db"] is None else float(clip["snr_db"])
     level = np.sqrt(np.mean(speech**2)) * 10.0 ** (-snr_db / 20)
-    return samples + level * pink_noise(samples.size, generator)
+    noisy: npt.NDArray[np.float64] = samples + level * pink_noise(samples.size, generator)
+    return noisy
 
 
 def main() -> None:
-    groups = json.loads((FOLDER / "clips.json").read_text(encoding="utf-8"))
+    clips = json.loads((FOLDER / "demo.json").read_text(encoding="utf-8"))
     generator = np.random.default_rng(7)
-    for clip in [clip for clips in groups.values() for clip in clips]:
+    for clip in clips:
         samples = make_clip(clip, generator)
         path = FOLDER / clip["file"]
         soundfile.write(path, samples, SAMPLE_RATE_HZ, subtype="PCM_16")
