@@ -32,8 +32,8 @@ class Parser {
   char peek() const { return at_end() ? '\0' : text_[at_]; }
 
   void skip_space() {
-    while (!at_end() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' ||
-                         text_[at_] == '\r')) {
+    while (!at_end() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
       ++at_;
     }
   }

@@ -1,6 +1,7 @@
-// A small, strict JSON reader (RFC 8259): whole text, bounded depth, valid UTF-8, no duplicate keys.
-#ifndef GALAGO_JSON_H_
-#define GALAGO_JSON_H_
+// A small, strict JSON reader (RFC 8259): whole text, bounded depth, valid UTF-8, no duplicate
+// keys.
+#ifndef GALAGO_NATIVE_JSON_H_
+#define GALAGO_NATIVE_JSON_H_
 
 #include <cstddef>
 #include <string>
@@ -14,7 +15,8 @@ struct Json {
   enum class Type { kNull, kBool, kNumber, kString, kArray, kObject };
   static constexpr int kMaxDepth = 32;
 
-  // Throws Error(GALAGO_E_CORRUPT, "NAME: line 3: expected ','"); `name` is the file's, for messages.
+  // Throws Error(GALAGO_E_CORRUPT, "NAME: line 3: expected ','"); `name` is the file's, for
+  // messages.
   static Json parse(std::string_view text, const std::string& name);
 
   // The member of that name; nullptr if this is no object or has none.
@@ -35,4 +37,4 @@ const char* type_name(Json::Type type);
 
 }  // namespace galago
 
-#endif  // GALAGO_JSON_H_
+#endif  // GALAGO_NATIVE_JSON_H_

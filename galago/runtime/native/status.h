@@ -1,6 +1,6 @@
 // Errors: exceptions inside, status codes at the C ABI (abi.cc turns one into the other).
-#ifndef GALAGO_STATUS_H_
-#define GALAGO_STATUS_H_
+#ifndef GALAGO_NATIVE_STATUS_H_
+#define GALAGO_NATIVE_STATUS_H_
 
 #include <cstdint>
 #include <exception>
@@ -13,7 +13,8 @@ namespace galago {
 // A failed call: the status that the C ABI answers and the sentence of galago_last_error().
 class Error : public std::exception {
  public:
-  Error(galago_status status, std::string message) : status_(status), message_(std::move(message)) {}
+  Error(galago_status status, std::string message)
+      : status_(status), message_(std::move(message)) {}
 
   galago_status status() const { return status_; }
   const char* what() const noexcept override { return message_.c_str(); }
@@ -40,4 +41,4 @@ const char* status_name(galago_status status) noexcept;
 
 }  // namespace galago
 
-#endif  // GALAGO_STATUS_H_
+#endif  // GALAGO_NATIVE_STATUS_H_

@@ -115,9 +115,9 @@ typedef struct galago_bundle_options {
   const char* cache_dir;   /* where the engine may keep blobs; NULL: nowhere */
   int32_t chunk_ms;        /* new audio in one step, e.g. 160, 320 or 640;
                               0: the first target in the manifest that runs here */
-  const char* engine_path; /* the engine's library, or the directory it is in;
-                              NULL: GALAGO_OPENVINO_LIBRARY in the environment,
-                              then where the system's loader looks */
+  const char* engine_path; /* the engine's library, or the directory it is in; NULL:
+                              where the system's loader looks.  The environment's
+                              GALAGO_OPENVINO_LIBRARY, a file, overrules it. */
 } galago_bundle_options;
 #define GALAGO_BUNDLE_OPTIONS_INIT \
   { (uint32_t)sizeof(galago_bundle_options), 0, 0, 0, 0, 0 }

@@ -1,0 +1,362 @@
+// The exported functions, and nothing else: arguments are checked, structures of older and newer
+// callers are met, exceptions become status codes and messages. No exception leaves this file.
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "bundle.h"
+#include "galago/galago.h"
+#include "log.h"
+#include "session.h"
+#include "status.h"
+
+#ifndef GALAGO_VERSION
+#error "GALAGO_VERSION comes from the build"
+#endif
+
+// -- the layout that callers were compiled with: frozen ------------------------------------------
+
+#define GALAGO_FREEZE(structure, field, offset) \
+  static_assert(offsetof(structure, field) == (offset), #structure "." #field " has moved")
+static_assert(sizeof(void*) == 8, "the frozen layout is that of 64-bit platforms");
+GALAGO_FREEZE(galago_bundle_options, num_threads, 4);
+GALAGO_FREEZE(galago_bundle_options, backend, 8);
+GALAGO_FREEZE(galago_bundle_options, cache_dir, 16);
+GALAGO_FREEZE(galago_bundle_options, chunk_ms, 24);
+GALAGO_FREEZE(galago_bundle_options, engine_path, 32);
+static_assert(sizeof(galago_bundle_options) == 40, "galago_bundle_options");
+GALAGO_FREEZE(galago_session_options, flags, 4);
+GALAGO_FREEZE(galago_session_options, input_capacity_ms, 8);
+GALAGO_FREEZE(galago_session_options, event_capacity, 12);
+GALAGO_FREEZE(galago_session_options, endpoint_silence_ms, 16);
+GALAGO_FREEZE(galago_session_options, max_utterance_ms, 20);
+static_assert(sizeof(galago_session_options) == 24, "galago_session_options");
+GALAGO_FREEZE(galago_session_info, image_height, 28);
+static_assert(sizeof(galago_session_info) == 32, "galago_session_info");
+GALAGO_FREEZE(galago_image, planes, 16);
+GALAGO_FREEZE(galago_image, capture_ns, 40);
+static_assert(sizeof(galago_image) == 48, "galago_image");
+static_assert(sizeof(galago_label) == 24, "galago_label");
+static_assert(sizeof(galago_word) == 32, "galago_word");
+GALAGO_FREEZE(galago_event, sequence, 8);
+GALAGO_FREEZE(galago_event, status, 48);
+GALAGO_FREEZE(galago_event, stable_bytes, 52);
+GALAGO_FREEZE(galago_event, text, 56);
+GALAGO_FREEZE(galago_event, words, 64);
+GALAGO_FREEZE(galago_event, num_values, 104);
+static_assert(sizeof(galago_event) == 112, "galago_event");
+GALAGO_FREEZE(galago_metrics, input_samples, 8);
+GALAGO_FREEZE(galago_metrics, busy_ns, 48);
+GALAGO_FREEZE(galago_metrics, peak_bytes, 96);
+GALAGO_FREEZE(galago_metrics, engine_ns, 104);
+static_assert(sizeof(galago_metrics) == 168, "galago_metrics");
+
+struct galago_bundle {
+  std::unique_ptr<galago::Bundle> bundle;
+};
+
+struct galago_session {
+  galago::Session session;
+};
+
+namespace {
+
+using galago::fail;
+
+// The first size each structure had: no caller's is smaller.
+constexpr uint32_t kFirstBundleOptionsBytes = 24;  // up to cache_dir
+constexpr uint32_t kFirstSessionOptionsBytes = sizeof(galago_session_options);
+constexpr uint32_t kFirstSessionInfoBytes = sizeof(galago_session_info);
+constexpr uint32_t kFirstImageBytes = sizeof(galago_image);
+constexpr uint32_t kFirstEventBytes = sizeof(galago_event);
+constexpr uint32_t kFirstMetricsBytes = sizeof(galago_metrics);
+
+// Runs a call behind the firewall.
+template <typename Call>
+galago_status guarded(Call call) noexcept {
+  try {
+    return call();
+  } catch (const galago::Error& error) {
+    galago::set_last_error(error.what());
+    return error.status();
+  } catch (const std::bad_alloc&) {
+    galago::set_last_error("out of memory");
+    return GALAGO_E_NO_MEMORY;
+  } catch (const std::exception& error) {
+    galago::set_last_error(error.what());
+    return GALAGO_E_INTERNAL;
+  } catch (...) {
+    galago::set_last_error("an exception of unknown type");
+    return GALAGO_E_INTERNAL;
+  }
+}
+
+void require(const void* pointer, const char* name) {
+  if (pointer == nullptr) fail(GALAGO_E_INVALID_ARGUMENT, "%s is NULL", name);
+}
+
+void require_size(uint32_t struct_size, uint32_t first_bytes, const char* name) {
+  if (struct_size < first_bytes) {
+    fail(GALAGO_E_INVALID_ARGUMENT, "%s.struct_size is %u, less than the first version's %u", name,
+         struct_size, first_bytes);
+  }
+}
+
+// Of a caller's structure what is there; fields it does not have yet keep their default.
+template <typename T>
+T read_struct(const T* caller, T defaults, uint32_t first_bytes, const char* name) {
+  if (caller == nullptr) return defaults;
+  require_size(caller->struct_size, first_bytes, name);
+  std::memcpy(&defaults, caller, std::min<size_t>(caller->struct_size, sizeof(T)));
+  return defaults;
+}
+
+// Into a caller's structure what it has room for; its struct_size stays.
+template <typename T>
+void write_struct(T* caller, T value) {
+  value.struct_size = caller->struct_size;
+  std::memcpy(caller, &value, std::min<size_t>(caller->struct_size, sizeof(T)));
+}
+
+std::string text_or_empty(const char* text) { return text == nullptr ? std::string() : text; }
+
+[[noreturn]] void fail_without_role(const char* call, const char* role) {
+  fail(GALAGO_E_UNSUPPORTED, "%s: the bundle has no role \"%s\"", call, role);
+}
+
+}  // namespace
+
+uint32_t galago_abi(void) { return GALAGO_ABI; }
+
+const char* galago_version(void) { return GALAGO_VERSION " openvino"; }
+
+const char* galago_status_name(galago_status status) { return galago::status_name(status); }
+
+const char* galago_last_error(void) { return galago::last_error(); }
+
+void galago_set_log(galago_log_fn log, void* user_data, int32_t min_level) {
+  guarded([&] {
+    galago::set_log(log, user_data, min_level);
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_bundle_open(uint32_t abi, const char* path,
+                                 const galago_bundle_options* options, galago_bundle** out) {
+  return guarded([&] {
+    require(out, "out");
+    *out = nullptr;
+    // While the major is 0 the minor must match as well.
+    if (abi != GALAGO_ABI) {
+      fail(GALAGO_E_ABI, "the program's galago.h is of ABI %u.%u, this library of %u.%u", abi >> 16,
+           abi & 0xFFFFu, GALAGO_ABI >> 16, GALAGO_ABI & 0xFFFFu);
+    }
+    require(path, "path");
+    const galago_bundle_options defaults = GALAGO_BUNDLE_OPTIONS_INIT;
+    const galago_bundle_options given =
+        read_struct(options, defaults, kFirstBundleOptionsBytes, "galago_bundle_options");
+    if (given.num_threads < 0 || given.num_threads > 1024) {
+      fail(GALAGO_E_INVALID_ARGUMENT, "num_threads is %d; it may be 0 to 1024", given.num_threads);
+    }
+    if (given.chunk_ms < 0) {
+      fail(GALAGO_E_INVALID_ARGUMENT, "chunk_ms is %d; it may not be negative", given.chunk_ms);
+    }
+    galago::BundleOptions bundle_options;
+    bundle_options.chunk_ms = given.chunk_ms;
+    bundle_options.backend = text_or_empty(given.backend);
+    bundle_options.engine.num_threads = std::max(given.num_threads, 1);
+    bundle_options.engine.cache_dir = text_or_empty(given.cache_dir);
+    bundle_options.engine.engine_path = text_or_empty(given.engine_path);
+    *out = new galago_bundle{galago::Bundle::open(path, bundle_options)};
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_bundle_metadata(const galago_bundle* bundle, const char* key,
+                                     const char** out) {
+  return guarded([&] {
+    require(out, "out");
+    *out = nullptr;
+    require(bundle, "bundle");
+    require(key, "key");
+    *out = bundle->bundle->metadata(key);
+    return GALAGO_OK;
+  });
+}
+
+void galago_bundle_close(galago_bundle* bundle) { delete bundle; }
+
+galago_status galago_session_open(galago_bundle* bundle, const galago_session_options* options,
+                                  galago_session** out) {
+  return guarded([&] {
+    require(out, "out");
+    *out = nullptr;
+    require(bundle, "bundle");
+    const galago_session_options defaults = GALAGO_SESSION_OPTIONS_INIT;
+    const galago_session_options given =
+        read_struct(options, defaults, kFirstSessionOptionsBytes, "galago_session_options");
+    const galago::Bundle& opened = *bundle->bundle;
+    *out = new galago_session{{opened.engine(), opened.ear(), opened.target(), given}};
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_get_info(const galago_session* session, galago_session_info* info) {
+  return guarded([&] {
+    require(session, "session");
+    require(info, "info");
+    require_size(info->struct_size, kFirstSessionInfoBytes, "galago_session_info");
+    write_struct(info, session->session.info());
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_reset(galago_session* session) {
+  return guarded([&] {
+    require(session, "session");
+    session->session.reset();
+    return GALAGO_OK;
+  });
+}
+
+void galago_session_close(galago_session* session) { delete session; }
+
+galago_status galago_session_set_grammar(galago_session* session, const void* grammar,
+                                         size_t num_bytes) {
+  return guarded([&] {
+    require(session, "session");
+    session->session.set_grammar(grammar, num_bytes);
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_set_phrases(galago_session* session, const void* phrases,
+                                         size_t num_bytes) {
+  return guarded([&] {
+    require(session, "session");
+    session->session.set_phrases(phrases, num_bytes);
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_set_hotwords(galago_session* session, const char* const* phrases,
+                                          const float* boosts, size_t num_phrases) {
+  return guarded([&] {
+    require(session, "session");
+    if (num_phrases > 0) require(phrases, "phrases");
+    std::vector<galago::Hotword> hotwords;
+    for (size_t i = 0; i < num_phrases; ++i) {
+      require(phrases[i], "an item of phrases");
+      hotwords.push_back({phrases[i], boosts == nullptr ? 0.0f : boosts[i]});
+    }
+    session->session.set_hotwords(hotwords);
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_push_audio(galago_session* session, const float* samples,
+                                        size_t num_samples, int64_t capture_ns) {
+  if (session == nullptr) {
+    galago::set_last_error_real_time("session is NULL");
+    return GALAGO_E_INVALID_ARGUMENT;
+  }
+  return session->session.push_audio(samples, num_samples, capture_ns);
+}
+
+galago_status galago_session_push_image(galago_session* session, const galago_image* image) {
+  return guarded([&] {
+    require(session, "session");
+    require(image, "image");
+    require_size(image->struct_size, kFirstImageBytes, "galago_image");
+    fail_without_role("push_image", "eye");
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_end_input(galago_session* session) {
+  if (session == nullptr) {
+    galago::set_last_error_real_time("session is NULL");
+    return GALAGO_E_INVALID_ARGUMENT;
+  }
+  return session->session.end_input();
+}
+
+galago_status galago_session_step(galago_session* session) {
+  return guarded([&] {
+    require(session, "session");
+    return session->session.step();
+  });
+}
+
+galago_status galago_session_next_event(galago_session* session, galago_event* event) {
+  return guarded([&] {
+    require(session, "session");
+    require(event, "event");
+    require_size(event->struct_size, kFirstEventBytes, "galago_event");
+    galago_event next;
+    const galago_status status = session->session.next_event(&next);
+    if (status == GALAGO_OK) write_struct(event, next);
+    return status;
+  });
+}
+
+galago_status galago_session_wait(galago_session* session, int32_t timeout_ms) {
+  return guarded([&] {
+    require(session, "session");
+    return session->session.wait(timeout_ms);
+  });
+}
+
+galago_status galago_session_set_wake(galago_session* session, galago_wake_fn wake,
+                                      void* user_data) {
+  return guarded([&] {
+    require(session, "session");
+    session->session.set_wake(wake, user_data);
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_speak(galago_session* session, const char* text,
+                                   uint64_t* /*utterance*/) {
+  return guarded([&] {
+    require(session, "session");
+    require(text, "text");
+    fail_without_role("speak", "voice");
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_read_speech(galago_session* session, float* samples, size_t capacity,
+                                         size_t* num_read) {
+  // Real-time safe even where it is unsupported: no exception is thrown.
+  if (session == nullptr || num_read == nullptr || (samples == nullptr && capacity > 0)) {
+    galago::set_last_error_real_time("read_speech: session, samples or num_read is NULL");
+    return GALAGO_E_INVALID_ARGUMENT;
+  }
+  *num_read = 0;
+  galago::set_last_error_real_time("read_speech: the bundle has no role \"voice\"");
+  return GALAGO_E_UNSUPPORTED;
+}
+
+galago_status galago_session_stop_speech(galago_session* session) {
+  return guarded([&] {
+    require(session, "session");
+    fail_without_role("stop_speech", "voice");
+    return GALAGO_OK;
+  });
+}
+
+galago_status galago_session_get_metrics(const galago_session* session, galago_metrics* metrics) {
+  return guarded([&] {
+    require(session, "session");
+    require(metrics, "metrics");
+    require_size(metrics->struct_size, kFirstMetricsBytes, "galago_metrics");
+    write_struct(metrics, session->session.metrics());
+    return GALAGO_OK;
+  });
+}

@@ -1,0 +1,79 @@
+// Events on their way from the step to the caller, in storage made beforehand.
+//
+//   free slots  ->  being written  ->  waiting (oldest first)  ->  held by the caller  ->  free
+//
+// When the waiting ones reach the capacity, the oldest event that a later one replaces anyway
+// (PARTIAL, POSTERIORS) is dropped, or else the oldest; a hole in `sequence` tells it.
+#ifndef GALAGO_NATIVE_EVENT_QUEUE_H_
+#define GALAGO_NATIVE_EVENT_QUEUE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "galago/galago.h"
+
+namespace galago {
+
+// What one event can hold at most.
+struct EventLimits {
+  size_t text_bytes = 1024;  // all strings of the event together, with their NULs
+  size_t num_words = 64;
+  size_t num_labels = 64;
+  size_t num_values = 1;
+};
+
+class EventQueue {
+ public:
+  EventQueue(size_t capacity, const EventLimits& limits);
+
+  // The producer, one thread at a time. begin() ... add ... publish(). What does not fit any more
+  // is left out, whole words and labels at a time.
+  galago_event* begin(uint32_t type);
+  void set_text(std::string_view text);  // cut at a character's boundary
+  bool add_word(std::string_view text, int64_t begin_ns, int64_t end_ns, float confidence);
+  bool add_label(std::string_view name, std::string_view value, float score);
+  // Room for so many values, to be filled before publish(); at most limits.num_values.
+  float* add_values(size_t num_values);
+  void publish();
+
+  // The consumer, one thread at a time. The event's pointers are valid until the next take().
+  bool take(galago_event* event);
+  bool is_empty() const;
+
+  // Back to sequence 1. Producer and consumer must be outside.
+  void clear();
+
+  size_t num_bytes() const;
+
+ private:
+  struct Slot {
+    galago_event event;
+    size_t used_bytes;
+    std::vector<char> text;
+    std::vector<galago_word> words;
+    std::vector<galago_label> labels;
+    std::vector<float> values;
+  };
+
+  // A NUL-terminated copy in the slot's text, or nullptr if it does not fit.
+  static const char* store(Slot* slot, std::string_view text);
+  void drop_one();
+
+  const size_t capacity_;
+  const EventLimits limits_;
+  std::vector<Slot> slots_;  // capacity_ waiting, one being written, one held
+  Slot* writing_;
+
+  mutable std::mutex mutex_;    // guards what follows
+  std::vector<Slot*> free_;     // a stack
+  std::vector<Slot*> waiting_;  // oldest first
+  Slot* held_ = nullptr;
+  uint64_t next_sequence_ = 1;
+};
+
+}  // namespace galago
+
+#endif  // GALAGO_NATIVE_EVENT_QUEUE_H_

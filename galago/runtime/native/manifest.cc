@@ -1,0 +1,281 @@
+#include "manifest.h"
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "status.h"
+
+namespace galago {
+namespace {
+
+// A value together with the way to it, so that every complaint says where.
+class Entry {
+ public:
+  Entry(const Json& json, std::string where) : json_(json), where_(std::move(where)) {}
+
+  [[noreturn]] void complain(const std::string& what) const {
+    fail(GALAGO_E_CORRUPT, "manifest.json: %s: %s", where_.empty() ? "top level" : where_.c_str(),
+         what.c_str());
+  }
+
+  std::optional<Entry> find(const char* key) const {
+    expect(Json::Type::kObject);
+    const Json* member = json_.find(key);
+    if (member == nullptr) return std::nullopt;
+    return Entry(*member, where_.empty() ? key : where_ + "." + key);
+  }
+
+  Entry at(const char* key) const {
+    std::optional<Entry> member = find(key);
+    if (!member) complain(std::string("lacks \"") + key + "\"");
+    return *member;
+  }
+
+  std::vector<Entry> items() const {
+    expect(Json::Type::kArray);
+    std::vector<Entry> items;
+    for (size_t i = 0; i < json_.array.size(); ++i) {
+      items.emplace_back(json_.array[i], where_ + "[" + std::to_string(i) + "]");
+    }
+    return items;
+  }
+
+  const std::string& string() const {
+    expect(Json::Type::kString);
+    return json_.string;
+  }
+
+  bool boolean() const {
+    expect(Json::Type::kBool);
+    return json_.boolean;
+  }
+
+  double number(double low, double high) const {
+    expect(Json::Type::kNumber);
+    if (!(json_.number >= low && json_.number <= high)) {
+      complain(json_.to_text() + " is outside [" + std::to_string(low) + ", " +
+               std::to_string(high) + "]");
+    }
+    return json_.number;
+  }
+
+  int64_t integer(int64_t low, int64_t high) const {
+    expect(Json::Type::kNumber);
+    const double value = json_.number;
+    if (value != std::floor(value)) complain(json_.to_text() + " is not a whole number");
+    if (!(value >= static_cast<double>(low) && value <= static_cast<double>(high))) {
+      complain(json_.to_text() + " is outside [" + std::to_string(low) + ", " +
+               std::to_string(high) + "]");
+    }
+    return static_cast<int64_t>(value);
+  }
+
+  const Json& json() const { return json_; }
+  const std::string& where() const { return where_; }
+
+ private:
+  void expect(Json::Type type) const {
+    if (json_.type != type) {
+      complain(std::string("expected ") + type_name(type) + ", found " + type_name(json_.type));
+    }
+  }
+
+  const Json& json_;
+  std::string where_;
+};
+
+// Whole numbers up to this are exact in JSON's double.
+constexpr int64_t kMaxExact = int64_t{1} << 53;
+
+void read_int(const Entry& parent, const char* key, int64_t low, int64_t high, int* out) {
+  if (const auto entry = parent.find(key)) *out = static_cast<int>(entry->integer(low, high));
+}
+
+void read_float(const Entry& parent, const char* key, double low, double high, float* out) {
+  if (const auto entry = parent.find(key)) *out = static_cast<float>(entry->number(low, high));
+}
+
+bool is_safe_path(const std::string& path) {
+  if (path.empty() || path.front() == '/' || path.find('\\') != std::string::npos) return false;
+  for (size_t begin = 0; begin <= path.size();) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string name = path.substr(begin, end - begin);
+    if (name.empty() || name == "." || name == "..") return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+std::vector<FileEntry> read_files(const Entry& files) {
+  std::vector<FileEntry> entries;
+  if (files.json().type != Json::Type::kObject) files.complain("expected an object");
+  for (const auto& [path, json] : files.json().object) {
+    const Entry entry(json, "files[\"" + path + "\"]");
+    if (!is_safe_path(path)) entry.complain("not a plain relative path");
+    FileEntry file;
+    file.path = path;
+    file.sha256 = entry.at("sha256").string();
+    if (file.sha256.size() != 64 ||
+        file.sha256.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      entry.complain("sha256 is not 64 lower-case hexadecimal digits");
+    }
+    file.size_bytes = static_cast<uint64_t>(entry.at("size_bytes").integer(0, kMaxExact));
+    entries.push_back(std::move(file));
+  }
+  return entries;
+}
+
+const FileEntry& find_file(const Entry& entry, const std::vector<FileEntry>& files) {
+  for (const FileEntry& file : files) {
+    if (file.path == entry.string()) return file;
+  }
+  entry.complain("\"" + entry.string() + "\" is not among the files");
+}
+
+FbankOptions read_features(const Entry& entry) {
+  const std::string& type = entry.at("type").string();
+  if (type != "kaldi_log_mel") {
+    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.type: \"%s\" is not known to this build",
+         entry.where().c_str(), type.c_str());
+  }
+  FbankOptions options;
+  options.sample_rate_hz = static_cast<int>(entry.at("sample_rate_hz").integer(1000, 384000));
+  options.window_samples = static_cast<int>(entry.at("window_samples").integer(2, 65536));
+  options.hop_samples = static_cast<int>(entry.at("hop_samples").integer(1, 65536));
+  options.fft_size = static_cast<int>(entry.at("fft_size").integer(64, 65536));
+  options.num_mels = static_cast<int>(entry.at("num_mels").integer(1, 1024));
+  options.low_hz = static_cast<float>(entry.at("low_hz").number(0, 192000));
+  options.high_hz = static_cast<float>(entry.at("high_hz").number(0, 192000));
+  options.preemphasis = static_cast<float>(entry.at("preemphasis").number(0, 1));
+  options.log_floor = static_cast<float>(entry.at("log_floor").number(1e-30, 1));
+  if (options.hop_samples > options.window_samples) {
+    entry.complain("hop_samples is larger than window_samples");
+  }
+  return options;
+}
+
+std::vector<std::string> read_names(const Entry& entry, size_t max_names) {
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (const Entry& item : entry.items()) {
+    if (!seen.insert(item.string()).second) item.complain("stands there twice");
+    names.push_back(item.string());
+  }
+  if (names.size() < 2 || names.size() > max_names) {
+    entry.complain("expected 2 to " + std::to_string(max_names) + " names");
+  }
+  return names;
+}
+
+Target read_target(const Entry& entry, const std::vector<FileEntry>& files,
+                   int subsampling_factor) {
+  Target target;
+  target.name = entry.at("name").string();
+  target.engine = entry.at("engine").string();
+  target.dtype = entry.at("dtype").string();
+  target.model = find_file(entry.at("model"), files);
+  target.weights = find_file(entry.at("weights"), files);
+  target.inference_precision = entry.at("inference_precision").string();
+  if (target.inference_precision != "f32" && target.inference_precision != "bf16") {
+    entry.at("inference_precision").complain("expected \"f32\" or \"bf16\"");
+  }
+  if (!entry.at("stateful").boolean()) {
+    entry.at("stateful").complain("only graphs that keep their states are known");
+  }
+  target.chunk_tokens = static_cast<int>(entry.at("chunk_tokens").integer(1, 1024));
+  target.chunk_frames = static_cast<int>(entry.at("chunk_frames").integer(1, 65536));
+  if (target.chunk_frames != target.chunk_tokens * subsampling_factor) {
+    entry.at("chunk_frames").complain("is not chunk_tokens * subsampling_factor");
+  }
+  target.left_context_tokens =
+      static_cast<int>(entry.at("left_context_tokens").integer(0, 1 << 20));
+  target.lookahead_tokens = static_cast<int>(entry.at("lookahead_tokens").integer(0, 1024));
+  target.features_input = entry.at("inputs").at("features").string();
+  target.keep_input = entry.at("inputs").at("keep").string();
+  target.phones_output = entry.at("outputs").at("phone_log_probs").string();
+  target.tokens_output = entry.at("outputs").at("token_log_probs").string();
+  return target;
+}
+
+Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
+  const std::string& type = entry.at("type").string();
+  if (type != "streaming_ctc") {
+    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.type: \"%s\" is not known to this build",
+         entry.where().c_str(), type.c_str());
+  }
+  Ear ear;
+  ear.features = read_features(entry.at("features"));
+  ear.subsampling_factor = static_cast<int>(entry.at("subsampling_factor").integer(1, 64));
+  if (1000LL * ear.token_samples() % ear.features.sample_rate_hz != 0) {
+    entry.at("subsampling_factor").complain("a token does not last whole milliseconds");
+  }
+  ear.tokens = read_names(entry.at("tokens"), 65536);
+  ear.phones = read_names(entry.at("phones"), 256);
+  for (const Entry& item : entry.at("phone_log_priors").items()) {
+    ear.phone_log_priors.push_back(static_cast<float>(item.number(-100, 0)));
+  }
+  if (ear.phone_log_priors.size() != ear.phones.size()) {
+    entry.at("phone_log_priors")
+        .complain("has " + std::to_string(ear.phone_log_priors.size()) + " numbers for " +
+                  std::to_string(ear.phones.size()) + " phones");
+  }
+  for (const Entry& item : entry.at("targets").items()) {
+    ear.targets.push_back(read_target(item, files, ear.subsampling_factor));
+  }
+  if (ear.targets.empty()) entry.at("targets").complain("is empty");
+
+  if (const auto decoding = entry.find("decoding")) {
+    if (const auto method = decoding->find("method")) {
+      ear.decoding_method = method->string();
+      if (ear.decoding_method != "greedy" && ear.decoding_method != "beam") {
+        method->complain("expected \"greedy\" or \"beam\"");
+      }
+    }
+    read_int(*decoding, "beam_width", 1, 64, &ear.beam_width);
+    read_float(*decoding, "hotword_boost", 0.01, 20, &ear.hotword_boost);
+  }
+  if (const auto voice = entry.find("voice_activity")) {
+    read_float(*voice, "start_probability", 0.001, 1, &ear.voice_start_probability);
+    read_float(*voice, "stop_probability", 0, 1, &ear.voice_stop_probability);
+    read_int(*voice, "start_ms", 0, 5000, &ear.voice_start_ms);
+    read_int(*voice, "stop_ms", 0, 5000, &ear.voice_stop_ms);
+    read_int(*voice, "padding_ms", 0, 5000, &ear.voice_padding_ms);
+    if (ear.voice_stop_probability > ear.voice_start_probability) {
+      voice->complain("stop_probability is above start_probability");
+    }
+  }
+  if (const auto endpoint = entry.find("endpoint")) {
+    read_int(*endpoint, "silence_ms", 40, 60000, &ear.endpoint_silence_ms);
+    read_int(*endpoint, "max_utterance_ms", 1000, 300000, &ear.max_utterance_ms);
+  }
+  if (const auto grammar = entry.find("grammar")) {
+    read_float(*grammar, "prior_scale", 0, 1, &ear.prior_scale);
+    read_float(*grammar, "accept_mean", -100, 0, &ear.accept_mean);
+    read_float(*grammar, "accept_worst_word", -100, 0, &ear.accept_worst_word);
+    read_float(*grammar, "phrase_threshold", -100, -1e-6, &ear.phrase_threshold);
+  }
+  return ear;
+}
+
+}  // namespace
+
+Manifest Manifest::parse(std::string_view text) {
+  Manifest manifest;
+  manifest.root = Json::parse(text, "manifest.json");
+  const Entry root(manifest.root, "");
+  const int64_t schema = root.at("schema_version").integer(-kMaxExact, kMaxExact);
+  if (schema != kSchemaVersion) {
+    fail(GALAGO_E_UNSUPPORTED, "manifest.json: schema_version is %lld, this build reads %d",
+         static_cast<long long>(schema), kSchemaVersion);
+  }
+  manifest.name = root.at("name").string();
+  manifest.version = root.at("version").string();
+  manifest.files = read_files(root.at("files"));
+  if (const auto ear = root.at("roles").find("ear")) {
+    manifest.ear = read_ear(*ear, manifest.files);
+  }
+  return manifest;
+}
+
+}  // namespace galago

@@ -1,0 +1,83 @@
+// manifest.json of a bundle, as structures: read once, checked fully, then trusted.
+#ifndef GALAGO_NATIVE_MANIFEST_H_
+#define GALAGO_NATIVE_MANIFEST_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fbank.h"
+#include "file.h"
+#include "json.h"
+
+namespace galago {
+
+// One compiled form of a role's network.
+struct Target {
+  std::string name;    // "openvino-int8-chunk8"
+  std::string engine;  // "openvino"
+  std::string dtype;   // of the weights: "int8"
+  FileEntry model;
+  FileEntry weights;
+  std::string inference_precision;  // "f32" or "bf16"
+  int chunk_tokens = 0;
+  int chunk_frames = 0;
+  int left_context_tokens = 0;
+  int lookahead_tokens = 0;
+  // Names of the graph's inputs and outputs.
+  std::string features_input;
+  std::string keep_input;
+  std::string phones_output;
+  std::string tokens_output;
+};
+
+// The role "ear": a streaming network with a phone head and a token head, and what is heard by it.
+struct Ear {
+  FbankOptions features;
+  int subsampling_factor = 0;           // frames a token
+  std::vector<std::string> tokens;      // [0] is the CTC blank
+  std::vector<std::string> phones;      // [0] is silence
+  std::vector<float> phone_log_priors;  // [num phones]
+  std::vector<Target> targets;
+
+  std::string decoding_method = "greedy";  // or "beam"
+  int beam_width = 8;
+  float hotword_boost = 2.0f;  // nats a token
+
+  float voice_start_probability = 0.6f;
+  float voice_stop_probability = 0.35f;
+  int voice_start_ms = 80;
+  int voice_stop_ms = 200;
+  int voice_padding_ms = 200;
+
+  int endpoint_silence_ms = 600;
+  int max_utterance_ms = 20000;
+
+  float prior_scale = 0.3f;
+  float accept_mean = -1.0f;
+  float accept_worst_word = -2.5f;
+  float phrase_threshold = -1.0f;
+
+  int token_samples() const { return subsampling_factor * features.hop_samples; }
+  int token_ms() const { return 1000 * token_samples() / features.sample_rate_hz; }
+};
+
+struct Manifest {
+  static constexpr int kSchemaVersion = 1;
+
+  // Throws Error: GALAGO_E_CORRUPT says which entry is wrong and how,
+  // GALAGO_E_UNSUPPORTED that the schema is a newer one.
+  static Manifest parse(std::string_view text);
+
+  std::string name;
+  std::string version;
+  std::vector<FileEntry> files;
+  std::optional<Ear> ear;
+  Json root;  // everything, for galago_bundle_metadata
+};
+
+}  // namespace galago
+
+#endif  // GALAGO_NATIVE_MANIFEST_H_
