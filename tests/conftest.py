@@ -1,0 +1,32 @@
+"""What tests of several folders share: the tiny bundle, and whether the native library is there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.make_tiny_bundle import make_tiny_bundle
+
+
+@pytest.fixture(scope="session")
+def native_library() -> Path:
+    """The path of libgalago.
+
+    Where GALAGO_LIBRARY names one, as `make test` does, its absence is a failure and no skip.
+    """
+    from galago.runtime import abi
+
+    try:
+        return abi.find_library()
+    except abi.LibraryNotFoundError as error:
+        if "GALAGO_LIBRARY" in os.environ:
+            raise
+        pytest.skip(f"the native library is not built: make native ({str(error).splitlines()[0]})")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: Path) -> Path:
+    """A bundle that hears chords of tones, with 160, 320 and 640 ms chunks, 320 first."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("tiny"), chunk_tokens=(8, 4, 16))
