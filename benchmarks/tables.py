@@ -127,4 +127,16 @@ TABLES: dict[str, Table] = {
             Column("p99", "numbers.word_ms.p99", digits=0, unit=" ms"),
         ),
     ),
+    "parity": Table(
+        "parity",
+        (
+            Column("weights, chunk", "variant", is_number=False),
+            Column("chunk by chunk in", "key", is_number=False),
+            Column("phones, largest difference", "entry.phones", digits=7),
+            Column("characters, largest difference", "entry.tokens", digits=7),
+            Column("clips", "entry.num_clips", digits=0),
+            Column("same text", "entry.num_same_text", digits=0),
+        ),
+        each="numbers",
+    ),
 }
