@@ -36,12 +36,15 @@ struct Segment {
 
 float confidence_of(float mean_ratio) { return std::min(1.0f, std::exp(mean_ratio)); }
 
-void validate(const PhoneAutomaton& automaton, const GrammarOptions& o) {
+// Answers the automaton, so that it can come first among the initialisers.
+std::shared_ptr<const PhoneAutomaton> validate(std::shared_ptr<const PhoneAutomaton> automaton,
+                                               const GrammarOptions& o) {
   const auto require = [](bool condition, const char* what) {
     if (!condition) fail(GALAGO_E_INVALID_ARGUMENT, "grammar: %s", what);
   };
-  require(automaton.kind() == PhoneAutomaton::Kind::kGrammar, "compiled as phrases, not as one");
-  require(static_cast<size_t>(automaton.min_num_phones()) <= o.phone_log_priors.size(),
+  require(automaton != nullptr, "there is none");
+  require(automaton->kind() == PhoneAutomaton::Kind::kGrammar, "compiled as phrases, not as one");
+  require(static_cast<size_t>(automaton->min_num_phones()) <= o.phone_log_priors.size(),
           "has phones that the bundle lacks");
   require(o.accept_mean <= 0, "accept_mean must be <= 0");
   require(o.accept_worst_word <= 0, "accept_worst_word must be <= 0");
@@ -49,6 +52,7 @@ void validate(const PhoneAutomaton& automaton, const GrammarOptions& o) {
   require(o.max_active_arcs >= 16 && o.max_active_arcs <= (1 << 20),
           "max_active_arcs must be in [16, 2^20]");
   require(o.max_tokens >= 1 && o.max_tokens <= 65536, "max_tokens must be in [1, 65536]");
+  return automaton;
 }
 
 }  // namespace
@@ -72,10 +76,11 @@ struct GrammarDecoder::Impl {
   std::vector<GrammarSlot> slots;
   std::vector<Mark> slot_begins;   // [slots]
   std::vector<size_t> open_slots;  // indices of slots
+  int num_open_left_out = 0;
   GrammarResult result = {};
 
   Impl(std::shared_ptr<const PhoneAutomaton> a, const GrammarOptions& o)
-      : automaton((validate(*a, o), std::move(a))),
+      : automaton(validate(std::move(a), o)),
         options(o),
         scorer(o.phone_log_priors, o.prior_scale),
         search(automaton, o.beam_nats, o.max_active_arcs, o.max_tokens) {
@@ -132,6 +137,7 @@ struct GrammarDecoder::Impl {
     slots.clear();
     slot_begins.clear();
     open_slots.clear();
+    num_open_left_out = 0;
     text_bytes = 0;
     text[0] = '\0';
     result = {};
@@ -214,12 +220,19 @@ struct GrammarDecoder::Impl {
           result.intent = output.text;
           break;
         case PhoneAutomaton::OutputKind::kSlotBegin:
-          if (slots.size() == kMaxSlots) break;
+          if (slots.size() == kMaxSlots) {
+            ++num_open_left_out;
+            break;
+          }
           open_slots.push_back(slots.size());
           slots.push_back({output.text, {}, result.confidence, token_at(begin), token_at(begin)});
           slot_begins.push_back(begin);
           break;
         case PhoneAutomaton::OutputKind::kSlotEnd: {
+          if (num_open_left_out > 0) {  // the innermost are the ones that had no room
+            --num_open_left_out;
+            break;
+          }
           if (open_slots.empty()) break;
           const size_t index = open_slots.back();
           open_slots.pop_back();

@@ -7,7 +7,8 @@
 //   rows     HH HH EY EY EY EY EY G  AA L        ratio of G: -6, of the others 0
 //   score    (0 + 0 - 6 + 0 + 0) / 5 = -1.2      (not -6 / 10 = -0.6)
 //
-// A silence within the phrase adds its mean ratio to the sum and no phone to the count.
+// A silence within the phrase adds its mean ratio to the sum and no phone to the count. The phrase
+// ends where its score is best: it is told as soon as it has not grown for confirm_tokens rows.
 #ifndef GALAGO_PHRASE_SPOTTER_H_
 #define GALAGO_PHRASE_SPOTTER_H_
 
@@ -25,9 +26,10 @@ struct PhraseSpotterOptions {
   std::vector<float> phone_log_priors;  // [num_phones]
   float prior_scale = 0.3f;             // [0, 1]
   float threshold = -1.0f;              // least score of a detection; < 0, nats
-  int confirm_tokens = 3;               // rows without a better end before it is told; [0, 100]
-  int refractory_tokens = 25;           // rows after a detection in which nothing begins; [0, 1000]
-  float beam_nats = 60.0f;              // hypotheses worse than this in sum are dropped; > 0
+  int confirm_tokens = 3;               // [0, 100]
+  int refractory_tokens = 25;  // after the end of a detection, where nothing begins; [0, 1000]
+  int max_pause_tokens = 12;   // the longest silence within a phrase; [0, 1000]
+  float beam_nats = 60.0f;     // hypotheses with a worse sum are dropped; > 0
 };
 
 struct SpottedPhrase {
@@ -58,7 +60,8 @@ class PhraseSpotter {
   // Tell a phrase that is waiting for its confirmation: no more input comes.
   void finish();
 
-  // What the last advance() or finish() detected, in order. At most kMaxDetections a call.
+  // What the last advance() or finish() detected, in order. No more than one a row, and no more
+  // than kMaxDetections a call: advance by that many rows at most to miss none.
   static constexpr size_t kMaxDetections = 16;
   const SpottedPhrase* detections() const;
   size_t num_detections() const;
