@@ -9,6 +9,7 @@ are united, made deterministic and minimal: sentences share their beginnings and
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import unicodedata
@@ -160,6 +161,7 @@ class _TextReader:
                     stack.append(target)
 
 
+@functools.lru_cache(maxsize=4096)
 def _spoken(piece: str) -> list[tuple[str, ...]]:
     """A written word as spoken ones, without the punctuation around it; (()) for punctuation alone."""
     token = unicodedata.normalize("NFC", piece).replace("’", "'").lstrip(_PUNCTUATION)
