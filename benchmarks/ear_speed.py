@@ -7,11 +7,13 @@ Time is taken twice around each step: on the wall, and as CPU time of the whole 
 machine disturbs less.
 
     python -m benchmarks.ear_speed --seconds 120
-    python -m benchmarks.ear_speed --onnx ear-chunk8.onnx       # fp32, explicit states; quantised here
+    python -m benchmarks.ear_speed --checkpoint best.pt     # beside ONNX Runtime on the same weights
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from typing import Any
 import galago
 from benchmarks import common, hearing, onnx_peer
 from benchmarks.corpora import SAMPLE_RATE_HZ, Audio, Clip, read_clips
+from benchmarks.parity import load_network
 from benchmarks.scoring import count_errors
 
 WARM_UP_CHUNKS = 50
@@ -118,7 +121,7 @@ class OnnxRuntimeEar:
         timed.texts.append(text.text)
 
 
-def streams(clips: list[Clip], seconds: float) -> list[Audio]:
+def enough(clips: list[Clip], seconds: float) -> list[Audio]:
     """Clips until ``seconds`` are together."""
     chosen, total = [], 0.0
     for clip in clips:
@@ -127,6 +130,30 @@ def streams(clips: list[Clip], seconds: float) -> list[Audio]:
         chosen.append(clip.samples)
         total += clip.duration_s
     return chosen
+
+
+def peer_graphs(args: argparse.Namespace, chunk_samples: int, folder: Path) -> dict[str, Path]:
+    """ONNX Runtime's graphs of the checkpoint; made in ``folder`` unless they are there.
+
+    Static quantisation is what its documents advise for a CPU; dynamic is beside it because it is at times
+    the faster one for small chunks, and a peer is to be measured at its best.
+    """
+    chunk_frames = chunk_samples // 160
+    stem = f"{Path(args.checkpoint).stem}-{chunk_frames}frames"
+    fp32, dynamic = folder / f"{stem}.onnx", folder / f"{stem}-dynamic.onnx"
+    static = folder / f"{stem}-{'s8' if args.signed else 'u8'}.onnx"
+    if not fp32.is_file():
+        from galago.quantize.export import export_onnx
+
+        export_onnx(load_network(args.checkpoint), chunk_frames // 4, fp32)
+    if not static.is_file():
+        clips = read_clips("so762", "train", limit=CALIBRATION_CLIPS)
+        streams = [onnx_peer.chunks_of(clip.samples, chunk_frames) for clip in clips]
+        print("quantising for ONNX Runtime ...", file=sys.stderr, flush=True)
+        onnx_peer.quantise(fp32, static, streams, unsigned=not args.signed)
+    if not dynamic.is_file():
+        onnx_peer.quantise_dynamic(fp32, dynamic)
+    return {"onnxruntime-int8": static, "onnxruntime-int8-dynamic": dynamic, "onnxruntime-fp32": fp32}
 
 
 def table_of(numbers: dict[str, Any]) -> str:
@@ -145,14 +172,14 @@ def main() -> None:
     hearing.add_arguments(parser, chunk_ms=320)
     parser.add_argument("--seconds", type=float, default=120.0, help="of speech in a round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--onnx", type=Path, help="fp32 graph of the same weights with explicit states")
-    parser.add_argument("--onnx-int8", type=Path, help="where its int8 graph is, or is to be kept")
+    parser.add_argument("--checkpoint", help="the bundle's network (or a preset's name): adds the peer")
+    parser.add_argument("--onnx-dir", type=Path, help="folder that keeps the peer's graphs for the next run")
     parser.add_argument(
         "--signed", action="store_true", help="S8 activations for the peer, to see the difference"
     )
     args = parser.parse_args()
 
-    audio = streams(list(read_clips("voxforge", "dev")), args.seconds)
+    audio = enough(list(read_clips("voxforge", "dev")), args.seconds)
     with (
         hearing.opened(args) as bundle,
         bundle.session() as session,
@@ -164,16 +191,9 @@ def main() -> None:
         chunk = session.info.chunk_samples
         ours, own = GalagoEar(session), Timed()
         peers: dict[str, OnnxRuntimeEar] = {}
-        if args.onnx is not None:
-            int8 = args.onnx_int8 or Path(scratch) / "int8.onnx"
-            if not int8.is_file():
-                chunk_frames = onnx_peer.OnnxEar(args.onnx).chunk_frames
-                calibration = read_clips("so762", "train", limit=CALIBRATION_CLIPS)
-                recorded = [onnx_peer.chunks_of(clip.samples, chunk_frames) for clip in calibration]
-                print("quantising for ONNX Runtime ...", flush=True)
-                onnx_peer.quantise(args.onnx, int8, recorded, unsigned=not args.signed)
-            peers["onnxruntime-int8"] = OnnxRuntimeEar(int8, ear.tokens, args.threads)
-            peers["onnxruntime-fp32"] = OnnxRuntimeEar(args.onnx, ear.tokens, args.threads)
+        if args.checkpoint is not None:
+            for name, path in peer_graphs(args, chunk, args.onnx_dir or Path(scratch)).items():
+                peers[name] = OnnxRuntimeEar(path, ear.tokens, args.threads)
         timed = {name: Timed() for name in peers}
         warm = audio[0].repeat(1 + WARM_UP_CHUNKS * chunk // len(audio[0]))
         GalagoEar(session).hear(warm, Timed())

@@ -166,18 +166,17 @@ def chunks_of(samples: Array, chunk_frames: int) -> list[Array]:
 def quantise(fp32: Path, int8: Path, streams: Sequence[Sequence[Array]], *, unsigned: bool = True) -> Path:
     """Quantise a streaming graph to int8 (static, QDQ), calibrated on streams with their real states.
 
+    Layers with weights become int8. The products inside the attention stay fp32: small as they are, their
+    quantisation costs more time than it saves, and accuracy beside.
+
     Args:
         fp32: graph as for :class:`OnnxEar`.
         int8: where the quantised graph goes.
         streams: chunks of features (chunk_frames, 80) of each calibration clip.
         unsigned: U8 activations, which VNNI wants; S8 otherwise.
     """
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     ear = OnnxEar(fp32)
@@ -195,12 +194,39 @@ def quantise(fp32: Path, int8: Path, streams: Sequence[Sequence[Array]], *, unsi
         Reader(),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=["MatMul", "Gemm", "Conv"],
+        nodes_to_exclude=products_without_weights(onnx.load(prepared)),
         per_channel=True,
         activation_type=QuantType.QUInt8 if unsigned else QuantType.QInt8,
         weight_type=QuantType.QInt8,
     )
     prepared.unlink()
     return int8
+
+
+def quantise_dynamic(fp32: Path, int8: Path) -> Path:
+    """Quantise weights to int8 and, at run time, the activations: scales are made in each step."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    prepared = int8.with_suffix(".prepared.onnx")
+    quant_pre_process(fp32, prepared, skip_symbolic_shape=True)
+    quantize_dynamic(
+        prepared,
+        int8,
+        op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_exclude=products_without_weights(onnx.load(prepared)),
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+    )
+    prepared.unlink()
+    return int8
+
+
+def products_without_weights(model: Any) -> list[str]:
+    """Names of the MatMul nodes of an ONNX model whose right side is no weight matrix."""
+    matrices = {weight.name for weight in model.graph.initializer if len(weight.dims) == 2}
+    return [n.name for n in model.graph.node if n.op_type == "MatMul" and n.input[1] not in matrices]
 
 
 def hear(ear: OnnxEar, tokens: Sequence[str], samples: Array) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,10 @@ class PocketsphinxPeer:
 
             self._decoder = pocketsphinx.Decoder(samprate=16000.0, loglevel="ERROR")
         decoder = self._decoder
-        decoder.start_stream()  # forgets the noise level of the clips before
+        with warnings.catch_warnings():
+            # Called unnecessary by its deprecation, yet it alone forgets the noise level of the clips before.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            decoder.start_stream()
         decoder.start_utt()
         decoder.process_raw(to_int16(clip.samples).tobytes(), no_search=False, full_utt=True)
         decoder.end_utt()

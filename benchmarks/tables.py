@@ -19,6 +19,7 @@ class Column:
         unit: put behind the value.
         scale: the number is multiplied by it: 100 makes a share a percentage.
         is_number: numbers stand to the right.
+        optional: some runs measure it and some do not; any other column must be in one row at least.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Column:
     unit: str = ""
     scale: float = 1.0
     is_number: bool = True
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ TABLES: dict[str, Table] = {
             Column("clips", "entry.galago.num_clips", digits=0),
             Column("target", "variant", is_number=False),
             Column("galago WER", "entry.galago.wer_percent", unit=" %"),
-            Column("pocketsphinx WER", "entry.pocketsphinx.wer_percent", unit=" %"),
+            Column("pocketsphinx WER", "entry.pocketsphinx.wer_percent", unit=" %", optional=True),
         ),
         each="numbers",
     ),
@@ -134,8 +136,8 @@ TABLES: dict[str, Table] = {
             Column("chunk by chunk in", "key", is_number=False),
             Column("phones, largest difference", "entry.phones", digits=7),
             Column("characters, largest difference", "entry.tokens", digits=7),
-            Column("clips", "entry.num_clips", digits=0),
-            Column("same text", "entry.num_same_text", digits=0),
+            Column("clips", "entry.num_clips", digits=0, optional=True),
+            Column("same text", "entry.num_same_text", digits=0, optional=True),
         ),
         each="numbers",
     ),

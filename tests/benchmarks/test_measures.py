@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
 import galago
+from benchmarks import memory
 from benchmarks.corpora import Clip
 from benchmarks.hearing import Heard
 from benchmarks.latency import NS_PER_MS, Latencies, measure, summary, voice_span
@@ -111,3 +113,22 @@ def test_children_and_adults_are_told_apart() -> None:
     assert {name: errors.wer for name, errors in scores.items()} == {
         "so762": 25.0, "so762-children": 50.0, "so762-adults": 0.0, "lj": 0.0,
     }  # fmt: skip
+
+
+def test_memory_grows_from_what_it_was_after_a_minute() -> None:
+    series = [(10.0, 900), (60.0, 2048), (70.0, 2052), (80.0, 2050)]
+    numbers = memory.summary(series, 3072)
+    assert numbers["growth_kib"] == 4
+    assert numbers["rss_after_first_minute_mib"] == 2.0 and numbers["peak_rss_mib"] == 3.0
+    with pytest.raises(ValueError, match="too short"):
+        memory.summary(series[:2], 3072)
+    assert memory.thin([(float(i), i) for i in range(100)], 3) == [(0.0, 0), (50.0, 50), (99.0, 99)]
+
+
+def test_a_soak_feeds_everything_and_tells_a_program_that_fails() -> None:
+    loop = np.zeros(memory.LOOP_S * 16_000 // 10, np.float32)
+    read_all = "import sys; data = sys.stdin.buffer.read(); sys.exit(0 if len(data) == 1_280_000 else 3)"
+    series, peak_kib, _ = memory.soak([sys.executable, "-c", read_all], loop, 40 / 3600)
+    assert [second for second, _ in series] == [10, 20, 30, 40] and peak_kib >= series[0][1] > 0
+    with pytest.raises(RuntimeError, match=r"ended with 5"):
+        memory.soak([sys.executable, "-c", "raise SystemExit(5)"], loop, 40 / 3600)
