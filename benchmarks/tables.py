@@ -141,4 +141,14 @@ TABLES: dict[str, Table] = {
         ),
         each="numbers",
     ),
+    "memory": Table(
+        "memory",
+        (
+            Column("target", "variant", is_number=False),
+            Column("audio", "numbers.audio_s", scale=1 / 3600, unit=" h"),
+            Column("after the first minute", "numbers.rss_after_first_minute_mib", unit=" MiB"),
+            Column("peak", "numbers.peak_rss_mib", unit=" MiB"),
+            Column("growth", "numbers.growth_kib", digits=0, unit=" KiB"),
+        ),
+    ),
 }
