@@ -7,7 +7,7 @@ A corpus's alignments are two more files beside it::
 
     NAME.phones.jsonl      a line a clip that aligned: id, phones [[name, begin, num], …],
                            words [[name, begin, num], …], times in 10 ms frames
-    NAME.unaligned.json    what was tried in vain: ids, and whether words outside the dictionary were sounded out
+    NAME.unaligned.json    ids that were tried in vain, and whether unknown words were sounded out then
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _lexicon() -> Any:
 
 
 def sound_out(word: str) -> list[tuple[str, ...]]:
-    """Pronunciations of ``word`` by galago's own lexicon and its letter-to-sound; none where it has no sound."""
+    """Pronunciations of ``word`` by galago's own lexicon; none for what cannot be sounded out."""
     from galago.runtime.lexicon import LexiconError
 
     try:

@@ -161,8 +161,9 @@ class Trainer:
         torch.set_rng_state(stored["rng"].cpu())
         self.step = stored["step"]
         log = self.folder / "log.jsonl"
-        rows = [json.loads(line) for line in log.read_text().splitlines()] if log.is_file() else []
-        self.history = [row for row in rows if row["step"] <= self.step]
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
+        rows = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have torn the last one
+        self.history = [row for row in rows if row["step"] < self.step]  # steps since then are made again
         log.write_text("".join(json.dumps(row) + "\n" for row in self.history))
 
     def save(self) -> None:
@@ -205,14 +206,19 @@ class Trainer:
             )
         self.optimizer.zero_grad(set_to_none=True)
         found.total.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 2.0))
+        if not math.isfinite(norm):  # clipped by such a norm, every weight would become NaN, and be saved
+            raise TrainingDivergedError(
+                f"{self.folder}: the gradient of step {self.step} is {norm}; "
+                "the last checkpoint is the last good state"
+            )
         self.optimizer.step()
         decay = min(self.recipe.schedule.average_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
         values = {name: float(value.detach()) for name, value in found._asdict().items()}
-        return {**values, "learning_rate": rate, "gradient_norm": float(norm)}
+        return {**values, "learning_rate": rate, "gradient_norm": norm}
 
     @torch.no_grad()
     def evaluate(self, batches: list[tuple[Batch, list[str]]]) -> dict[str, float]:
@@ -245,6 +251,9 @@ class Trainer:
             num_workers=num_workers,
             prefetch_factor=4 if num_workers else None,
             multiprocessing_context="fork" if num_workers else None,
+            # A loader draws a seed when it starts; from torch's own generator, that would shift every dropout
+            # mask of a resumed run. (Batches do not use it: each has a generator of its own.)
+            generator=torch.Generator(),
         )
         began, heard_s = time.monotonic(), 0.0
         self.model.train()
