@@ -4,10 +4,10 @@ The session steps on its own thread (worker); samples come in blocks of 20 ms, e
 sample would have left a microphone, with that moment as capture time. Told apart:
 
 - *final*: from the voice's end to the final, less the endpoint silence that the bundle asks for. The end is
-  taken twice: as galago tells it (the final's last word), and from the clip itself (the last 20 ms block
+  taken twice: as galago tells it (``end_ns`` of the final), and from the clip itself (the last 20 ms block
   within 35 dB of its loudest), which galago has no part in.
 - *first partial*: from the voice's start (in the clip) to the first partial with a word in it.
-- *word*: from the end of a word, as the final tells it, to the first partial that has that many words.
+- *word*: from the end of a word, as the final tells it, to the first partial that has this word in its place.
 """
 
 from __future__ import annotations
@@ -105,16 +105,17 @@ def measure(
         into.without_final += 1
     else:
         final = closing[0]
-        heard_end_ns = final.words[-1].end_ns if final.words else final.end_ns
-        into.final_ms.append((final.emitted_ns - heard_end_ns - silence_ns) / NS_PER_MS)
+        into.final_ms.append((final.emitted_ns - final.end_ns - silence_ns) / NS_PER_MS)
         into.final_by_clip_ms.append((final.emitted_ns - voice_end_ns - silence_ns) / NS_PER_MS)
     if partials:
         into.first_partial_ms.append((partials[0].emitted_ns - voice_begin_ns) / NS_PER_MS)
     for final in finals:
         mine = [p for p in partials if p.utterance == final.utterance]
-        for count, word in enumerate(final.words, 1):
-            shown = next((p.emitted_ns for p in mine if len(p.words) >= count), final.emitted_ns)
-            into.word_ms.append((shown - word.end_ns) / NS_PER_MS)
+        for place, word in enumerate(final.words):
+            with_it = (
+                p.emitted_ns for p in mine if [w.text for w in p.words[place : place + 1]] == [word.text]
+            )
+            into.word_ms.append((next(with_it, final.emitted_ns) - word.end_ns) / NS_PER_MS)
 
 
 def summary(found: Latencies) -> dict[str, Any]:

@@ -41,18 +41,21 @@ def _intent(word: str) -> galago.Intent:
 def test_latency_counts_from_the_end_of_the_voice_and_leaves_the_endpoint_silence_out() -> None:
     words = (_word("go", 120, 300), _word("left", 350, 700))
     partial = galago.Partial(**_shared(100, 400, 450), text="go", stable_text="", words=words[:1])
+    wrong = galago.Partial(
+        **_shared(100, 600, 610), text="go let", stable_text="", words=(words[0], _word("let", 350, 600))
+    )
     final = galago.Final(**_shared(100, 720, 1350), text="go left", words=words)
     found = Latencies()
     ms = NS_PER_MS
-    measure(found, [partial, final], 100 * ms, 720 * ms, 600 * ms, 3000 * ms)
-    assert found.final_ms == [50.0]  # 1350 - 700 - 600
-    assert found.final_by_clip_ms == [30.0]
+    measure(found, [partial, wrong, final], 100 * ms, 710 * ms, 600 * ms, 3000 * ms)
+    assert found.final_ms == [30.0]  # 1350 - 720 - 600
+    assert found.final_by_clip_ms == [40.0]
     assert found.first_partial_ms == [350.0]
     assert found.word_ms == [150.0, 650.0]  # "left" was first seen in the final
     measure(found, [], 100 * ms, 720 * ms, 600 * ms, 3000 * ms)
     numbers = summary(found)
     assert numbers["without_final"] == 1 and numbers["num_finals"] == 1
-    assert numbers["final_ms"] == {"p50": 50.0, "p95": 50.0, "p99": 50.0}
+    assert numbers["final_ms"] == {"p50": 30.0, "p95": 30.0, "p99": 30.0}
 
 
 def test_a_final_that_the_end_of_input_brought_has_no_latency() -> None:
