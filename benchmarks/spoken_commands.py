@@ -72,7 +72,7 @@ class CommandGrammar:
         return build_word_graph(self.path.name, blocks, lambda word: None)
 
     def draw(self, num_sentences: int, seed: int = 1) -> list[Command]:
-        """Different sentences, the intents in turn; every arc of the word graph is as likely as its sisters."""
+        """Different sentences, the intents in turn; every arc of the word graph as likely as its sisters."""
         rng = np.random.default_rng(seed)
         graphs = [
             self._graph_of(block for block in self._templates.blocks if block.intent == intent)
@@ -143,7 +143,7 @@ def lj_texts(num_texts: int, *, max_words: int = 14, seed: int = 1) -> list[str]
 
 
 def speak(text: str, voice: str, cache: Path = DEFAULT_CACHE) -> Audio:
-    """One synthesiser's reading at 16 kHz, (num_samples,), its loud parts at ``SPEECH_RMS``; kept in ``cache``.
+    """One reading at 16 kHz, (num_samples,), its loud parts at ``SPEECH_RMS``; kept in ``cache``.
 
     A voice is ``"flite NAME"`` or ``"espeak-ng NAME"``.
     """
