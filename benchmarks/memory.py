@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks import common, hearing
 from benchmarks.corpora import SAMPLE_RATE_HZ, Audio, read_clips, to_int16
+from galago.runtime import abi
 
 SAMPLE_EVERY_S = 10
 SETTLED_AFTER_S = 60
@@ -131,6 +132,9 @@ def main() -> None:
     with hearing.opened(args) as bundle:
         folder, target = bundle.folder, hearing.running_target(bundle)
         command = [os.fspath(program), os.fspath(folder), "-"]
+        engine_path = abi.default_engine_path()
+        if engine_path is not None:  # the engine's Python wheel: a C program does not look there by itself
+            command += ["--engine-path", os.fspath(engine_path)]
         series, peak_kib, wall_s = soak(command, speech_loop(LOOP_S), args.hours)
         numbers = summary(series, peak_kib) | {"wall_s": round(wall_s, 1)}
         row = common.make_row(
