@@ -43,7 +43,8 @@ UtteranceChange Endpoint::advance(const VoiceActivity& voice) {
     in_utterance_ = true;
     return UtteranceChange::kBegin;
   }
-  if (!voice.active() && next_token_ - voice.end_token() >= silence_tokens_) {
+  const bool is_silent = !voice.active() && !voice.rising();
+  if (is_silent && next_token_ - voice.end_token() >= silence_tokens_) {
     reason_ = EndReason::kSilence;
   } else if (next_token_ - begin_token_ >= max_utterance_tokens_) {
     reason_ = EndReason::kMaxUtterance;

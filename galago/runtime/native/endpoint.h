@@ -5,8 +5,9 @@
 //                ^ padding          silence_ms ^
 //
 // An utterance begins padding_ms before its voice (never before the end of the last one, nor
-// before the stream) and ends when silence_ms have passed since the voice, or when it has
-// lasted max_utterance_ms; then, if the voice goes on, the next one begins at once.
+// before the stream) and ends when silence_ms have passed since the voice and none is about to
+// start, or when it has lasted max_utterance_ms; then, if the voice goes on, the next one begins at
+// once.
 //
 // For each token t of the stream, in order:
 //

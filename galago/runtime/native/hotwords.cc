@@ -152,11 +152,11 @@ std::shared_ptr<const HotwordGraph> HotwordGraph::build(const std::vector<std::s
           suffix = graph->nodes_[static_cast<size_t>(suffix)].failure;
         node.failure = std::max(kRoot, graph->find_child(suffix, arc.token));
       }
-      const float path_bonus = from.partial_bonus + in_trie.boost;
-      node.partial_bonus = in_trie.is_terminal ? 0.0f : path_bonus;
+      // The space behind a complete phrase counts only within a longer one.
+      const HotwordGraph::Node& suffix_node = graph->nodes_[static_cast<size_t>(node.failure)];
+      node.partial_bonus = in_trie.boost + (in_trie.is_terminal ? 0.0f : from.partial_bonus);
       node.completion_bonus =
-          in_trie.is_terminal ? path_bonus
-                              : graph->nodes_[static_cast<size_t>(node.failure)].completion_bonus;
+          in_trie.is_terminal ? from.partial_bonus : suffix_node.completion_bonus;
       order.push_back(arc.node);
     }
   }

@@ -39,6 +39,8 @@ class VoiceActivity {
   static float speech_probability(float silence_log_prob);
 
   bool active() const { return active_; }
+  // Not active, but the last tokens were speech: it may be about to start.
+  bool rising() const { return num_speech_ > 0; }
   int64_t next_token() const { return next_token_; }
   // Of the voice that is active, or else of the last one.
   int64_t begin_token() const { return begin_token_; }
