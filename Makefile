@@ -59,7 +59,7 @@ $(VENV)/.galago-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 # Tests and benchmarks use the library that was just built, whatever else is installed.
-LIBRARY = $(abspath $(firstword $(wildcard build/release/libgalago.so build/release/*/libgalago.so)))
+LIBRARY := $(abspath build/release/libgalago.so)
 
 PACKAGE_FILES := $(shell find galago CMakeLists.txt cmake -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
@@ -76,7 +76,7 @@ demo: $(BOARD_VENV)/.galago-board
 	$(BOARD_VENV)/bin/galago demo $(if $(MIC),--mic)
 
 native: $(VENV)/.galago-dev | compiler
-	cmake --preset release
+	cmake --preset release -DGALAGO_TEST_PYTHON=$(BIN)/python
 	cmake --build --preset release
 
 native-test: native
@@ -100,7 +100,7 @@ test: native-test check
 
 sanitize: $(VENV)/.galago-dev | compiler
 	@set -e; for preset in asan tsan; do \
-	  cmake --preset $$preset && cmake --build --preset $$preset && ctest --preset $$preset; done
+	  cmake --preset $$preset -DGALAGO_TEST_PYTHON=$(BIN)/python && cmake --build --preset $$preset && ctest --preset $$preset; done
 
 # Every program that writes rows; the peer of the word error rate is run on the same clips.
 BENCHMARKS := $(basename $(notdir $(shell grep -l 'common\.finish' benchmarks/*.py)))
