@@ -27,6 +27,12 @@ def native_library() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: Path) -> Path:
-    """A bundle that hears chords of tones, with 160, 320 and 640 ms chunks, 320 first."""
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that hears chords of tones, with 320, 160 and 640 ms chunks; 320 is the default."""
     return make_tiny_bundle(tmp_path_factory.mktemp("tiny"), chunk_tokens=(8, 4, 16))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_folder: Path, native_library: Path) -> Path:
+    """The same where the native library is there to open it."""
+    return tiny_folder

@@ -1,0 +1,261 @@
+"""Both sound libraries on a virtual sound card: played is heard, and a lost card is told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pytest
+
+from galago.runtime.errors import InvalidArgumentError, SourceError, UnsupportedError
+from galago.streaming import extras
+from galago.streaming.sound_card import BACKENDS, Device, find_input, open_microphone
+from tests.make_tiny_bundle import synthesise
+from tests.streaming.virtual_sound_card import RATE_HZ, VirtualSoundCard, skip_unless_possible
+
+NEEDED_MODULE = {"sounddevice": "sounddevice", "pyaudio": "pyaudio"}
+
+# Records until standard input closes, then writes samples and capture times.
+RECORDER = """
+import sys, threading, numpy as np
+from galago.streaming.sound_card import open_microphone
+with open_microphone(backend=sys.argv[1]) as source:
+    threading.Thread(target=lambda: (sys.stdin.read(), source.close()), daemon=True).start()
+    blocks = []
+    for block in source:
+        if not blocks:
+            print("recording", source.sample_rate_hz, source.num_channels, flush=True)
+        blocks.append(block)
+    times = [(block.capture_ns, len(block.samples)) for block in blocks]
+    np.savez(sys.argv[2], samples=np.concatenate([block.samples for block in blocks]), times=times,
+             dropped=source.dropped_frames)
+"""
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[VirtualSoundCard]:
+    skip_unless_possible()
+    folder = tmp_path / "card"
+    folder.mkdir()
+    virtual = VirtualSoundCard(folder)
+    virtual.start()
+    yield virtual
+    virtual.unplug()
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    try:
+        extras.import_extra(NEEDED_MODULE[name], extra="audio", purpose="this test")
+    except UnsupportedError as error:
+        pytest.skip(str(error))
+    return name
+
+
+class Lines:
+    """Lines of a process, read on a thread so that a test can wait for one with a limit."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+
+    def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
+        with self._changed:
+            found = self._changed.wait_for(lambda: any(text in line for line in self._lines), timeout_s)
+        assert found, f"{text!r} never came; there was {self._lines}"
+
+    def all(self) -> list[str]:
+        self._thread.join(timeout=30)
+        return list(self._lines)
+
+
+def first_line(process: subprocess.Popen[str]) -> Lines:
+    assert process.stdout is not None
+    return Lines(process.stdout)
+
+
+@pytest.mark.sound_card
+def test_what_is_played_is_recorded(backend: str, card: VirtualSoundCard, tmp_path: Path) -> None:
+    played = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ).astype(np.float32)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RECORDER, backend, str(tmp_path / "heard.npz")],
+        env=card.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = first_line(process)
+    lines.wait_for("recording 16000 1")
+    card.play(played)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(timeout=30) == 0, process.stderr.read() if process.stderr else ""
+    heard = np.load(tmp_path / "heard.npz")
+    samples = heard["samples"][:, 0]
+    # Where the played noise begins in the recording: the peak of their correlation.
+    size = len(samples) + len(played)
+    spectrum = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(played, size))
+    begin = int(np.fft.irfft(spectrum, size)[: len(samples)].argmax())
+    there = samples[begin : begin + len(played)]
+    np.testing.assert_allclose(there, played[: len(there)], atol=2e-4)  # the sink is 16 bits wide
+    assert len(there) > 0.9 * len(played)
+    assert heard["dropped"] == 0
+    begins, lengths = heard["times"].T
+    gaps_ns = begins[1:] - (begins[:-1] + lengths[:-1] * 1_000_000_000 // RATE_HZ)
+    assert np.abs(gaps_ns).max() < 40_000_000, "an undisturbed recording has no gap"
+
+
+@pytest.mark.sound_card
+def test_the_microphone_is_listed(backend: str, card: VirtualSoundCard) -> None:
+    process = card.galago("devices", "--backend", backend, "--json")
+    printed, complaints = process.communicate(timeout=60)
+    assert process.returncode == 0, complaints
+    devices = json.loads(printed)
+    (default,) = [device for device in devices if device["is_default_input"]]
+    assert default["max_input_channels"] >= 1
+
+
+@pytest.mark.sound_card
+def test_listening_ends_with_what_was_said_and_130_on_interrupt(
+    backend: str, card: VirtualSoundCard, tiny_bundle: Path
+) -> None:
+    process = card.galago("listen", "mic", "--json", "--backend", backend, "--bundle", str(tiny_bundle))
+    lines = first_line(process)
+    player = threading.Thread(target=_play_until_heard, args=(card, lines))
+    player.start()
+    lines.wait_for('"final"', timeout_s=60)
+    player.join()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 130
+    heard = [json.loads(line) for line in lines.all()]
+    finals = [line for line in heard if line["type"] == "final"]
+    assert "turn on the light" in " ".join(line["text"] for line in finals)
+    assert all(line["file"] == "mic" and line["latency_ms"] > 0 for line in finals)
+    assert not any(line["type"] == "gap" for line in heard)
+
+
+def _play_until_heard(card: VirtualSoundCard, lines: Lines) -> None:
+    # The recorder may still be starting when the first sentence is said.
+    for _ in range(6):
+        card.play(synthesise(["turn", "on", "the", "light"]))
+        if any('"final"' in line for line in list(lines._lines)):
+            return
+
+
+@pytest.mark.sound_card
+def test_a_microphone_that_is_pulled_out_is_told(
+    backend: str, card: VirtualSoundCard, tiny_bundle: Path
+) -> None:
+    process = card.galago("listen", "mic", "--json", "--backend", backend, "--bundle", str(tiny_bundle))
+    lines = first_line(process)
+    player = threading.Thread(target=_play_until_heard, args=(card, lines))
+    player.start()
+    lines.wait_for('"final"', timeout_s=60)
+    player.join()
+    card.unplug()
+    assert process.wait(timeout=30) == 1
+    assert process.stderr is not None
+    assert "galago: mic: " in process.stderr.read()
+    assert any("turn on the light" in line for line in lines.all())
+
+
+@pytest.mark.sound_card
+def test_no_sound_card_at_all_is_a_clear_answer(
+    backend: str, card: VirtualSoundCard, tiny_bundle: Path
+) -> None:
+    card.unplug()
+    process = card.galago("listen", "mic", "--backend", backend, "--bundle", str(tiny_bundle))
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"galago: {backend}: " in complaints
+    assert "Traceback" not in complaints
+
+
+# -- without any card ----------------------------------------------------------------------------------
+
+
+def device(index: int, name: str, inputs: int = 1, default: bool = False) -> Device:
+    return Device(index, name, "ALSA", inputs, 0, 48000, default, False)
+
+
+DEVICES = [
+    device(0, "Speaker", inputs=0),
+    device(1, "USB Headset"),
+    device(2, "USB Camera"),
+    device(3, "x", default=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "index"), [(None, 3), (1, 1), ("2", 2), ("headset", 1), ("USB CAMERA", 2), ("x", 3)]
+)
+def test_a_microphone_is_found_by_index_or_name(wanted: str | int | None, index: int) -> None:
+    assert find_input(DEVICES, wanted, "sounddevice").index == index
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("usb", "'usb' fits; several: 1: USB Headset, 2: USB Camera"),
+        ("Speaker", "no microphone 'Speaker'; inputs: 1: USB Headset, 2: USB Camera, 3: x"),
+        (17, "no microphone 17"),
+        (0, "no microphone 0"),
+    ],
+)
+def test_a_microphone_that_is_not_there_lists_those_that_are(wanted: str | int, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        find_input(DEVICES, wanted, "sounddevice")
+
+
+def test_no_input_at_all_is_said() -> None:
+    with pytest.raises(SourceError, match="pyaudio: no microphone; inputs: none at all"):
+        find_input(DEVICES[:1], None, "pyaudio")
+
+
+def test_a_backend_that_does_not_exist_is_named() -> None:
+    with pytest.raises(InvalidArgumentError, match="'jack'"):
+        open_microphone(backend="jack")  # type: ignore[arg-type]  # a wrong name is the point
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("sounddevice", "libportaudio2"), ("pyaudio", "portaudio19-dev")]
+)
+def test_a_missing_library_names_the_debian_package(
+    name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(module: str) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(extras.importlib, "import_module", absent)
+    with pytest.raises(
+        UnsupportedError, match=rf"{name} is needed for the microphone.*pip install.*{package}"
+    ):
+        open_microphone(backend=name)  # type: ignore[arg-type]  # parametrised over the literals
+
+
+def test_a_missing_system_library_names_the_debian_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_portaudio(module: str) -> None:
+        raise OSError("PortAudio library not found")
+
+    monkeypatch.setattr(extras.importlib, "import_module", without_portaudio)
+    with pytest.raises(
+        UnsupportedError, match="PortAudio library not found; .* apt-get install libportaudio2"
+    ):
+        open_microphone()

@@ -1,0 +1,121 @@
+"""A sound card made of software: a PulseAudio daemon of the test's own, with a null sink as its only device.
+
+What is played into the sink comes out of its monitor, in real time, sample for sample; ALSA's default
+device is routed there, so PortAudio, and whatever stands on it, sees an ordinary microphone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RATE_HZ = 16000
+
+_PROGRAMS = ("pulseaudio", "pactl", "pacat")
+_ALSA_PLUGIN = "libasound_module_pcm_pulse.so"
+
+
+def skip_unless_possible() -> None:
+    """Skip with the Debian packages that are missing."""
+    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}: apt-get install pulseaudio pulseaudio-utils")
+    if not any(Path("/usr").glob(f"lib*/*/alsa-lib/{_ALSA_PLUGIN}")):
+        pytest.skip("ALSA cannot reach PulseAudio: apt-get install libasound2-plugins")
+
+
+class VirtualSoundCard:
+    """One daemon.  `environment` is for processes that are to see it, and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "run").mkdir(mode=0o700)
+        (folder / "home").mkdir()
+        socket = folder / "native"
+        (folder / "default.pa").write_text(
+            f".fail\n"
+            f"load-module module-native-protocol-unix auth-anonymous=1 socket={socket}\n"
+            f"load-module module-null-sink sink_name=virtual rate={RATE_HZ} channels=1\n"
+            f"set-default-sink virtual\n"
+            f"set-default-source virtual.monitor\n"
+        )
+        (folder / "asound.conf").write_text(
+            "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\nctl.!default { type pulse }\n"
+        )
+        self.environment = {
+            **os.environ,
+            "HOME": str(folder / "home"),
+            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "PULSE_SERVER": f"unix:{socket}",
+            "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
+            "PYTHONPATH": str(ROOT),
+            "JACK_NO_START_SERVER": "1",
+        }
+        self._folder = folder
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        arguments = ["-n", "-F", str(self._folder / "default.pa"), "--daemonize=no", "--use-pid-file=no"]
+        with (self._folder / "log").open("wb") as log:
+            self._daemon = subprocess.Popen(
+                ["pulseaudio", *arguments, "--exit-idle-time=-1"],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            asked = subprocess.run(["pactl", "info"], env=self.environment, capture_output=True, check=False)
+            if asked.returncode == 0:
+                return
+            if self._daemon.poll() is not None:
+                break
+            time.sleep(0.05)
+        pytest.fail(f"pulseaudio did not start:\n{(self._folder / 'log').read_text(errors='replace')}")
+
+    def unplug(self) -> None:
+        """Kill the daemon, as if somebody pulled the card out."""
+        daemon, self._daemon = self._daemon, None
+        if daemon is not None:
+            daemon.send_signal(signal.SIGKILL)
+            daemon.wait(timeout=10)
+
+    def play(self, samples: npt.NDArray[np.float32]) -> None:
+        """Play mono float samples at 16 kHz to their end."""
+        subprocess.run(
+            [
+                "pacat",
+                "--playback",
+                "--device=virtual",
+                f"--rate={RATE_HZ}",
+                "--channels=1",
+                "--format=float32le",
+            ],
+            env=self.environment,
+            input=samples.astype("<f4").tobytes(),
+            check=True,
+            timeout=60,
+        )
+
+    def python(self, *arguments: str) -> subprocess.Popen[str]:
+        """A Python process that sees this card."""
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def galago(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command line as a process that sees this card."""
+        return self.python("-m", "galago.streaming.entry", *arguments)
