@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks import render
+from benchmarks.common import RESULTS
 from benchmarks.tables import TABLES, Column, Table
 from tests.house.repository import ROOT
 
@@ -104,7 +105,7 @@ def test_a_broken_marker_is_refused(results: Path, text: str, message: str) -> N
 
 def test_what_was_measured_is_shown() -> None:
     """A result that no document shows is one that nobody compares with the last."""
-    measured = {path.stem for path in render.RESULTS.glob("*.json")}
+    measured = {path.stem for path in RESULTS.glob("*.json")}
     assert measured - {table.benchmark for table in TABLES.values()} == set()
 
 
