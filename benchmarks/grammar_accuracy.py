@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +113,7 @@ def hear_trial(session: galago.Session, trial: Trial, noise: Noise, cache: Path)
     return Answer(trial, meanings), wall_s / (len(samples) / SAMPLE_RATE_HZ)
 
 
-def answers_of_peer(peer: GrammarPeer, grammar: CommandGrammar, trials: Sequence[Trial], noise: Noise,
+def answers_of_peer(peer: GrammarPeer, grammar: CommandGrammar, trials: Iterable[Trial], noise: Noise,
                     cache: Path) -> Iterator[Answer]:  # fmt: skip
     """What pocketsphinx heard; its text is read by the same grammar."""
     for trial in trials:
@@ -137,7 +137,7 @@ def score(answers: Sequence[Answer]) -> dict[str, Any]:
     }
 
 
-def percent(flags: Iterator[bool] | Any) -> float | None:
+def percent(flags: Iterable[bool]) -> float | None:
     """Share of true ones in percent; None where there are none at all."""
     listed = list(flags)
     return round(100.0 * sum(listed) / len(listed), 2) if listed else None
@@ -215,7 +215,7 @@ def measure(args: argparse.Namespace) -> None:
             if args.pocketsphinx:
                 peer = GrammarPeer(grammar, load_default(), args.peer_cache)
                 peer_trials = common.progress(trials, f"pocketsphinx {grammar.name}")
-                peer_answers += answers_of_peer(peer, grammar, list(peer_trials), noise, args.cache)
+                peer_answers += answers_of_peer(peer, grammar, peer_trials, noise, args.cache)
         target = hearing.running_target(bundle)
         chunk_ms, folder = session.info.chunk_ms, bundle.folder
     numbers = {condition: {"galago": found} for condition, found in score_conditions(answers).items()}

@@ -43,7 +43,7 @@ NUM_FOREIGN = 60
 PRIOR_SCALES = (0.0, 0.15, 0.3, 0.45, 0.6)
 WORST_WORDS = (-1.0, -1.5, -2.0, -2.5, -3.0, -4.0, -5.0, -7.0)
 MEANS = tuple(-step / 20 for step in range(2, 61, 2))  # -0.1 to -3.0
-ANYTHING = -1000.0  # a threshold that rejects nothing
+ANYTHING = -100.0  # a threshold that rejects nothing; the lowest that a manifest may hold
 MIN_REJECTED = 97.0  # percent of the foreign sentences
 
 
@@ -95,7 +95,7 @@ def thresholded(found: Sequence[Outcome], accept_mean: float) -> tuple[float, fl
     """Percent of commands right and of foreign sentences rejected, were ``accept_mean`` the threshold."""
     commands = [o.is_right and o.mean_ratio >= accept_mean for o in found if o.is_command]
     foreign = [o.mean_ratio < accept_mean for o in found if not o.is_command]
-    return percent(iter(commands)) or 0.0, percent(iter(foreign)) or 0.0
+    return percent(commands) or 0.0, percent(foreign) or 0.0
 
 
 def best_thresholds(
