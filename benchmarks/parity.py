@@ -53,8 +53,11 @@ def load_network(checkpoint: str) -> Conformer:
     return load_model(Path(checkpoint)).eval()
 
 
-def whole(network: Conformer, features: Array, chunk_tokens: int) -> tuple[Array, Array]:
-    """Log-probabilities of phones and tokens of ``forward`` over features (T, 80), under the chunk mask."""
+def whole(network: Conformer, features: Array, chunk_tokens: int | None) -> tuple[Array, Array]:
+    """Log-probabilities of phones and tokens of ``forward`` over features (T, 80), under the chunk mask.
+
+    ``None``: every token sees all others.
+    """
     import torch
 
     with torch.inference_mode():
@@ -151,8 +154,8 @@ def oracle(bundle: galago.Bundle, target: Target, samples: Audio) -> tuple[tuple
     """Log-probabilities and greedy text of a clip, without galago's core."""
     import openvino as ov
 
-    chunk_samples = target.chunk_frames * 160
-    num_chunks = -(-len(samples) // chunk_samples)
+    chunk_samples, delay = target.chunk_frames * 160, target.lookahead_tokens
+    num_chunks = -(-(len(samples) + delay * 640) // chunk_samples)
     padded = np.zeros(num_chunks * chunk_samples + WINDOW_TAIL_SAMPLES, np.float32)
     padded[: len(samples)] = samples
     features = StreamingFeatures()
@@ -163,11 +166,11 @@ def oracle(bundle: galago.Bundle, target: Target, samples: Audio) -> tuple[tuple
         "CPU",
         {"INFERENCE_PRECISION_HINT": target.inference_precision or "f32", "INFERENCE_NUM_THREADS": 1},
     )
-    found = run_stateful(compiled, chunks)
+    phones, tokens = (rows[delay:] for rows in run_stateful(compiled, chunks))
     ear = bundle.manifest.ear
     text = GreedyText(ear.tokens if ear is not None else ())
-    text.advance(found[1])
-    return found, text.text
+    text.advance(tokens)
+    return (phones, tokens), text.text
 
 
 def native(session: galago.Session, samples: Audio) -> tuple[tuple[Array, Array], str]:

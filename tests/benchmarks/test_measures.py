@@ -10,6 +10,7 @@ import pytest
 
 import galago
 from benchmarks import memory
+from benchmarks.accuracy_cost import costs
 from benchmarks.corpora import Clip
 from benchmarks.hearing import Heard
 from benchmarks.latency import NS_PER_MS, Latencies, measure, summary, voice_span
@@ -135,3 +136,10 @@ def test_a_soak_feeds_everything_and_tells_a_program_that_fails() -> None:
     assert [second for second, _ in series] == [10, 20, 30, 40] and peak_kib >= series[0][1] > 0
     with pytest.raises(RuntimeError, match=r"ended with 5"):
         memory.soak([sys.executable, "-c", "raise SystemExit(5)"], loop, 40 / 3600)
+
+
+def test_costs_are_points_of_word_error_rate() -> None:
+    wer = {"lj": {"full": 20.0, "streaming": 20.75, "int8": 20.9, "finals": 20.5}}
+    assert costs(wer)["lj"] | {"wer_percent": {}} == {
+        "wer_percent": {}, "streaming_points": 0.75, "int8_points": 0.15, "finals_points": -0.4,
+    }  # fmt: skip

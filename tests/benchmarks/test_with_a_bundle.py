@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import galago
+from benchmarks.accuracy_cost import core_texts
 from benchmarks.ear_speed import GalagoEar, Timed
 from benchmarks.hearing import hear, only_target, opened, running_target
 from benchmarks.latency import Latencies, measure, replay, voice_span
@@ -71,3 +72,11 @@ def test_replay_takes_as_long_as_the_audio(tiny_bundle: Path) -> None:
     at = [begin_ns + sample * 62_500 for sample in (begin, end)]
     measure(found, events, at[0], at[1], 600_000_000, begin_ns + duration_ns)
     assert len(found.final_ms) == 1 and -50 < found.final_ms[0] < 600
+
+
+def test_log_probabilities_and_finals_give_the_same_text(tiny_bundle: Path) -> None:
+    with galago.open(tiny_bundle) as bundle, bundle.session(posteriors=True) as session:
+        ear = bundle.manifest.ear
+        assert ear is not None
+        texts = core_texts(session, ear.tokens, synthesise(["turn", "the", "fan", "on"]))
+    assert texts == ("turn the fan on", "turn the fan on")

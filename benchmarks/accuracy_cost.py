@@ -1,0 +1,115 @@
+"""What streaming and int8 cost in word error rate: four readings of the same clips by the same weights.
+
+- *full*: the network in torch, fp32, every token sees the whole clip;
+- *streaming*: the same under the mask of a stream (chunk and left context of the bundle's target);
+- *int8*: the bundle's target in the native core, greedy text of its log-probabilities;
+- *finals*: what a program gets from that core: the texts of its finals, with voice activity and endpoints.
+
+    python -m benchmarks.accuracy_cost --checkpoint best.pt --limit 100
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import galago
+from benchmarks import common, hearing, pocketsphinx_peer
+from benchmarks.corpora import Audio, pad, read_clips
+from benchmarks.onnx_peer import GreedyText, chunks_of
+from benchmarks.parity import load_network, whole
+from benchmarks.scoring import reference_words
+from benchmarks.word_error_rate import score_groups
+
+if TYPE_CHECKING:
+    from galago.models.conformer import Conformer
+
+READINGS = ("full", "streaming", "int8", "finals")
+
+
+def torch_text(network: Conformer, tokens: tuple[str, ...], samples: Audio, chunk_tokens: int | None) -> str:
+    """Greedy text of a clip under the mask of a stream, or with full context (``None``)."""
+    features = np.concatenate(chunks_of(samples, 4))
+    text = GreedyText(tokens)
+    text.advance(whole(network, features, chunk_tokens)[1])
+    return text.text
+
+
+def core_texts(session: galago.Session, tokens: tuple[str, ...], samples: Audio) -> tuple[str, str]:
+    """Greedy text of the core's log-probabilities, and the text of its finals."""
+    text, finals = GreedyText(tokens), []
+    for event in session.run(samples):
+        if isinstance(event, galago.Posteriors):
+            text.advance(event.token_log_probs)
+        elif isinstance(event, galago.Final):
+            finals.append(event.text)
+    return text.text, " ".join(finals)
+
+
+def costs(wer: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Points of WER that streaming, int8 and endpoints cost, for each set's WER of each reading."""
+    return {
+        group: {
+            "wer_percent": {name: round(value, 2) for name, value in found.items()},
+            "streaming_points": round(found["streaming"] - found["full"], 2),
+            "int8_points": round(found["int8"] - found["streaming"], 2),
+            "finals_points": round(found["finals"] - found["int8"], 2),
+        }
+        for group, found in wer.items()
+    }
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    hearing.add_arguments(parser)
+    parser.add_argument("--checkpoint", required=True, help="the network that the bundle was made from")
+    parser.add_argument("--sets", nargs="+", default=list(pocketsphinx_peer.DEV_SETS))
+    parser.add_argument("--limit", type=int, help="clips of each set, spread evenly over it")
+    args = parser.parse_args()
+    network = load_network(args.checkpoint)
+    clips = [clip for name in args.sets for clip in read_clips(name, "dev", limit=args.limit)]
+    clips = [clip for clip in clips if reference_words(clip.text) is not None]
+    texts: dict[str, list[str]] = {name: [] for name in READINGS}
+    with hearing.opened(args) as bundle, bundle.session(posteriors=True, partials=False) as session:
+        ear, target = bundle.manifest.ear, hearing.running_target(bundle)
+        if ear is None:
+            raise SystemExit(f"{bundle.folder}: the bundle has no ear")
+        chunk_tokens = session.info.chunk_samples // 640
+        for clip in common.progress(clips, "clips"):
+            samples = pad(clip.samples, hearing.BEFORE_S, hearing.AFTER_S)
+            texts["full"].append(torch_text(network, ear.tokens, samples, None))
+            texts["streaming"].append(torch_text(network, ear.tokens, samples, chunk_tokens))
+            int8, finals = core_texts(session, ear.tokens, samples)
+            texts["int8"].append(int8)
+            texts["finals"].append(finals)
+        chunk_ms = session.info.chunk_ms
+        wer: dict[str, dict[str, float]] = {}
+        for name in READINGS:
+            for group, errors in score_groups(clips, texts[name]).items():
+                wer.setdefault(group, {})[name] = errors.wer
+        numbers = costs(wer)
+        row = common.make_row(
+            "accuracy_cost",
+            numbers,
+            variant=target + ("" if args.limit is None else f"-limit{args.limit}"),
+            bundle=bundle.folder,
+            target=target,
+            threads=args.threads,
+            settings={"chunk_ms": chunk_ms, "limit": args.limit, "num_clips": len(clips)},
+        )
+    names = ("streaming_points", "int8_points", "finals_points")
+    lines = [[g, *found["wer_percent"].values(), *(found[n] for n in names)] for g, found in numbers.items()]
+    header = [
+        "set",
+        *(f"{name} WER %" for name in READINGS),
+        "streaming costs",
+        "int8 costs",
+        "endpoints cost",
+    ]
+    print(common.table(header, lines))
+    common.finish([row], args)
+
+
+if __name__ == "__main__":
+    main()
