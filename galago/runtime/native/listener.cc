@@ -169,7 +169,8 @@ void Listener::begin_utterance() {
   }
   ++utterance_;
   decoded_end_ = std::max(endpoint_.begin_token(), history_begin_);
-  voice_begin_token_ = voice_.begin_token();
+  // A voice that outlasts its utterance began in the one before.
+  voice_begin_token_ = std::max(voice_.begin_token(), endpoint_.begin_token());
   ctc_.reset(decoded_end_);
   if (grammar_) grammar_->reset(decoded_end_);
   last_partial_bytes_ = 0;

@@ -346,7 +346,8 @@ galago_status Session::next_event(galago_event* event) {
 
 bool Session::step_is_ready() const {
   if (end_requested_.load(std::memory_order_acquire)) return !is_over_.load();
-  return ring_.size() >= missing_samples() || ring_.front_mark() != nullptr;
+  const CaptureMark* mark = ring_.front_mark();
+  return ring_.size() >= missing_samples() || (mark != nullptr && mark->is_gap);
 }
 
 galago_status Session::wait(int32_t timeout_ms) {

@@ -1,0 +1,119 @@
+// manifest.json: what is read, and that every wrong entry is refused with its place.
+#include "manifest.h"
+
+#include <string>
+
+#include "check.h"
+#include "status.h"
+
+using namespace galago;
+
+namespace {
+
+const std::string kHash(64, 'a');
+
+std::string manifest_text() {
+  return R"({"schema_version": 1, "name": "n", "version": "1", "files": {
+    "ear/m.xml": {"sha256": ")" +
+         kHash + R"(", "size_bytes": 10},
+    "ear/m.bin": {"sha256": ")" +
+         kHash + R"(", "size_bytes": 20}},
+  "roles": {"ear": {"type": "streaming_ctc",
+    "features": {"type": "kaldi_log_mel", "sample_rate_hz": 16000, "window_samples": 400,
+      "hop_samples": 160, "fft_size": 512, "num_mels": 80, "low_hz": 20.0, "high_hz": 8000.0,
+      "preemphasis": 0.97, "log_floor": 1.1920929e-07},
+    "subsampling_factor": 4, "tokens": ["<blank>", " ", "a"], "phones": ["SIL", "AA"],
+    "phone_log_priors": [-0.7, -0.7],
+    "targets": [{"name": "t", "engine": "openvino", "dtype": "int8", "model": "ear/m.xml",
+      "weights": "ear/m.bin", "inference_precision": "f32", "stateful": true, "chunk_tokens": 8,
+      "chunk_frames": 32, "left_context_tokens": 32, "lookahead_tokens": 2,
+      "inputs": {"features": "f", "keep": "k"},
+      "outputs": {"phone_log_probs": "p", "token_log_probs": "t"}, "states": []}],
+    "endpoint": {"silence_ms": 700}, "future": {"unknown": [1]}}}})";
+}
+
+std::string changed(const std::string& from, const std::string& to) {
+  std::string text = manifest_text();
+  const size_t at = text.find(from);
+  CHECK(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+TEST(a_manifest_is_read_and_unknown_keys_are_ignored) {
+  const Manifest manifest = Manifest::parse(manifest_text());
+  CHECK_EQ(manifest.files.size(), 2u);
+  CHECK(manifest.ear.has_value());
+  CHECK_EQ(manifest.ear->token_samples(), 640);
+  CHECK_EQ(manifest.ear->token_ms(), 40);
+  CHECK_EQ(manifest.ear->endpoint_silence_ms, 700);
+  CHECK_EQ(manifest.ear->max_utterance_ms, 20000);  // the default
+  const Target& target = manifest.ear->targets.at(0);
+  CHECK_EQ(target.weights.size_bytes, 20u);
+  CHECK_EQ(target.lookahead_tokens, 2);
+  CHECK_EQ(target.keep_input, "k");
+}
+
+TEST(a_bundle_without_an_ear_is_read_too) {
+  std::string text = changed("\"ear\": {\"type\"", "\"nose\": {\"type\"");
+  CHECK(!Manifest::parse(text).ear.has_value());
+}
+
+TEST(another_schema_is_unsupported_not_corrupt) {
+  try {
+    Manifest::parse(changed("\"schema_version\": 1", "\"schema_version\": 7"));
+    CHECK(false);
+  } catch (const Error& error) {
+    CHECK_EQ(error.status(), GALAGO_E_UNSUPPORTED);
+    CHECK(std::strstr(error.what(), "schema_version is 7") != nullptr);
+  }
+}
+
+TEST(every_wrong_entry_is_refused_with_its_place) {
+  const struct {
+    const char *from, *to, *message;
+  } cases[] = {
+      {"\"name\": \"n\", ", "", "top level: lacks \"name\""},
+      {"\"version\": \"1\"", "\"version\": 1", "version: expected a string, found a number"},
+      {"\"ear/m.xml\": {", "\"../m.xml\": {", "not a plain relative path"},
+      {"\"ear/m.xml\": {", "\"/m.xml\": {", "not a plain relative path"},
+      {"\"ear/m.xml\": {", "\"ear\\\\m.xml\": {", "not a plain relative path"},
+      {"\"ear/m.xml\": {", "\"ear//m.xml\": {", "not a plain relative path"},
+      {"\"ear/m.xml\": {", "\"\": {", "not a plain relative path"},
+      {"aaaa\", \"size_bytes\": 10", "AAAA\", \"size_bytes\": 10", "hexadecimal"},
+      {"\"size_bytes\": 10", "\"size_bytes\": -1",
+       "files[\"ear/m.xml\"].size_bytes: -1 is outside"},
+      {"\"size_bytes\": 10", "\"size_bytes\": 1.5", "not a whole number"},
+      {"\"model\": \"ear/m.xml\"", "\"model\": \"ear/x.xml\"", "is not among the files"},
+      {"streaming_ctc", "transducer", "not known to this build"},
+      {"kaldi_log_mel", "mfcc", "not known to this build"},
+      {"\"hop_samples\": 160", "\"hop_samples\": 500", "hop_samples is larger"},
+      {"\"num_mels\": 80", "\"num_mels\": 0", "roles.ear.features.num_mels: 0 is outside"},
+      {"\"tokens\": [\"<blank>\", \" \", \"a\"]", "\"tokens\": []", "roles.ear.tokens"},
+      {"\"SIL\", \"AA\"", "\"SIL\", \"SIL\"", "roles.ear.phones[1]: stands there twice"},
+      {"[-0.7, -0.7]", "[-0.7]", "has 1 numbers for 2 phones"},
+      {"[-0.7, -0.7]", "[-0.7, 0.5]", "roles.ear.phone_log_priors[1]: 0.5 is outside"},
+      {"\"chunk_frames\": 32", "\"chunk_frames\": 31", "is not chunk_tokens * subsampling_factor"},
+      {"\"stateful\": true", "\"stateful\": false", "targets[0].stateful"},
+      {"\"stateful\": true", "\"stateful\": 1", "expected true or false, found a number"},
+      {"\"inference_precision\": \"f32\"", "\"inference_precision\": \"f64\"",
+       "\"f32\" or \"bf16\""},
+      {"\"inputs\": {\"features\": \"f\", ", "\"inputs\": {",
+       "targets[0].inputs: lacks \"features\""},
+      {"\"silence_ms\": 700", "\"silence_ms\": 1e9", "roles.ear.endpoint.silence_ms"},
+      {"\"subsampling_factor\": 4", "\"subsampling_factor\": 0", "subsampling_factor"},
+      {"\"roles\": {\"ear\": {", "\"roles\": {\"ear\": [], \"x\": {",
+       "roles.ear: expected an object"},
+  };
+  for (const auto& one : cases) {
+    CHECK_THROWS(Manifest::parse(changed(one.from, one.to)), one.message);
+  }
+}
+
+TEST(every_truncation_is_refused) {
+  const std::string text = manifest_text();
+  for (size_t length = 0; length < text.size(); ++length) {
+    CHECK_THROWS(Manifest::parse(text.substr(0, length)), "manifest.json");
+  }
+}
