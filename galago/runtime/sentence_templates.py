@@ -133,7 +133,7 @@ def _parse_yaml(name: str, data: bytes) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise ImportError("grammars need PyYAML and hassil: pip install galago[grammar]") from error
+        raise _missing_library(error) from error
 
     class Loader(yaml.BaseLoader):  # type: ignore[misc]  # PyYAML has no types
         """Refuses a key that stands twice: YAML would silently keep the second."""
@@ -159,13 +159,17 @@ def _parse_yaml(name: str, data: bytes) -> Any:
         raise GrammarError(f"{name}: nested too deeply") from error
 
 
+def _missing_library(error: ImportError) -> ImportError:
+    return ImportError(f"grammars need {error.name}: pip install 'galago[grammar]'", name=error.name)
+
+
 class _Reader:
     def __init__(self, name: str) -> None:
         try:
             from hassil import parse_sentence
             from hassil.parser import ParseError
         except ImportError as error:
-            raise ImportError("grammars need PyYAML and hassil: pip install galago[grammar]") from error
+            raise _missing_library(error) from error
         self._parse_sentence, self._parse_error = parse_sentence, ParseError
         self._name = name
 

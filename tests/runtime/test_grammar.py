@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from galago.runtime.grammar import GrammarError, compile_grammar, compile_phrases, read_grammar, sentences
 from galago.runtime.phones import PHONES
@@ -287,6 +290,32 @@ def test_a_file_that_is_no_grammar_is_refused_by_file(tmp_path: Path, text: str,
 def test_a_missing_file_is_the_systems_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         compile_grammar(tmp_path / "none.yaml", lexicon=LEXICON)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.text("()[]{}|<>;:\\.,@ a1%°-é\0\n", max_size=24))
+def test_any_text_at_all_is_a_sentence_or_is_refused(text: str) -> None:
+    source = grammar(f"on {text}", lists={"a": {"values": ["lamp"]}}, expansion_rules={"a": "red"})
+    try:
+        compiled = compile_grammar(source, lexicon=LEXICON)
+    except GrammarError as error:
+        assert str(error).startswith("grammar: intent Test")
+    else:
+        assert all(sentence.text for sentence in sentences(compiled, limit=20))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes_at_all_are_a_grammar_or_are_refused(data: bytes) -> None:
+    with pytest.raises(GrammarError):
+        compile_grammar(data, lexicon=LEXICON)
+
+
+def test_without_hassil_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hassil", None)
+    with pytest.raises(ImportError, match=r"need hassil: pip install 'galago\[grammar\]'") as missing:
+        compile_grammar(grammar("on"), lexicon=LEXICON)
+    assert missing.value.name == "hassil"
 
 
 def test_a_phone_that_the_bundle_lacks_is_named() -> None:
