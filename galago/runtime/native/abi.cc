@@ -9,10 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "bundle.h"
-#include "galago/galago.h"
+#include "abi_handles.h"
 #include "log.h"
-#include "session.h"
 #include "status.h"
 
 #ifndef GALAGO_VERSION
@@ -55,14 +53,6 @@ GALAGO_FREEZE(galago_metrics, busy_ns, 48);
 GALAGO_FREEZE(galago_metrics, peak_bytes, 96);
 GALAGO_FREEZE(galago_metrics, engine_ns, 104);
 static_assert(sizeof(galago_metrics) == 168, "galago_metrics");
-
-struct galago_bundle {
-  std::unique_ptr<galago::Bundle> bundle;
-};
-
-struct galago_session {
-  galago::Session session;
-};
 
 namespace {
 
