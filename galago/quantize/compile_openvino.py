@@ -1,0 +1,83 @@
+"""ONNX -> OpenVINO: converting with stable layer names, making states, compiling at a stated precision."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import openvino as ov
+
+from galago.quantize.export import NEXT_PREFIX, STATE_PREFIX
+
+__all__ = ["Precision", "compile_graph", "convert_onnx", "make_stateful", "state_names"]
+
+Precision = Literal["f32", "bf16"]
+
+_AUTOMATIC_NAME = re.compile(r"[A-Za-z]+_\d+")  # "MVN_1763": counts up within a process
+
+
+def convert_onnx(path: Path) -> ov.Model:
+    """Read an exported graph. Constant subgraphs (the projected positions) are folded on the way."""
+    model = ov.convert_model(path)
+    _name_nodes(model)
+    return model
+
+
+def _name_nodes(model: ov.Model) -> None:
+    """Name what the conversion brought in after the layer that it serves.
+
+    So two conversions write the same bytes, and the graphs of two chunk sizes call the same thing the same.
+    """
+    seen: Counter[str] = Counter()
+    for node in reversed(model.get_ordered_ops()):  # consumers first: their names are settled
+        name = node.get_friendly_name()
+        consumers = [port for output in node.outputs() for port in output.get_target_inputs()]
+        if not consumers or not (node.get_type_name() == "Constant" or _AUTOMATIC_NAME.fullmatch(name)):
+            continue
+        consumer = min(consumers, key=lambda port: (port.get_node().get_friendly_name(), port.get_index()))
+        owner = consumer.get_node().get_friendly_name()
+        if node.get_type_name() == "Constant":
+            name = f"{owner}:{consumer.get_index()}"
+        else:
+            name = f"{owner.partition('/')[0]}/{node.get_type_name()}"
+            seen[name] += 1
+            name += f"'{seen[name]}"  # apart from the names that the export gave
+        node.set_friendly_name(name)
+
+
+def state_names(model: ov.Model) -> list[str]:
+    """Names of the states that are inputs of the graph, without prefix, in its order."""
+    names = [port.get_any_name() for port in model.inputs]
+    return [name.removeprefix(STATE_PREFIX) for name in names if name.startswith(STATE_PREFIX)]
+
+
+def make_stateful(model: ov.Model) -> ov.Model:
+    """A copy of the graph whose states are variables: they stay inside the engine between two steps.
+
+    A variable starts at zero, and the graph's ``keep`` forgets what it held.
+    """
+    # Private to OpenVINO, without a public counterpart in Python: this is the only place that knows it.
+    from openvino._offline_transformations import apply_make_stateful_transformation
+
+    copy = model.clone()
+    names = state_names(copy)
+    apply_make_stateful_transformation(copy, {STATE_PREFIX + name: NEXT_PREFIX + name for name in names})
+    for node in copy.get_ordered_ops():  # the pass numbers what it adds
+        if node.get_type_name() in ("ReadValue", "Assign"):
+            name = f"{node.get_variable_id()}/{node.get_type_name()}"
+            node.set_friendly_name(name)
+            if node.get_type_name() == "ReadValue" and node.get_input_size():
+                node.input_value(0).get_node().set_friendly_name(f"{name}:0")
+    return copy
+
+
+def compile_graph(model: ov.Model | Path, precision: Precision = "f32", *, num_threads: int = 1) -> Any:
+    """Compile for the CPU with a stated precision; OpenVINO's own default is bf16 where the CPU has it."""
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_NUM_THREADS": num_threads,
+        "NUM_STREAMS": 1,
+    }
+    return ov.Core().compile_model(model, "CPU", options)

@@ -1,0 +1,198 @@
+"""int8 by NNCF: what is quantized, how finely, and what stays in float.
+
+Weights are int8 per output channel, activations int8 per tensor, which is what CPUs multiply fast. Outliers
+of the activations are moved into the weights first (SmoothQuant, Xiao et al. 2022), and the mean error of each
+layer is taken into its bias.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from galago.quantize.calibrate import CalibrationSet
+
+__all__ = [
+    "Granularity",
+    "PerChannel",
+    "PerTensor",
+    "QuantizationConfig",
+    "QuantizationError",
+    "quantize_graph",
+    "quantized_layers",
+    "transfer",
+]
+
+
+class QuantizationError(RuntimeError):
+    """A graph cannot be quantized; the message names the layer."""
+
+
+@dataclass(frozen=True)
+class PerTensor:
+    """One scale for all of a tensor: (A, B) -> scale ()."""
+
+
+@dataclass(frozen=True)
+class PerChannel:
+    """A scale for each output channel: weight (out, in) -> scale (out, 1)."""
+
+
+Granularity = PerTensor | PerChannel
+_GRANULARITIES: dict[str, Granularity] = {"per-tensor": PerTensor(), "per-channel": PerChannel()}
+
+
+@dataclass(frozen=True)
+class QuantizationConfig:
+    """How a graph is quantized; a table of the packing recipe, and a part of its report."""
+
+    weights: str = "per-channel"
+    activations: str = "per-tensor"
+    smooth_quant_alpha: float = (
+        0.95  # 0: all outliers stay in the activations, 1: all go to the weights; < 0: off
+    )
+    bias_correction: bool = True
+    # Regular expressions on layer names. The products inside attention stay in float by default: quantizing
+    # their inputs, the caches among them, costs more time than the small products save.
+    ignored_layers: tuple[str, ...] = (r"blocks\.\d+\.attention/MatMul.*",)
+
+    def __post_init__(self) -> None:
+        for key in ("weights", "activations"):
+            if getattr(self, key) not in _GRANULARITIES:
+                known = ", ".join(_GRANULARITIES)
+                raise QuantizationError(f"{key}: no granularity {getattr(self, key)!r} (known: {known})")
+        for pattern in self.ignored_layers:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise QuantizationError(f"ignored_layers: {pattern!r}: {error}") from error
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+_LAYER_TYPES = ("MatMul", "Convolution", "GroupConvolution")
+
+
+def quantize_graph(
+    graph: ov.Model,
+    calibration: CalibrationSet,
+    config: QuantizationConfig,
+    *,
+    also_ignored: Sequence[str] = (),
+) -> ov.Model:
+    """A quantized copy of a float graph with explicit states.
+
+    Args:
+        calibration: steps with the states of real streams; without those the caches' ranges are wrong.
+        also_ignored: names of layers that stay in float, beside what ``config`` ignores.
+
+    Raises:
+        QuantizationError: ``also_ignored`` names a layer that the graph does not have.
+    """
+    import nncf
+    from nncf.quantization.advanced_parameters import (
+        AdvancedQuantizationParameters,
+        AdvancedSmoothQuantParameters,
+        QuantizationParameters,
+    )
+
+    layers = [n.get_friendly_name() for n in graph.get_ordered_ops() if n.get_type_name() in _LAYER_TYPES]
+    unknown = set(also_ignored) - set(layers)
+    if unknown:
+        raise QuantizationError(f"no layer {sorted(unknown)[0]!r} to leave out")
+    patterns = [re.compile(pattern) for pattern in config.ignored_layers]
+    ignored = [name for name in layers if name in also_ignored or any(p.fullmatch(name) for p in patterns)]
+    logging.getLogger("nncf").setLevel(logging.WARNING)
+    advanced = AdvancedQuantizationParameters(
+        disable_bias_correction=not config.bias_correction,
+        smooth_quant_alphas=AdvancedSmoothQuantParameters(matmul=config.smooth_quant_alpha),
+        weights_quantization_params=QuantizationParameters(
+            per_channel=isinstance(_GRANULARITIES[config.weights], PerChannel)
+        ),
+        activations_quantization_params=QuantizationParameters(
+            per_channel=isinstance(_GRANULARITIES[config.activations], PerChannel)
+        ),
+    )
+    return nncf.quantize(
+        graph,
+        nncf.Dataset(calibration.samples),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(calibration),
+        ignored_scope=nncf.IgnoredScope(names=ignored, validate=False),
+        advanced_parameters=advanced,
+    )
+
+
+def quantized_layers(quantized: ov.Model) -> list[str]:
+    """Names of the layers whose weights are int8, in the order of the graph."""
+    return [
+        node.get_friendly_name()
+        for node in quantized.get_ordered_ops()
+        if node.get_type_name() in _LAYER_TYPES
+        and node.get_input_size() == 2
+        and _has_int8(node.input_value(1))
+    ]
+
+
+def _has_int8(source: Any) -> bool:
+    """Whether a weight's chain (Constant -> Convert -> Multiply ...) begins with int8."""
+    node = source.get_node()
+    while node.get_type_name() in ("Multiply", "Subtract", "Convert", "Reshape", "Transpose"):
+        node = node.input_value(0).get_node()
+    return node.get_type_name() == "Constant" and node.get_element_type() in (ov.Type.i8, ov.Type.u8)
+
+
+def transfer(quantized: ov.Model, source: ov.Model, target: ov.Model) -> ov.Model:
+    """The quantization of ``source``'s graph, laid over the graph of another chunk size.
+
+    Both float graphs are the same network: what differs is the shape of the features, shapes inside, and the
+    projected positions. Everything else, scales and int8 weights among it, is taken over unchanged, so that
+    all chunk sizes share their weights and one calibration.
+
+    Args:
+        quantized: made from ``source`` by :func:`quantize_graph`.
+        source, target: float graphs with explicit states, of one network.
+
+    Raises:
+        QuantizationError: the graphs differ in more than the chunk, or a differing constant was quantized.
+    """
+    copy = quantized.clone()
+    ours = {node.get_friendly_name(): node for node in copy.get_ordered_ops()}
+    theirs = {node.get_friendly_name(): node for node in target.get_ordered_ops()}
+    for node in source.get_ordered_ops():
+        name = node.get_friendly_name()
+        if node.get_type_name() in ("Constant", "Parameter", "Result"):
+            continue
+        other = theirs.get(name)
+        if other is None or other.get_type_name() != node.get_type_name():
+            raise QuantizationError(f"{name}: the graphs of two chunk sizes differ in their layers")
+        for index in range(node.get_input_size()):
+            before, after = node.input_value(index).get_node(), other.input_value(index).get_node()
+            if before.get_type_name() != "Constant" or after.get_type_name() != "Constant":
+                continue
+            if before.get_element_type() == after.get_element_type() and np.array_equal(
+                before.data, after.data
+            ):
+                continue
+            port = ours[name].input(index)
+            if port.get_source_output().get_node().get_type_name() != "Constant":
+                raise QuantizationError(
+                    f"{name}: input {index} depends on the chunk and was quantized; ignore it"
+                )
+            constant = ov.opset13.constant(after.data, dtype=after.get_element_type())
+            constant.set_friendly_name(f"{name}:{index}")
+            port.replace_source_output(constant.output(0))
+    shapes = {
+        parameter.get_friendly_name(): parameter.get_partial_shape() for parameter in target.get_parameters()
+    }
+    for parameter in copy.get_parameters():
+        parameter.set_partial_shape(shapes[parameter.get_friendly_name()])
+    copy.validate_nodes_and_infer_types()
+    return copy

@@ -1,0 +1,66 @@
+"""Writing the graphs of several chunk sizes over one file of weights.
+
+Quantized once, the graphs of all chunk sizes hold the same constants, except for the projected positions and
+some shapes. OpenVINO's IR addresses a constant by offset and size, so one ``.bin`` can serve every ``.xml``.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+__all__ = ["save_graphs"]
+
+_ALIGNMENT_BYTES = 64  # a cache line, and the widest vector register
+# What OpenVINO notes beside a layer and never reads again: where it came from.
+_UNREAD_NOTES = re.compile(r"fused_names.*|original_.*|nncf.*|precise.*")
+
+
+def save_graphs(models: Mapping[Path, ov.Model], weights: Path) -> None:
+    """Write each model as the ``.xml`` at its path and all constants, each once, into ``weights``.
+
+    The same models give the same bytes: nothing of the machine, the time or the process goes in.
+    """
+    offsets: dict[bytes, int] = {}
+    shared = bytearray()
+    for path, model in models.items():
+        with tempfile.TemporaryDirectory() as folder:
+            draft = Path(folder) / "graph.xml"
+            ov.save_model(model, draft, compress_to_fp16=False)
+            tree = ElementTree.parse(draft)
+            constants = draft.with_suffix(".bin").read_bytes()
+        for data in tree.getroot().iter("data"):
+            if "offset" not in data.attrib:
+                continue
+            begin, size = int(data.attrib["offset"]), int(data.attrib["size"])
+            value = constants[begin : begin + size]
+            if value not in offsets:
+                shared.extend(bytes(-len(shared) % _ALIGNMENT_BYTES))
+                offsets[value] = len(shared)
+                shared.extend(value)
+            data.set("offset", str(offsets[value]))
+        _strip(tree)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tree.write(path, encoding="utf-8", xml_declaration=True)
+    weights.write_bytes(shared)
+
+
+def _strip(tree: ElementTree.ElementTree[Any]) -> None:
+    root = tree.getroot()
+    root.set("name", "ear")
+    for note in root.findall("rt_info"):  # versions, options and paths of the conversion
+        root.remove(note)
+    for layer in root.iter("layer"):
+        for note in layer.findall("rt_info"):
+            for attribute in list(note):
+                if _UNREAD_NOTES.fullmatch(attribute.get("name", "")):
+                    note.remove(attribute)
+            if not len(note):
+                layer.remove(note)
+    ElementTree.indent(tree, space="")
