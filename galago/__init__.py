@@ -80,6 +80,7 @@ __all__ = [
     "Word",
     "__version__",
     "events",
+    "find_bundle",
     "open",
 ]
 

@@ -1,0 +1,1 @@
+"""From recordings to a trained network: corpora, alignment, augmentation, batches, the trainer."""
