@@ -36,7 +36,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float | None = N
 
 
 def relative_positions(max_distance: int, min_distance: int, width: int) -> Tensor:
-    """Sinusoids of the distances ``max_distance, ..., min_distance`` (falling), (max - min + 1, width) float32."""
+    """Sinusoids of the distances from ``max_distance`` down to ``min_distance``, (max - min + 1, width)."""
     distance = torch.arange(max_distance, min_distance - 1, -1, dtype=torch.float32)[:, None]
     rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10_000.0) / width))
     return torch.stack([torch.sin(distance * rate), torch.cos(distance * rate)], dim=-1).flatten(1)
@@ -59,11 +59,12 @@ def relative_shift(scores: Tensor, num_keys: int) -> Tensor:
     if T == 1:
         return scores
     flat = scores.flatten(-2)[..., T - 1 : T - 1 + T * (P - 1)]
-    return flat.unflatten(-1, (T, P - 1))[..., :num_keys]
+    rows: Tensor = flat.unflatten(-1, (T, P - 1))  # type: ignore[no-untyped-call]  # torch's own gap
+    return rows[..., :num_keys]
 
 
 class RelativeAttention(nn.Module):
-    """Self-attention with relative positions; ``forward`` for whole utterances, ``forward_chunk`` for streams."""
+    """Self-attention with relative positions: ``forward`` over utterances, ``forward_chunk`` over streams."""
 
     def __init__(self, width: int, num_heads: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -81,17 +82,21 @@ class RelativeAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, self.head_width)).transpose(-3, -2)  # (..., H, T, D)
+        heads: Tensor = x.unflatten(-1, (self.num_heads, self.head_width))  # type: ignore[no-untyped-call]
+        return heads.transpose(-3, -2)  # (..., H, T, D)
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, positions: Tensor, bias: Tensor) -> Tensor:
-        """``query`` (B, H, T, D), ``key``/``value`` (B, H, S, D), ``positions`` (S + T - 1, C), ``bias`` added
-        to the scores (broadcast to (B, H, T, S)) -> (B, T, C)."""
+        """``query`` (B, H, T, D), ``key``/``value`` (B, H, S, D), ``positions`` (S + T - 1, C) -> (B, T, C).
+
+        ``bias`` is added to the scores and broadcasts to (B, H, T, S).
+        """
         relative = self._heads(self.position(positions))  # (H, S + T - 1, D)
         by_distance = (query + self.position_bias) @ relative.transpose(-2, -1)  # (B, H, T, S + T - 1)
         scores = (query + self.content_bias) @ key.transpose(-2, -1)  # (B, H, T, S)
         scores = (scores + relative_shift(by_distance, key.shape[-2])) * (1.0 / math.sqrt(self.head_width))
         weights = self.dropout(torch.softmax(scores + bias, dim=-1))
-        return self.out((weights @ value).transpose(1, 2).flatten(2))
+        y: Tensor = self.out((weights @ value).transpose(1, 2).flatten(2))
+        return y
 
     def forward(self, x: Tensor, positions: Tensor, bias: Tensor) -> Tensor:
         """Attend within whole utterances.

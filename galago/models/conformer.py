@@ -2,11 +2,13 @@
 
 ``forward`` hears whole utterances with the masks of a stream, ``forward_chunk`` hears a stream; they are
 equal to rounding, for every chunk size, because one set of weights is trained with chunk sizes drawn at
-random (dynamic chunk training, Zhang et al. 2020, "Unified Streaming and Non-streaming Two-pass", section 2.3).
+random (dynamic chunk training: Zhang et al. 2020, "Unified Streaming and Non-streaming Two-pass End-to-end
+Model for Speech Recognition", section 2.3).
 
 The *phone* head stands on a middle block and its posteriors are fed back into the blocks above
-(self-conditioned CTC, Nozaki and Komatsu 2021); the *token* head stands on the last. Index 0 is the CTC blank of both;
-for phones it is silence as well, so that "nothing is said" has one name for decoding and for voice activity.
+(self-conditioned CTC, Nozaki and Komatsu 2021); the *token* head stands on the last. Index 0 is the CTC
+blank of both; for phones it is silence as well, so that "nothing is said" has one name for decoding and for
+voice activity.
 """
 
 from __future__ import annotations
@@ -48,6 +50,19 @@ class ConformerConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "subsampling_channels", tuple(self.subsampling_channels))
+        counts = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
+        for name, value in counts.items():
+            lowest = 0 if name == "lookahead_tokens" else 1
+            if value < lowest:
+                raise ValueError(f"{name} must be at least {lowest}, got {value}")
+        if len(self.subsampling_channels) != 2 or min(self.subsampling_channels) < 1:
+            raise ValueError(f"subsampling_channels must be two counts, got {self.subsampling_channels}")
+        if self.width % self.num_heads or self.width % 2:
+            raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
+        if self.num_mels % 4:
+            raise ValueError(f"num_mels {self.num_mels} is no multiple of 4")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if not 1 <= self.phone_block <= self.num_blocks:
             raise ValueError(f"phone_block {self.phone_block} is not among {self.num_blocks} blocks")
 
@@ -86,7 +101,8 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.project(self.dropout(F.silu(self.expand(self.norm(x))))))
+        y: Tensor = self.dropout(self.project(self.dropout(F.silu(self.expand(self.norm(x))))))
+        return y
 
 
 class ConformerBlock(nn.Module):
@@ -159,13 +175,15 @@ class Conformer(nn.Module):
         """Hear whole utterances, under the mask of a stream of ``chunk_tokens`` (``None``: full context).
 
         Args:
-            features: log-mel energies (B, T, num_mels), padded with anything after ``num_frames``.
+            features: log-mel energies (B, T, num_mels), padded with anything after ``num_frames``: an
+                utterance is heard alike in every batch. (A stream's end is another matter: its last chunk
+                is filled up with silence, which is heard.)
             num_frames: (B,) valid frames.
             chunk_tokens: tokens (40 ms each) in a chunk.
             left_context_tokens: by default the configuration's; without chunks it is not limited.
 
         Returns:
-            scores of ceil(T / 4) tokens. Row j belongs to token j: the delay of a lookahead is taken out here.
+            scores of ceil(T / 4) tokens. Row j belongs to token j: a lookahead's delay is taken out here.
         """
         config = self.config
         if chunk_tokens is not None and left_context_tokens is None:
@@ -177,14 +195,14 @@ class Conformer(nn.Module):
         num_tokens = (num_frames + SUBSAMPLING_FACTOR - 1) // SUBSAMPLING_FACTOR
         delay = config.lookahead_tokens
         if self.lookahead is not None:
+            x = x.masked_fill(~padding_mask(num_tokens, x.shape[1])[..., None], 0.0)
             x = F.pad(x, (0, 0, 0, delay))
             x = self.lookahead.forward_chunk(x, x.new_zeros(x.shape[0], delay, x.shape[2]))[0]
         x = self.dropout(x)
         T = x.shape[1]
         positions = relative_positions(T - 1, -(T - 1), config.width).to(x)
         allowed = chunk_mask(T, chunk_tokens, left_context_tokens, x.device)[None, None]
-        if chunk_tokens is None:  # in a stream the padding is audible; without chunks it would look ahead
-            allowed = allowed & padding_mask(num_tokens + delay, T)[:, None, None, :]
+        allowed = allowed & padding_mask(num_tokens + delay, T)[:, None, None, :]
         bias = torch.zeros(allowed.shape, dtype=x.dtype, device=x.device).masked_fill(~allowed, MASKED)
         phone_logits = x  # replaced below: phone_block is within the blocks
         for number, block in enumerate(self.blocks, 1):
@@ -246,8 +264,10 @@ class Conformer(nn.Module):
         positions = relative_positions(L + T - 1, -(T - 1), config.width).to(x)
         phone_logits = x
         for i, block in enumerate(self.blocks):
+            assert isinstance(block, ConformerBlock)  # a ModuleList forgets what it holds
             names = [f"block{i}.key", f"block{i}.value", f"block{i}.conv"]
-            x, *moved = block.forward_chunk(x, *(kept[name] for name in names), positions, bias)
+            key, value, conv = (kept[name] for name in names)
+            x, *moved = block.forward_chunk(x, key, value, conv, positions, bias)
             new.update(zip(names, moved, strict=True))
             if i + 1 == config.phone_block:
                 phone_logits, x = self._phones(x)

@@ -10,7 +10,7 @@ __all__ = ["CausalConvolutionModule", "ConvolutionSubsampling", "LookaheadConvol
 
 
 class ConvolutionSubsampling(nn.Module):
-    """Two 3x3 convolutions of stride 2: 100 frames/s of M mels -> 25 tokens/s (Gulati et al. 2020, section 2).
+    """Two 3x3 convolutions of stride 2: 100 frames/s of M mels -> 25 tokens/s (Gulati et al. 2020, figure 1).
 
     In time an output uses one frame of the past and the two it replaces, so a chunk of 4n frames gives n
     tokens and nothing has to wait. With 0 the padding and | the chunk border::
@@ -44,7 +44,7 @@ class ConvolutionSubsampling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``x`` (B, T, M), T a multiple of 4 -> (B, T / 4, C).
 
-        The convolutions' own zero padding stands for the empty caches, which saves copying the utterance twice.
+        The convolutions' own zero padding stands for the empty caches: the utterance need not be copied.
         """
         hidden = F.relu(F.conv2d(x[:, None], self.conv1.weight, self.conv1.bias, stride=2, padding=1))
         y = F.relu(F.conv2d(hidden, self.conv2.weight, self.conv2.bias, stride=2, padding=1))

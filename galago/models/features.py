@@ -31,7 +31,11 @@ class LogMelConfig:
 
     def num_frames(self, num_samples: int) -> int:
         """Frames whose window lies wholly inside ``num_samples``."""
-        return 0 if num_samples < self.window_samples else 1 + (num_samples - self.window_samples) // self.hop_samples
+        return (
+            0
+            if num_samples < self.window_samples
+            else 1 + (num_samples - self.window_samples) // self.hop_samples
+        )
 
 
 def _mel(hz: Tensor | float) -> Tensor:
@@ -39,11 +43,13 @@ def _mel(hz: Tensor | float) -> Tensor:
 
 
 def mel_filterbank(config: LogMelConfig) -> Tensor:
-    """Triangles that are linear on the mel scale (Kaldi's, not Slaney's), float32, (num_mels, fft_size // 2 + 1)."""
+    """Triangles that are linear on Kaldi's mel scale: (num_mels, fft_size // 2 + 1) float32."""
     low, high = _mel(config.low_hz), _mel(config.high_hz)
     edges = torch.linspace(0, 1, config.num_mels + 2, dtype=torch.float64) * (high - low) + low
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    bins = _mel(torch.arange(config.fft_size // 2 + 1, dtype=torch.float64) * config.sample_rate_hz / config.fft_size)
+    bins = _mel(
+        torch.arange(config.fft_size // 2 + 1, dtype=torch.float64) * config.sample_rate_hz / config.fft_size
+    )
     up, down = (bins - left) / (centre - left), (right - bins) / (right - centre)
     weights = torch.minimum(up, down).clamp_min(0.0)
     weights[:, -1] = 0.0  # Kaldi leaves the Nyquist bin out
@@ -51,7 +57,10 @@ def mel_filterbank(config: LogMelConfig) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """Samples (B, N) in [-1, 1] -> natural-log mel energies (B, T, num_mels), T = ``config.num_frames(N)``."""
+    """Samples (B, N) in [-1, 1] -> natural-log mel energies (B, T, num_mels), T = ``config.num_frames(N)``.
+
+    N is at least one window.
+    """
 
     window: Tensor
     mel: Tensor
@@ -72,4 +81,5 @@ class LogMel(nn.Module):
         frames = (frames - config.preemphasis * previous) * self.window
         spectrum = torch.fft.rfft(frames, n=config.fft_size)
         power = spectrum.real.square() + spectrum.imag.square()  # (B, T, fft // 2 + 1)
-        return (power @ self.mel).clamp_min(config.log_floor).log()
+        energies: Tensor = power @ self.mel
+        return energies.clamp_min(config.log_floor).log()

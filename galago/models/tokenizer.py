@@ -7,10 +7,9 @@ from collections.abc import Iterable
 __all__ = ["PHONES", "TOKENS", "encode_phones", "encode_words", "greedy_text"]
 
 #: Silence, which is the blank, and the 39 phones of ARPAbet without stress.
-PHONES: tuple[str, ...] = tuple(
-    (
-        "SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
-    ).split()
+PHONES: tuple[str, ...] = (
+    *("SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH".split()),
+    *("K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH".split()),
 )
 TOKENS: tuple[str, ...] = ("<blank>", " ", "'", *"abcdefghijklmnopqrstuvwxyz")
 

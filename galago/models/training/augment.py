@@ -71,7 +71,10 @@ def room_responses(path: Path, num_rooms: int, seed: int = 1) -> list[Samples]:
             except ValueError:  # this room cannot be so live
                 continue
             room = pyroomacoustics.ShoeBox(
-                size, fs=SAMPLE_RATE_HZ, materials=pyroomacoustics.Material(absorption), max_order=min(order, 14)
+                size,
+                fs=SAMPLE_RATE_HZ,
+                materials=pyroomacoustics.Material(absorption),
+                max_order=min(order, 14),
             )
             room.add_source(rng.uniform([0.4, 0.4, 0.5], size - 0.4))
             room.add_microphone(rng.uniform([0.4, 0.4, 0.3], size - 0.4))
@@ -123,7 +126,8 @@ class Augmenter:
         """Scale to a random RMS level; what would exceed full scale is clipped, as a converter does."""
         rms = float(np.sqrt(np.mean(samples**2))) + 1e-9
         gain = 10.0 ** (float(rng.uniform(*self.recipe.level_dbfs)) / 20.0) / rms
-        return np.clip(samples * np.float32(gain), -1.0, 1.0).astype(np.float32)
+        clipped: Samples = np.clip(samples * np.float32(gain), -1.0, 1.0).astype(np.float32)
+        return clipped
 
     def noise_only(self, num_samples: int, rng: np.random.Generator) -> Samples:
         """A clip in which nobody speaks; now and then digital silence or a white hiss."""

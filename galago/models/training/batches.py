@@ -19,10 +19,10 @@ from galago.models.features import LogMel
 from galago.models.tokenizer import encode_phones, encode_words
 from galago.models.training.align import Alignment, load_alignments
 from galago.models.training.augment import Augmenter, NoiseBank, Samples, room_responses, spec_augment
-from galago.models.training.corpus import SAMPLE_RATE_HZ, Clip, Corpus, import_corpus
+from galago.models.training.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError, import_corpus
 from galago.models.training.recipe import CorpusRecipe, Recipe
 
-__all__ = ["Batch", "BatchMaker", "collate", "load_corpora"]
+__all__ = ["IGNORED", "Batch", "BatchMaker", "CorpusPart", "Example", "Source", "collate", "load_corpora"]
 
 FRAMES_PER_TOKEN = 4
 IGNORED = -100  # what torch's cross-entropy skips
@@ -59,39 +59,70 @@ class Source:
     alignment: Alignment | None
 
 
-def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[list[Source]], list[float], NoiseBank]:
-    """Import what a recipe names: a list of clips and an epoch share for each corpus, and the noise."""
-    groups: list[list[Source]] = []
-    shares: list[float] = []
+@dataclass(frozen=True)
+class CorpusPart:
+    """What a recipe takes from one corpus: ``sources`` to learn from, of which an epoch draws ``share``."""
 
-    def chosen(corpus: Corpus, entry: CorpusRecipe) -> list[Clip]:
+    corpus: Corpus
+    alignments: dict[str, Alignment]
+    sources: list[Source]
+    share: float
+
+    def source(self, clip: Clip) -> Source:
+        return Source(self.corpus, clip, self.alignments.get(clip.id))
+
+
+def _part(corpus: Corpus, clips: list[Clip], share: float) -> CorpusPart:
+    alignments = load_alignments(corpus)
+    return CorpusPart(corpus, alignments, [Source(corpus, c, alignments.get(c.id)) for c in clips], share)
+
+
+def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPart], NoiseBank]:
+    """Import what a recipe names, or open what was imported: clips with their alignments, and the noise.
+
+    Raises:
+        CorpusError: a corpus cannot be read, or gives no clip to learn from.
+    """
+
+    def chosen(entry: CorpusRecipe) -> tuple[Corpus, list[Clip]]:
+        corpus = import_corpus(root / entry.path, cache, name=entry.name, speech=entry.speech)
         held_out = entry.without_labels
-        return [
-            c for c in corpus.split(*entry.splits) if c.label not in held_out and c.id.split("/")[-1] not in held_out
-        ]
+        clips = corpus.split(*entry.splits)
+        return corpus, [c for c in clips if c.label not in held_out and c.id.split("/")[-1] not in held_out]
 
+    parts: list[CorpusPart] = []
     for entry in recipe.corpora:
-        corpus = import_corpus(root / entry.path, cache, speech=entry.speech)
-        alignments = load_alignments(corpus)
-        groups.append([Source(corpus, c, alignments.get(c.id)) for c in chosen(corpus, entry) if c.words])
-        shares.append(entry.share)
+        corpus, clips = chosen(entry)
+        parts.append(_part(corpus, [c for c in clips if c.words], entry.share))
+        if not parts[-1].sources:
+            raise CorpusError(f"{entry.path}: no clip with a transcript in {', '.join(entry.splits)}")
     if recipe.synthetic is not None:
         corpus = Corpus(cache, f"synthetic-{recipe.name}")
-        alignments = load_alignments(corpus)
-        groups.append([Source(corpus, c, alignments.get(c.id)) for c in corpus.clips])
-        shares.append(recipe.synthetic.share)
-    noise = [(import_corpus(root / e.path, cache, name=Path(e.path).stem, speech=e.speech), e) for e in recipe.noise]
-    return groups, shares, NoiseBank.of_corpora([(corpus, chosen(corpus, e)) for corpus, e in noise])
+        parts.append(_part(corpus, corpus.clips, recipe.synthetic.share))
+    return parts, NoiseBank.of_corpora([chosen(entry) for entry in recipe.noise])
 
 
 class BatchMaker(torch.utils.data.Dataset[Batch]):
-    """``self[step]`` is the batch of that training step."""
+    """``self[step]`` is the batch of that training step.
+
+    Raises:
+        CorpusError: what :func:`load_corpora` raises, or every clip is too long for the recipe.
+    """
 
     def __init__(self, recipe: Recipe, root: Path, cache: Path) -> None:
         self.recipe = recipe
-        self.groups, self.shares, noise = load_corpora(recipe, root, cache)
-        rooms = room_responses(cache / f"rooms-{recipe.augmentation.num_rooms}.npz", recipe.augmentation.num_rooms)
-        self.augmenter = Augmenter(recipe.augmentation, noise, rooms)
+        self.parts, noise = load_corpora(recipe, root, cache)
+        longest_s = recipe.schedule.max_clip_s
+        self._usable = [[s for s in part.sources if s.clip.duration_s <= longest_s] for part in self.parts]
+        if not any(round(p.share * len(u)) for p, u in zip(self.parts, self._usable, strict=True)):
+            raise CorpusError(
+                f"recipe {recipe.name}: no clip of at most {longest_s:g} s in any share of its corpora"
+            )
+        augmentation = recipe.augmentation
+        rooms: list[Samples] = []
+        if augmentation.reverberation_probability > 0:
+            rooms = room_responses(cache / f"rooms-{augmentation.num_rooms}.npz", augmentation.num_rooms)
+        self.augmenter = Augmenter(augmentation, noise, rooms)
         self.log_mel = LogMel()
         self._epochs: dict[int, list[list[list[Source]]]] = {}
         self._first_steps = [0]
@@ -105,15 +136,17 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
             schedule, augmentation = self.recipe.schedule, self.recipe.augmentation
             rng = np.random.default_rng((schedule.seed, 1, number))
             drawn: list[Source] = []
-            for group, share in zip(self.groups, self.shares, strict=True):
-                usable = [s for s in group if s.clip.duration_s <= schedule.max_clip_s]
-                count = round(share * len(usable))
+            for part, usable in zip(self.parts, self._usable, strict=True):
+                count = round(part.share * len(usable))
                 drawn += [usable[i] for i in rng.permutation(len(usable))[:count]]
-            rng.shuffle(drawn)  # type: ignore[arg-type]
+            rng.shuffle(drawn)
             utterances: list[list[Source]] = []
             waiting: list[Source] = []
             for source in drawn:
-                if source.clip.duration_s < SHORT_CLIP_S and rng.random() < augmentation.concatenate_probability:
+                if (
+                    source.clip.duration_s < SHORT_CLIP_S
+                    and rng.random() < augmentation.concatenate_probability
+                ):
                     waiting.append(source)
                     if len(waiting) >= rng.integers(2, 6):
                         utterances.append(waiting)
@@ -162,10 +195,9 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
         return Example(features, np.zeros(num_tokens, dtype=np.int64), [], [])
 
-    def plain_example(self, corpus: Corpus, clip: Clip) -> Example:
+    def plain_example(self, source: Source) -> Example:
         """A clip as it is, for evaluation."""
-        alignment = load_alignments(corpus).get(clip.id)
-        return self._example([Source(corpus, clip, alignment)], np.random.default_rng(0), clean=True)
+        return self._example([source], np.random.default_rng(0), clean=True)
 
     def _example(self, utterance: list[Source], rng: np.random.Generator, clean: bool) -> Example:
         recipe = self.recipe.augmentation

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["save_curves"]
 
 SMOOTHING_STEPS = 50
+
+
+def moving_average(values: Sequence[float], width: int) -> NDArray[np.float64]:
+    """Mean of each value and up to ``width - 1`` before it, (len(values),); one pass, however wide."""
+    total = np.concatenate([[0.0], np.cumsum(np.asarray(values, dtype=np.float64))])
+    end = np.arange(1, len(values) + 1)
+    begin = np.maximum(end - width, 0)
+    averages: NDArray[np.float64] = (total[end] - total[begin]) / (end - begin)
+    return averages
 
 
 def save_curves(history: Sequence[dict[str, float]], path: Path) -> None:
@@ -31,8 +43,8 @@ def save_curves(history: Sequence[dict[str, float]], path: Path) -> None:
             if not points:
                 continue
             steps, values = zip(*points, strict=True)
-            width = 1 if key.startswith("dev") or key == "learning_rate" else min(SMOOTHING_STEPS, len(values))
-            smooth = [sum(values[max(0, i - width + 1) : i + 1]) / min(i + 1, width) for i in range(len(values))]
+            width = 1 if key.startswith("dev") or key == "learning_rate" else SMOOTHING_STEPS
+            smooth = moving_average(values, width)
             axes.plot(steps, smooth, label=key, marker="o" if key.startswith("dev") else None, markersize=3)
         axes.set_title(title)
         axes.set_xlabel("step")

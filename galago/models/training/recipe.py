@@ -1,25 +1,44 @@
-"""Training recipes: versioned TOML read into frozen dataclasses; an unknown key is refused by name."""
+"""Training recipes: versioned TOML read into frozen dataclasses; an unknown key is refused by name.
+
+The range of a value stands beside its type, so that ``schedule.batch_s = -1`` is refused when the recipe is
+read, with its place, and not after an hour of preparation.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+from galago.models.conformer import PRESETS, ConformerConfig
 from galago.models.training.synthesize import SpeechPlan
 
-__all__ = ["AugmentationRecipe", "CorpusRecipe", "LossRecipe", "Recipe", "RecipeError", "ScheduleRecipe", "load_recipe"]
+__all__ = [
+    "AugmentationRecipe",
+    "CorpusRecipe",
+    "LossRecipe",
+    "Range",
+    "Recipe",
+    "RecipeError",
+    "ScheduleRecipe",
+    "SyntheticRecipe",
+    "build",
+    "load_recipe",
+    "network_config",
+]
 
 SCHEMA_VERSION = 1
+FIXED_NETWORK_FIELDS = ("num_mels", "num_phones", "num_tokens")  # given by the features and the alphabets
 
 
 class RecipeError(ValueError):
@@ -27,12 +46,51 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True)
+class Range:
+    """What a number, or each number of a list, must lie in; both ends belong to it."""
+
+    low: float
+    high: float = math.inf
+
+    def check(self, value: Any, where: str) -> None:
+        for number in value if isinstance(value, tuple) else (value,):
+            if not math.isfinite(number) or not self.low <= number <= self.high:
+                above = f"at most {self.high:g}" if math.isfinite(self.high) else "finite"
+                raise RecipeError(f"{where}: must be at least {self.low:g} and {above}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Rising:
+    """A list whose values do not fall: the ends of an interval."""
+
+    def check(self, value: Any, where: str) -> None:
+        if list(value) != sorted(value):
+            raise RecipeError(f"{where}: the first value must not exceed the second, got {list(value)!r}")
+
+
+@dataclass(frozen=True)
+class NotEmpty:
+    """A list with at least one value."""
+
+    def check(self, value: Any, where: str) -> None:
+        if not value:
+            raise RecipeError(f"{where}: needs at least one value")
+
+
+Share = Annotated[float, Range(0.0, 1.0)]  # a probability, too
+Weight = Annotated[float, Range(0.0)]
+Count = Annotated[int, Range(0)]
+Positive = Annotated[int, Range(1)]
+
+
+@dataclass(frozen=True)
 class CorpusRecipe:
     """One corpus. ``share`` is the part of its clips that an epoch draws; ``speech = false`` marks noise."""
 
     path: str
-    splits: tuple[str, ...] = ("train",)
-    share: float = 1.0
+    name: str | None = None  # of its decoded copy; by default the stem of ``path``
+    splits: Annotated[tuple[str, ...], NotEmpty()] = ("train",)
+    share: Share = 1.0
     speech: bool = True
     without_labels: tuple[str, ...] = ()  # clips held out by label or id
 
@@ -42,16 +100,22 @@ class SyntheticRecipe:
     """Synthetic speech (see ``synthesize.SpeechPlan``); ``sentences`` is a text file or ``TAR:MEMBER``."""
 
     sentences: str
-    num_sentences: int = 3000
-    num_commands: int = 2500
-    num_word_sequences: int = 1500
-    flite_share: float = 0.2
+    num_sentences: Count = 3000
+    num_commands: Count = 2500
+    num_word_sequences: Count = 1500
+    flite_share: Share = 0.2
+    festival_share: Share = 0.0
     seed: int = 1
-    share: float = 1.0
+    share: Share = 1.0
 
     def plan(self) -> SpeechPlan:
         return SpeechPlan(
-            self.num_sentences, self.num_commands, self.num_word_sequences, self.flite_share, self.seed
+            self.num_sentences,
+            self.num_commands,
+            self.num_word_sequences,
+            self.flite_share,
+            self.festival_share,
+            self.seed,
         )
 
 
@@ -59,50 +123,60 @@ class SyntheticRecipe:
 class AugmentationRecipe:
     """What is done to a clip on its way into a batch, each with its probability."""
 
-    speed_factors: tuple[float, ...] = (0.9, 1.0, 1.1)
-    level_dbfs: tuple[float, float] = (-42.0, -14.0)  # RMS of the clip after the random gain
-    noise_probability: float = 0.6
-    noise_snr_db: tuple[float, float] = (3.0, 30.0)
-    reverberation_probability: float = 0.3
-    num_rooms: int = 120
-    silence_probability: float = 0.6
-    silence_s: tuple[float, float] = (0.1, 0.8)
-    concatenate_probability: float = 0.6  # short clips become one longer clip
-    noise_only_share: float = 0.03  # batch examples in which nobody speaks
-    frequency_masks: int = 2
-    frequency_mask_mels: int = 14
-    time_masks_per_s: float = 0.25
-    time_mask_frames: int = 20
+    speed_factors: Annotated[tuple[float, ...], NotEmpty(), Range(0.5, 2.0)] = (
+        0.85,
+        0.92,
+        1.0,
+        1.0,
+        1.08,
+        1.18,
+    )
+    level_dbfs: Annotated[tuple[float, float], Range(-96.0, 0.0), Rising()] = (
+        -42.0,
+        -14.0,
+    )  # RMS after the gain
+    noise_probability: Share = 0.6
+    noise_snr_db: Annotated[tuple[float, float], Range(-40.0, 100.0), Rising()] = (3.0, 30.0)
+    reverberation_probability: Share = 0.3
+    num_rooms: Positive = 120
+    silence_probability: Share = 0.6
+    silence_s: Annotated[tuple[float, float], Range(0.0, 10.0), Rising()] = (0.1, 0.8)
+    concatenate_probability: Share = 0.6  # short clips become one longer clip
+    noise_only_share: Share = 0.03  # batch examples in which nobody speaks
+    frequency_masks: Count = 2
+    frequency_mask_mels: Annotated[int, Range(0, 80)] = 14
+    time_masks_per_s: Annotated[float, Range(0.0, 100.0)] = 0.25
+    time_mask_frames: Count = 20
 
 
 @dataclass(frozen=True)
 class LossRecipe:
     """Weights of the three losses that are added up."""
 
-    phone_frames: float = 1.0
-    phone_ctc: float = 0.3
-    token_ctc: float = 0.7
+    phone_frames: Weight = 1.0
+    phone_ctc: Weight = 0.3
+    token_ctc: Weight = 0.7
 
 
 @dataclass(frozen=True)
 class ScheduleRecipe:
     """Warm-up, constant rate, linear decay: the decay may be moved by changing ``num_steps`` and resuming."""
 
-    num_steps: int = 6000
-    decay_steps: int = 1500
-    warmup_steps: int = 300
-    clean_steps: int = 300  # full context and no augmentation at first: CTC leaves its plateau sooner
-    peak_learning_rate: float = 1e-3
-    final_learning_rate: float = 2e-5
-    weight_decay: float = 0.01
-    batch_s: float = 80.0
-    max_clip_s: float = 16.0
-    full_context_probability: float = 0.25
-    chunk_tokens: tuple[int, ...] = (4, 8, 8, 16)
-    average_decay: float = 0.999
-    checkpoint_steps: int = 100
-    evaluate_steps: int = 500
-    seed: int = 1
+    num_steps: Positive = 6000
+    decay_steps: Count = 1500
+    warmup_steps: Count = 300
+    clean_steps: Count = 300  # full context and no augmentation at first: CTC leaves its plateau sooner
+    peak_learning_rate: Annotated[float, Range(0.0, 1.0)] = 1e-3
+    final_learning_rate: Annotated[float, Range(0.0, 1.0)] = 2e-5
+    weight_decay: Share = 0.01
+    batch_s: Annotated[float, Range(0.1)] = 80.0
+    max_clip_s: Annotated[float, Range(0.1)] = 16.0
+    full_context_probability: Share = 0.25
+    chunk_tokens: Annotated[tuple[int, ...], NotEmpty(), Range(1)] = (4, 8, 8, 16)
+    average_decay: Share = 0.999
+    checkpoint_steps: Positive = 100
+    evaluate_steps: Positive = 500
+    seed: Count = 1
 
 
 @dataclass(frozen=True)
@@ -121,30 +195,26 @@ class Recipe:
     schema_version: int = SCHEMA_VERSION
 
 
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """Turn a TOML value into ``kind``, refusing what does not fit with the place it stands at."""
+def build(kind: Any, value: Any, where: str) -> Any:
+    """Turn a TOML value into ``kind``, refusing what does not fit with the place it stands at.
+
+    Raises:
+        RecipeError: unknown or missing key, wrong type, wrong length, out of range.
+    """
     origin = typing.get_origin(kind)
+    if origin is Annotated:
+        plain, *checks = typing.get_args(kind)
+        built = build(plain, value, where)
+        for check in checks:
+            check.check(built, where)
+        return built
     if origin in (types.UnionType, typing.Union):
         kinds = [k for k in typing.get_args(kind) if k is not type(None)]
-        return _build(kinds[0], value, where)
+        return build(kinds[0], value, where)
     if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise RecipeError(f"{where}: expected a table, got {value!r}")
-        hints = typing.get_type_hints(kind)
-        known = {f.name: f for f in dataclasses.fields(kind)}
-        for key in value:
-            if key not in known:
-                raise RecipeError(f"{where}: unknown key {key!r} (known: {', '.join(known)})")
-        for name, fld in known.items():
-            needed = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
-            if needed and name not in value:
-                raise RecipeError(f"{where}: key {name!r} is missing")
-        return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in value.items()})  # type: ignore[operator]
+        return _build_table(kind, value, where)
     if origin is tuple:
-        if not isinstance(value, list):
-            raise RecipeError(f"{where}: expected a list, got {value!r}")
-        item = typing.get_args(kind)[0]
-        return tuple(_build(item, v, f"{where}[{i}]") for i, v in enumerate(value))
+        return _build_list(typing.get_args(kind), value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     plain = dict if origin is dict else kind
@@ -153,19 +223,71 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
+def _build_table(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise RecipeError(f"{where}: expected a table, got {value!r}")
+    hints = typing.get_type_hints(kind, include_extras=True)
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    for key in value:
+        if key not in known:
+            raise RecipeError(f"{where}: unknown key {key!r} (known: {', '.join(known)})")
+    for name, fld in known.items():
+        needed = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
+        if needed and name not in value:
+            raise RecipeError(f"{where}: key {name!r} is missing")
+    values = {k: build(hints[k], v, f"{where}.{k}") for k, v in value.items()}
+    try:
+        return kind(**values)
+    except ValueError as error:  # values that do not fit together
+        raise RecipeError(f"{where}: {error}") from error
+
+
+def _build_list(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise RecipeError(f"{where}: expected a list, got {value!r}")
+    if kinds[-1] is ...:
+        kinds = (kinds[0],) * len(value)
+    if len(value) != len(kinds):
+        raise RecipeError(f"{where}: expected {len(kinds)} values, got {value!r}")
+    return tuple(build(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+
+
+def network_config(recipe: Recipe, where: str = "network") -> ConformerConfig:
+    """The network of a recipe: its preset with the fields that differ.
+
+    Raises:
+        RecipeError: an unknown preset or field, or values that make no network.
+    """
+    changes = dict(recipe.network)
+    preset = changes.pop("preset", "3m")
+    if preset not in PRESETS:
+        raise RecipeError(f"{where}.preset: no preset {preset!r} (known: {', '.join(PRESETS)})")
+    for name in FIXED_NETWORK_FIELDS:
+        if name in changes:
+            raise RecipeError(f"{where}.{name}: is given by the features and alphabets and cannot be set")
+    config: ConformerConfig = build(ConformerConfig, {**PRESETS[preset].as_dict(), **changes}, where)
+    return config
+
+
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        RecipeError: no such file, no TOML, an unknown or missing key, a wrong type, another schema version.
+        RecipeError: no such file, no UTF-8, no TOML, an unknown or missing key, a wrong type, a value out
+            of range, a network that cannot be, another schema version.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: is not UTF-8 (byte {error.start})") from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: {error}") from error
     if data.get("schema_version") != SCHEMA_VERSION:
-        raise RecipeError(f"{path}: schema_version must be {SCHEMA_VERSION}, got {data.get('schema_version')!r}")
-    recipe: Recipe = _build(Recipe, data, path.name)
+        raise RecipeError(
+            f"{path}: schema_version must be {SCHEMA_VERSION}, got {data.get('schema_version')!r}"
+        )
+    recipe: Recipe = build(Recipe, data, path.name)
+    network_config(recipe, f"{path.name}.network")
     return recipe

@@ -1,6 +1,6 @@
-"""Synthetic speech for words and voices that recorded corpora lack, spoken by espeak-ng and flite.
+"""Synthetic speech for words and voices that recorded corpora lack: espeak-ng, flite and festival.
 
-Both programs are run, not linked. What is said comes from three places: sentences of a text file, random
+The programs are run, not linked. What is said comes from three places: sentences of a text file, random
 phrases of command words (numbers, units, places, things), and random word sequences, so that the phone
 head meets every phone in every neighbourhood and not only the sentences that somebody once recorded.
 
@@ -16,13 +16,13 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from galago.models.training.corpus import Corpus, CorpusError, CorpusWriter, decode
+from galago.models.training.corpus import Corpus, CorpusError, CorpusWriter, decode, refuse_other_source
 from galago.models.training.transcripts import UnspeakableTextError, normalise
 
-__all__ = ["ESPEAK_VOICES", "FLITE_VOICES", "SpeechPlan", "synthesize_corpus"]
+__all__ = ["ESPEAK_VOICES", "FESTIVAL_VOICES", "FLITE_VOICES", "SpeechPlan", "synthesize_corpus"]
 
 ESPEAK_VOICES = (
     *("en-us", "en-gb", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc"),
@@ -30,6 +30,8 @@ ESPEAK_VOICES = (
     *(f"en-gb+{v}" for v in ("m2", "m4", "m7", "f1", "f2", "f4", "f5")),
 )
 FLITE_VOICES = ("rms",)
+FESTIVAL_VOICES = ("ked_diphone",)  # Debian: festival, festvox-kdlpc16k
+SPEAKING_TIMEOUT_S = 60
 
 _DIGITS = "zero one two three four five six seven eight nine".split()
 _TEENS = (
@@ -66,6 +68,7 @@ class SpeechPlan:
     num_commands: int = 2000
     num_word_sequences: int = 1000
     flite_share: float = 0.2
+    festival_share: float = 0.0
     seed: int = 1
 
     def texts(self, sentences: Sequence[str], vocabulary: Sequence[str]) -> list[str]:
@@ -89,22 +92,52 @@ class SpeechPlan:
             for _ in range(rng.randint(1, 6)):
                 phrase.append(rng.choice(rng.choice((_DIGITS, _TEENS, _UNITS, _FUNCTION, _THINGS, _THINGS))))
             lines.append(" ".join(phrase))
-        lines += [" ".join(rng.choices(vocabulary, k=rng.randint(1, 7))) for _ in range(self.num_word_sequences)]
+        lines += [
+            " ".join(rng.choices(vocabulary, k=rng.randint(1, 7))) for _ in range(self.num_word_sequences)
+        ]
         rng.shuffle(lines)
         return lines
 
 
 def _speak(text: str, voice: str, rng: random.Random, path: Path) -> None:
     engine, name = voice.split(":")
+    spoken = None  # what the program reads on standard input
+    stretch = f"{rng.uniform(0.85, 1.2):.2f}"
     if engine == "flite":
-        stretch = f"duration_stretch={rng.uniform(0.85, 1.2):.2f}"
-        command = ["flite", "-voice", name, "--setf", stretch, "-t", text, "-o", str(path)]
+        command = [
+            "flite",
+            "-voice",
+            name,
+            "--setf",
+            f"duration_stretch={stretch}",
+            "-t",
+            text,
+            "-o",
+            str(path),
+        ]
+    elif engine == "festival":
+        setting = f"(begin (voice_{name}) (Parameter.set 'Duration_Stretch {stretch}))"
+        command, spoken = ["text2wave", "-eval", setting, "-o", str(path)], text
     else:
-        speed, pitch = str(rng.randint(125, 195)), str(rng.randint(25, 75))
+        speed, pitch = str(rng.randint(125, 195)), str(rng.randint(20, 80))
         command = ["espeak-ng", "-v", name, "-s", speed, "-p", pitch, "-w", str(path), text]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    try:
+        done = subprocess.run(
+            command, input=spoken, capture_output=True, text=True, timeout=SPEAKING_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CorpusError(f"{engine} took more than {SPEAKING_TIMEOUT_S} s over {text!r}") from error
     if done.returncode != 0 or not path.is_file():
         raise CorpusError(f"{engine} failed on {text!r}: {done.stderr.strip()}")
+
+
+def _voice(plan: SpeechPlan, rng: random.Random) -> str:
+    kind = rng.random()
+    if kind < plan.flite_share:
+        return f"flite:{rng.choice(FLITE_VOICES)}"
+    if kind < plan.flite_share + plan.festival_share:
+        return f"festival:{rng.choice(FESTIVAL_VOICES)}"
+    return f"espeak:{rng.choice(ESPEAK_VOICES)}"
 
 
 def synthesize_corpus(
@@ -119,40 +152,53 @@ def synthesize_corpus(
         num_workers: programs that speak at a time.
 
     Raises:
-        CorpusError: espeak-ng or flite is not installed, or fails.
+        CorpusError: a program that the plan needs is not installed, or fails; or the corpus of this name was
+            spoken by another plan or from other sentences.
     """
     from tqdm import tqdm
 
+    source = {
+        "path": f"plan {name}",
+        "plan": asdict(plan),
+        "sentences_sha256": hashlib.sha256("\n".join(sentences).encode()).hexdigest(),
+    }
     if (folder / f"{name}.jsonl").is_file():
+        refuse_other_source(folder, name, source)
         return Corpus(folder, name)
-    for program in ("espeak-ng", "flite"):
+    programs = {"espeak-ng": "espeak-ng"}
+    if plan.flite_share:
+        programs["flite"] = "flite"
+    if plan.festival_share:
+        programs["text2wave"] = "festival festvox-kdlpc16k"
+    for program, package in programs.items():
         if shutil.which(program) is None:
-            raise CorpusError(f"{program} is not installed (Debian: apt-get install {program})")
+            raise CorpusError(f"{program} is not installed (Debian: apt-get install {package})")
     words: set[str] = set()
     for sentence in sentences:
         try:
             words.update(normalise(sentence))
         except UnspeakableTextError:
             continue
+    if plan.num_word_sequences and not words:
+        raise CorpusError(f"{name}: word sequences need sentences to take their words from")
     texts = plan.texts(sentences, sorted(words))
-    writer = CorpusWriter(folder, name)
 
     def make(number: int) -> tuple[str, bytes]:
         digest = hashlib.sha256(f"{plan.seed}:{number}".encode()).digest()
         rng = random.Random(digest)
-        flite = rng.random() < plan.flite_share
-        voice = f"flite:{rng.choice(FLITE_VOICES)}" if flite else f"espeak:{rng.choice(ESPEAK_VOICES)}"
+        voice = _voice(plan, rng)
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary) / "speech.wav"
             _speak(texts[number], voice, rng, path)
             return voice, path.read_bytes()
 
-    with ThreadPoolExecutor(num_workers) as pool:
+    with CorpusWriter(folder, name, source=source) as writer, ThreadPoolExecutor(num_workers) as pool:
         spoken = pool.map(make, range(len(texts)))
-        for number, (voice, data) in enumerate(tqdm(spoken, total=len(texts), desc=f"speak {name}", unit="clip")):
+        for number, (voice, data) in enumerate(
+            tqdm(spoken, total=len(texts), desc=f"speak {name}", unit="clip")
+        ):
             where = f"{name}-{number:05d}"
             writer.add(
                 decode(data, where), id=where, split="train", speaker=voice, words=texts[number].split()
             )
-    writer.close()
     return Corpus(folder, name)

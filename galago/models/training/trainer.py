@@ -3,7 +3,7 @@
 A run is a folder::
 
     checkpoint.pt   everything that a resumed run needs, written aside and renamed
-    model.pt        the averaged weights and their configuration: what is exported
+    model.pt        the averaged weights and their configuration: what is exported and packed
     log.jsonl       a line a step and a line an evaluation
     curves.png      losses and accuracies over steps
 """
@@ -13,8 +13,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import pickle
 import random
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,17 +25,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from galago.models.conformer import PRESETS, Conformer, ConformerConfig, EarOutput
+from galago.models.conformer import Conformer, ConformerConfig, EarOutput
 from galago.models.tokenizer import greedy_text
 from galago.models.training.batches import IGNORED, Batch, BatchMaker, collate
 from galago.models.training.plots import save_curves
-from galago.models.training.recipe import LossRecipe, Recipe, RecipeError, ScheduleRecipe
+from galago.models.training.recipe import LossRecipe, Recipe, ScheduleRecipe, network_config
 
-__all__ = ["Losses", "TrainingDivergedError", "learning_rate", "load_model", "losses", "save_atomically", "train"]
+__all__ = [
+    "CheckpointError",
+    "Losses",
+    "Trainer",
+    "TrainingDivergedError",
+    "learning_rate",
+    "load_model",
+    "losses",
+    "save_atomically",
+    "train",
+]
 
 
 class TrainingDivergedError(RuntimeError):
     """The loss is no number any more; the last checkpoint holds the last good state."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is damaged or belongs to another recipe; the message names the file."""
 
 
 class Losses(NamedTuple):
@@ -58,13 +74,17 @@ def losses(output: EarOutput, batch: Batch, weights: LossRecipe) -> Losses:
 
     def ctc(logits: Tensor, labels: Tensor, num_labels: Tensor, use: Tensor) -> Tensor:
         log_probs = torch.log_softmax(logits, dim=-1).transpose(0, 1)
-        each = F.ctc_loss(log_probs, labels, output.num_tokens, num_labels, reduction="none", zero_infinity=True)
+        each = F.ctc_loss(
+            log_probs, labels, output.num_tokens, num_labels, reduction="none", zero_infinity=True
+        )
         # Per label, with a floor so that an utterance without labels (noise) still counts.
         return (each / num_labels.clamp_min(4) * use).sum() / use.sum().clamp_min(1)
 
     phone_ctc = ctc(phone_logits, batch.phones, batch.num_phones, batch.has_phones)
     token_ctc = ctc(token_logits, batch.tokens, batch.num_tokens, torch.ones_like(batch.has_phones))
-    total = weights.phone_frames * phone_frames + weights.phone_ctc * phone_ctc + weights.token_ctc * token_ctc
+    total = (
+        weights.phone_frames * phone_frames + weights.phone_ctc * phone_ctc + weights.token_ctc * token_ctc
+    )
     return Losses(total, phone_frames, phone_ctc, token_ctc, accuracy)
 
 
@@ -77,29 +97,42 @@ def learning_rate(schedule: ScheduleRecipe, step: int) -> float:
     return rate
 
 
-def network_config(recipe: Recipe) -> ConformerConfig:
-    fields = dict(recipe.network)
-    preset = fields.pop("preset", "3m")
-    if preset not in PRESETS:
-        raise RecipeError(f"network.preset: no preset {preset!r} (known: {', '.join(PRESETS)})")
-    try:
-        return PRESETS[preset].with_(**fields)
-    except TypeError as error:
-        raise RecipeError(f"network: {error}") from error
-
-
 def save_atomically(value: Any, path: Path) -> None:
-    """Write beside ``path`` and rename: a full disk or a kill leaves the old file whole."""
+    """Write beside ``path`` and rename: a full disk or a kill leaves the old file whole.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left.
+    """
     part = path.with_suffix(path.suffix + ".part")
-    torch.save(value, part)
-    os.replace(part, path)
+    try:
+        with open(part, "wb") as file:  # given a path, torch would report a full disk as a fault of its own
+            torch.save(value, file)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _load(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        stored: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    return stored
 
 
 def load_model(path: Path) -> Conformer:
-    """The network stored in a run's ``model.pt``, in evaluation mode."""
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    model = Conformer(ConformerConfig(**stored["config"]))
-    model.load_state_dict(stored["model"])
+    """The network stored in a run's ``model.pt``, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is damaged or holds no network.
+    """
+    stored = _load(path, torch.device("cpu"))
+    try:
+        model = Conformer(ConformerConfig(**stored["config"]))
+        model.load_state_dict(stored["model"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: holds no network of this version: {error}") from error
     return model.eval()
 
 
@@ -113,7 +146,11 @@ def _word_errors(reference: list[str], hypothesis: list[str]) -> int:
 
 
 class Trainer:
-    """One run in one folder. :meth:`run` trains until the recipe's last step."""
+    """One run in one folder, gone on with where it was left. :meth:`run` trains until the recipe's last step.
+
+    Raises:
+        CheckpointError: the folder's checkpoint is damaged or belongs to another recipe.
+    """
 
     def __init__(self, recipe: Recipe, data: BatchMaker, folder: Path, *, device: str = "cpu") -> None:
         self.recipe, self.data, self.folder, self.device = recipe, data, folder, torch.device(device)
@@ -127,7 +164,10 @@ class Trainer:
         decayed = [p for p in self.model.parameters() if p.ndim > 1]
         plain = [p for p in self.model.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": schedule.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": schedule.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
             lr=schedule.peak_learning_rate,
             betas=(0.9, 0.98),
             fused=True,
@@ -142,7 +182,9 @@ class Trainer:
     def _measure_features(self) -> None:
         """Mean and deviation of each mel band over a few hundred seconds of augmented training data."""
         batches = [self.data[self.recipe.schedule.clean_steps + i] for i in range(4)]
-        frames = torch.cat([b.features[i, : b.num_frames[i]] for b in batches for i in range(len(b.num_frames))])
+        frames = torch.cat(
+            [b.features[i, : b.num_frames[i]] for b in batches for i in range(len(b.num_frames))]
+        )
         for model in (self.model, self.average):
             model.mean.copy_(frames.mean(dim=0))
             model.std.copy_(frames.std(dim=0).clamp_min(0.1))
@@ -152,17 +194,23 @@ class Trainer:
 
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
-        stored = torch.load(path, map_location=self.device, weights_only=True)
+        stored = _load(path, self.device)
         if json.loads(stored["identity"]) != json.loads(json.dumps(self._identity())):
-            raise RecipeError(f"{path}: belongs to another recipe ({stored['identity']})")
+            raise CheckpointError(
+                f"{path}: belongs to another recipe ({stored['identity']}); name another folder for this run"
+            )
         self.model.load_state_dict(stored["model"])
         self.average.load_state_dict(stored["average"])
         self.optimizer.load_state_dict(stored["optimizer"])
         torch.set_rng_state(stored["rng"].cpu())
+        if self.device.type == "cuda" and "cuda_rng" in stored:
+            torch.cuda.set_rng_state(stored["cuda_rng"].cpu(), self.device)
         self.step = stored["step"]
         log = self.folder / "log.jsonl"
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
-        rows = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have torn the last one
+        rows = [
+            json.loads(line) for line in lines if line.endswith("\n")
+        ]  # a kill may have torn the last one
         self.history = [row for row in rows if row["step"] < self.step]  # steps since then are made again
         log.write_text("".join(json.dumps(row) + "\n" for row in self.history))
 
@@ -176,6 +224,8 @@ class Trainer:
             "rng": torch.get_rng_state(),
             "step": self.step,
         }
+        if self.device.type == "cuda":  # dropout masks are drawn there
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         save_atomically(state, self.folder / "checkpoint.pt")
         save_atomically(
             {"config": self.config.as_dict(), "model": self.average.state_dict(), "step": self.step},
@@ -188,6 +238,10 @@ class Trainer:
         if self.step < schedule.clean_steps or rng.random() < schedule.full_context_probability:
             return None
         return rng.choice(schedule.chunk_tokens)
+
+    def _moved(self, batch: Batch) -> Batch:
+        moved = (v.to(self.device, non_blocking=True) if isinstance(v, Tensor) else v for v in batch)
+        return Batch._make(moved)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
@@ -222,24 +276,42 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, batches: list[tuple[Batch, list[str]]]) -> dict[str, float]:
-        """Frame accuracy of the phones and greedy WER of the tokens, streaming in chunks of 8, averaged weights."""
+        """Frame accuracy of the phones and greedy WER of the tokens: averaged weights, chunks of 8 tokens."""
         errors = num_words = 0
         correct = known = 0.0
         for batch, texts in batches:
-            batch = Batch(*(v.to(self.device) if isinstance(v, Tensor) else v for v in batch))
+            batch = self._moved(batch)
             with self._autocast():
                 output = self.average(batch.features, batch.num_frames, chunk_tokens=8)
             mask = batch.phone_frames != IGNORED
             correct += float(((output.phone_logits.argmax(-1) == batch.phone_frames) & mask).sum())
             known += float(mask.sum())
-            for row, count, text in zip(output.token_logits.argmax(-1), output.num_tokens, texts, strict=True):
+            for row, count, text in zip(
+                output.token_logits.argmax(-1), output.num_tokens, texts, strict=True
+            ):
                 reference = text.split()
                 errors += _word_errors(reference, greedy_text(row[: int(count)].tolist()).split())
                 num_words += len(reference)
         return {"dev_phone_accuracy": correct / max(1.0, known), "dev_wer": errors / max(1, num_words)}
 
-    def run(self, dev: list[tuple[Batch, list[str]]], *, num_workers: int = 1) -> None:
-        """Train to the last step, with progress on standard error."""
+    def run(
+        self,
+        dev: list[tuple[Batch, list[str]]],
+        *,
+        num_workers: int = 1,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Train to the last step, with progress on standard error.
+
+        Args:
+            dev: batches and texts for :meth:`evaluate`.
+            num_workers: processes that make batches ahead; 0 makes them here.
+            should_stop: asked after every step; where it says yes, a checkpoint is saved and the run ends.
+
+        Raises:
+            TrainingDivergedError: loss or gradient is no number.
+            OSError: a checkpoint cannot be written; the one before it is whole.
+        """
         from tqdm import tqdm
 
         schedule = self.recipe.schedule
@@ -251,15 +323,18 @@ class Trainer:
             num_workers=num_workers,
             prefetch_factor=4 if num_workers else None,
             multiprocessing_context="fork" if num_workers else None,
+            pin_memory=self.device.type == "cuda",
             # A loader draws a seed when it starts; from torch's own generator, that would shift every dropout
             # mask of a resumed run. (Batches do not use it: each has a generator of its own.)
             generator=torch.Generator(),
         )
         began, heard_s = time.monotonic(), 0.0
         self.model.train()
-        with tqdm(total=schedule.num_steps, initial=self.step, desc=self.recipe.name, unit="step") as progress:
+        with tqdm(
+            total=schedule.num_steps, initial=self.step, desc=self.recipe.name, unit="step"
+        ) as progress:
             for batch in loader:
-                batch = Batch(*(v.to(self.device) if isinstance(v, Tensor) else v for v in batch))
+                batch = self._moved(batch)
                 row = {"step": self.step, **self._train_step(batch)}
                 self.step += 1
                 heard_s += batch.duration_s
@@ -269,7 +344,8 @@ class Trainer:
                 self.history.append(row)
                 with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
                     log.write(json.dumps(row) + "\n")
-                if self.step % schedule.checkpoint_steps == 0 or self.step == schedule.num_steps:
+                stopping = should_stop()
+                if stopping or self.step % schedule.checkpoint_steps == 0 or self.step == schedule.num_steps:
                     self.save()
                     save_curves(self.history, self.folder / "curves.png")
                 rate = heard_s / (time.monotonic() - began)
@@ -277,23 +353,41 @@ class Trainer:
                     f"loss {row['total']:.2f} phones {row['phone_accuracy']:.0%} {rate:.0f}x real time"
                 )
                 progress.update()
+                if stopping:
+                    break
 
 
 def dev_batches(data: BatchMaker, *, clips_per_corpus: int = 24) -> list[tuple[Batch, list[str]]]:
     """A few held-out clips of every corpus that has a dev split, unaugmented, with their texts."""
     batches = []
-    for group in data.groups:
-        corpus = group[0].corpus
-        clips = [c for c in corpus.split("dev") if c.words][:clips_per_corpus]
+    for part in data.parts:
+        clips = [c for c in part.corpus.split("dev") if c.words][:clips_per_corpus]
         if clips:
-            examples = [data.plain_example(corpus, clip) for clip in clips]
+            examples = [data.plain_example(part.source(clip)) for clip in clips]
             batches.append((collate(examples), [" ".join(c.words or []) for c in clips]))
     return batches
 
 
-def train(recipe: Recipe, folder: Path, *, root: Path, cache: Path, device: str = "cpu", num_workers: int = 1) -> Path:
-    """Train ``recipe`` into ``folder`` (resuming what is there) and return the path of ``model.pt``."""
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    root: Path,
+    cache: Path,
+    device: str = "cpu",
+    num_workers: int = 1,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trainer:
+    """Train ``recipe`` into ``folder`` (resuming what is there), where its ``model.pt`` then stands.
+
+    Args:
+        root: what the recipe's paths are relative to. cache: where decoded corpora are kept.
+
+    Raises:
+        CorpusError, CheckpointError, TrainingDivergedError, OSError: as :class:`BatchMaker` and
+            :class:`Trainer` say.
+    """
     data = BatchMaker(recipe, root, cache)
     trainer = Trainer(recipe, data, folder, device=device)
-    trainer.run(dev_batches(data), num_workers=num_workers)
-    return folder / "model.pt"
+    trainer.run(dev_batches(data), num_workers=num_workers, should_stop=should_stop)
+    return trainer
