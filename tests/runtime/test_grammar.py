@@ -258,7 +258,6 @@ ROOMS = {"room": {"values": ["hall"]}}
             ["intent A", "requires_context is not supported"],
         ),
         (grammar("(" * 120 + "on" + ")" * 120), ["more than 100 deep"]),
-        (grammar("(on;off;lamp;fan;cup;hall;red;one;two;six;ten;all;to;it;a;set;dim;and;now)"), ["too big"]),
     ],
 )
 def test_what_cannot_be_compiled_is_refused_by_name(source: dict[str, Any], parts: list[str]) -> None:
@@ -285,6 +284,13 @@ def test_a_file_that_is_no_grammar_is_refused_by_file(tmp_path: Path, text: str,
     with pytest.raises(GrammarError, match=rf"broken\.yaml:.*({message})") as refused:
         compile_grammar(path, lexicon=LEXICON)
     assert not re.search(r"Traceback", str(refused.value))
+
+
+@pytest.mark.parametrize("module", ["template_graph", "word_graph", "grammar_compiler"])
+def test_a_grammar_beyond_the_limits_is_refused(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setattr(f"galago.runtime.{module}.MAX_STATES", 20)
+    with pytest.raises(GrammarError, match="too big: more than 20 states"):
+        compile_grammar(grammar("(on;off;lamp;fan;cup;hall)"), lexicon=LEXICON)
 
 
 def test_a_missing_file_is_the_systems_error(tmp_path: Path) -> None:

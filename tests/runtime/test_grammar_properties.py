@@ -97,7 +97,7 @@ def _meanings_of_hassil(intents: Intents, texts: set[str]) -> set[Meaning]:
     return meanings
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_grammars())
 def test_the_automaton_says_what_hassil_recognises(source: dict[str, Any]) -> None:
     intents = Intents.from_dict(source)
