@@ -18,6 +18,7 @@ BLOCK_MS = 20
 QUEUE_MS = 10_000  # what may wait while the reader is busy, before blocks are dropped and counted
 FIRST_BLOCK_S = 8.0  # a sound server may take two seconds to start a stream, a Bluetooth headset more
 SILENT_DEVICE_S = 2.0  # without any block: the device is gone
+RELEASE_S = 2.0  # what stopping a stream may take
 
 _RESYNC_LOST_NS = 40_000_000  # off by this after a reported loss: take the measured time
 _RESYNC_NS = NS_PER_S  # off by this in any case: the machine slept
@@ -72,6 +73,8 @@ class CaptureSource(AudioSource):
         self._num_overflows = 0
         self._gone = threading.Event()
         self._closed = threading.Event()
+        self._release_lock = threading.Lock()
+        self._releasing: threading.Thread | None = None
 
     @property
     def block_frames(self) -> int:
@@ -138,11 +141,14 @@ class CaptureSource(AudioSource):
             yield block
 
     def close(self) -> None:
-        if self._closed.is_set():
-            return
-        self._closed.set()
-        # A library that waits for a dead sound server must not hold up the process: the thread is left
-        # to its fate after a moment.
-        releasing = threading.Thread(target=self._stop, name="galago-release-microphone", daemon=True)
-        releasing.start()
-        releasing.join(timeout=2.0)
+        with self._release_lock:
+            if self._releasing is None:
+                self._closed.set()
+                self._releasing = threading.Thread(
+                    target=self._stop, name="galago-release-microphone", daemon=True
+                )
+                self._releasing.start()
+            releasing = self._releasing
+        # Everybody who closes waits: PortAudio must not be torn down at exit while a stream still stops.
+        # But a library that waits for a dead sound server does not hold up the process for ever.
+        releasing.join(timeout=RELEASE_S)

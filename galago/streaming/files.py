@@ -15,6 +15,7 @@ from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
 
 BLOCK_MS = 100
 MAX_CHANNELS = 64
+_HEADERLESS = "raw PCM without a header needs its --rate, --channels and --dtype"
 MIN_RATE_HZ, MAX_RATE_HZ = 1000, 768_000
 
 
@@ -41,13 +42,13 @@ class FileSource(AudioSource):
             raise SourceError(f"{self.name}: {error.strerror}") from error
         if size_bytes == 0:
             raise SourceError(f"{self.name}: the file is empty")
+        if Path(path).suffix.lower() == ".raw":  # libsndfile would take it for headerless by its name
+            raise SourceError(f"{self.name}: {_HEADERLESS}")
         try:
             self._file = soundfile.SoundFile(self.name)
         except soundfile.LibsndfileError as error:
-            raise SourceError(
-                f"{self.name}: cannot be read as audio: {error.error_string.rstrip('.')}; raw PCM without a "
-                "header needs its --rate, --channels and --dtype"
-            ) from error
+            reason = error.error_string.rstrip(".")
+            raise SourceError(f"{self.name}: cannot be read as audio: {reason}; {_HEADERLESS}") from error
         self.sample_rate_hz = self._file.samplerate
         self.num_channels = self._file.channels
         self._num_frames = self._file.frames

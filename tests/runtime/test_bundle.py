@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -265,7 +268,7 @@ def test_an_open_bundle_tells_what_it_is(tiny_bundle: Path) -> None:
         assert bundle.metadata("license") == "Apache-2.0"
         assert bundle.metadata("languages.0") == "en-US"
         assert bundle.metadata("open.target") == "openvino-f32-chunk8"
-        assert bundle.metadata("open.engine") == "openvino"
+        assert "openvino" in bundle.metadata("open.engine").lower()
         with pytest.raises(NotFoundError, match="nonsense"):
             bundle.metadata("nonsense")
         assert "open" in repr(bundle)
@@ -283,8 +286,14 @@ def test_the_wanted_chunk_chooses_the_target(tiny_bundle: Path) -> None:
 def test_an_engine_that_is_not_there_is_named(tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(GalagoError, match="nonsense"):
         Bundle(tiny_bundle, engine="nonsense")
-    with pytest.raises(GalagoError, match="(?i)openvino"):
-        Bundle(tiny_bundle, engine_path=tmp_path)
+    # In a process of its own: an engine that is loaded stays loaded.
+    program = f"import galago.runtime as r; r.Bundle({str(tiny_bundle)!r}, engine_path={str(tmp_path)!r})"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "NotFoundError" in done.stderr and "libopenvino_c" in done.stderr and str(tmp_path) in done.stderr
 
 
 @pytest.mark.parametrize(

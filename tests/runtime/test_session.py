@@ -414,12 +414,12 @@ def test_what_no_sentence_fits_is_rejected(session: Session) -> None:
 
 
 def test_a_wake_phrase_is_spotted(session: Session) -> None:
-    session.set_phrases(["hello galago"])
-    events = list(session.run(synthesise(["hello", "galago"])))
+    session.set_phrases(["green light"])
+    events = list(session.run(synthesise(["green", "light"])))
     (phrase,) = [event for event in events if isinstance(event, galago.Phrase)]
-    assert phrase.text == "hello galago"
+    assert phrase.text == "green light"
     session.set_phrases(None)
-    assert not any(isinstance(event, galago.Phrase) for event in session.run(synthesise(["hello", "galago"])))
+    assert not any(isinstance(event, galago.Phrase) for event in session.run(synthesise(["green", "light"])))
 
 
 def test_hotwords_take_lists_and_boosts(session: Session) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,7 @@ from galago.streaming.sound_card import BACKENDS, Device, find_input, open_micro
 from tests.make_tiny_bundle import synthesise
 from tests.streaming.virtual_sound_card import RATE_HZ, VirtualSoundCard, skip_unless_possible
 
+SENTENCE = "turn on the light"
 NEEDED_MODULE = {"sounddevice": "sounddevice", "pyaudio": "pyaudio"}
 
 # Records until standard input closes, then writes samples and capture times.
@@ -63,7 +65,8 @@ def backend(request: pytest.FixtureRequest) -> str:
 class Lines:
     """Lines of a process, read on a thread so that a test can wait for one with a limit."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str] | None) -> None:
+        assert stream is not None
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
@@ -75,9 +78,12 @@ class Lines:
                 self._lines.append(line)
                 self._changed.notify_all()
 
+    def have(self, text: str) -> bool:
+        return any(text in line for line in self._lines)
+
     def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
         with self._changed:
-            found = self._changed.wait_for(lambda: any(text in line for line in self._lines), timeout_s)
+            found = self._changed.wait_for(lambda: self.have(text), timeout_s)
         assert found, f"{text!r} never came; there was {self._lines}"
 
     def all(self) -> list[str]:
@@ -85,37 +91,47 @@ class Lines:
         return list(self._lines)
 
 
-def first_line(process: subprocess.Popen[str]) -> Lines:
-    assert process.stdout is not None
-    return Lines(process.stdout)
+@dataclass
+class Listening:
+    process: subprocess.Popen[str]
+    lines: Lines
+
+
+@contextmanager
+def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """End the process and close its pipes, whatever the test does."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 @pytest.mark.sound_card
 def test_what_is_played_is_recorded(backend: str, card: VirtualSoundCard, tmp_path: Path) -> None:
-    played = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ).astype(np.float32)
-    process = subprocess.Popen(
-        [sys.executable, "-c", RECORDER, backend, str(tmp_path / "heard.npz")],
-        env=card.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines = first_line(process)
-    lines.wait_for("recording 16000 1")
-    card.play(played)
-    assert process.stdin is not None
-    process.stdin.close()
-    assert process.wait(timeout=30) == 0, process.stderr.read() if process.stderr else ""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ).astype(np.float32)
+    recorder = card.python("-c", RECORDER, backend, str(tmp_path / "heard.npz"))
+    with running(recorder):
+        lines = Lines(recorder.stdout)
+        lines.wait_for("recording 16000 1")
+        card.play(
+            np.concatenate([np.zeros(RATE_HZ // 2, np.float32), noise])
+        )  # an idle sink swallows its start
+        assert recorder.stdin is not None
+        recorder.stdin.close()
+        assert recorder.wait(timeout=30) == 0
     heard = np.load(tmp_path / "heard.npz")
     samples = heard["samples"][:, 0]
-    # Where the played noise begins in the recording: the peak of their correlation.
-    size = len(samples) + len(played)
-    spectrum = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(played, size))
+    # Where the noise begins in the recording: the peak of their correlation.
+    size = len(samples) + len(noise)
+    spectrum = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(noise, size))
     begin = int(np.fft.irfft(spectrum, size)[: len(samples)].argmax())
-    there = samples[begin : begin + len(played)]
-    np.testing.assert_allclose(there, played[: len(there)], atol=2e-4)  # the sink is 16 bits wide
-    assert len(there) > 0.9 * len(played)
+    there = samples[begin : begin + len(noise)]
+    np.testing.assert_allclose(there, noise[: len(there)], atol=2e-4)  # the sink is 16 bits wide
+    assert len(there) > 0.9 * len(noise)
     assert heard["dropped"] == 0
     begins, lengths = heard["times"].T
     gaps_ns = begins[1:] - (begins[:-1] + lengths[:-1] * 1_000_000_000 // RATE_HZ)
@@ -124,56 +140,46 @@ def test_what_is_played_is_recorded(backend: str, card: VirtualSoundCard, tmp_pa
 
 @pytest.mark.sound_card
 def test_the_microphone_is_listed(backend: str, card: VirtualSoundCard) -> None:
-    process = card.galago("devices", "--backend", backend, "--json")
-    printed, complaints = process.communicate(timeout=60)
-    assert process.returncode == 0, complaints
-    devices = json.loads(printed)
-    (default,) = [device for device in devices if device["is_default_input"]]
+    with running(card.galago("devices", "--backend", backend, "--json")) as process:
+        printed, complaints = process.communicate(timeout=60)
+        assert process.returncode == 0, complaints
+    (default,) = [device for device in json.loads(printed) if device["is_default_input"]]
     assert default["max_input_channels"] >= 1
 
 
-@pytest.mark.sound_card
-def test_listening_ends_with_what_was_said_and_130_on_interrupt(
-    backend: str, card: VirtualSoundCard, tiny_bundle: Path
-) -> None:
+@pytest.fixture
+def listening(backend: str, card: VirtualSoundCard, tiny_bundle: Path) -> Iterator[Listening]:
+    """`galago listen mic` that has just heard its first sentence."""
     process = card.galago("listen", "mic", "--json", "--backend", backend, "--bundle", str(tiny_bundle))
-    lines = first_line(process)
-    player = threading.Thread(target=_play_until_heard, args=(card, lines))
-    player.start()
-    lines.wait_for('"final"', timeout_s=60)
-    player.join()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
-    heard = [json.loads(line) for line in lines.all()]
+    with running(process):
+        lines = Lines(process.stdout)
+        for _ in range(6):  # it may still be starting when the first sentence is said
+            card.play(synthesise(SENTENCE.split()))
+            if lines.have('"final"'):
+                break
+        lines.wait_for('"final"')
+        yield Listening(process, lines)
+
+
+@pytest.mark.sound_card
+def test_an_interrupt_ends_listening(listening: Listening) -> None:
+    listening.process.send_signal(signal.SIGINT)
+    assert listening.process.wait(timeout=30) == 130
+    heard = [json.loads(line) for line in listening.lines.all()]
     finals = [line for line in heard if line["type"] == "final"]
-    assert "turn on the light" in " ".join(line["text"] for line in finals)
+    assert SENTENCE in " ".join(line["text"] for line in finals)
     assert all(line["file"] == "mic" and line["latency_ms"] > 0 for line in finals)
     assert not any(line["type"] == "gap" for line in heard)
 
 
-def _play_until_heard(card: VirtualSoundCard, lines: Lines) -> None:
-    # The recorder may still be starting when the first sentence is said.
-    for _ in range(6):
-        card.play(synthesise(["turn", "on", "the", "light"]))
-        if any('"final"' in line for line in list(lines._lines)):
-            return
-
-
 @pytest.mark.sound_card
-def test_a_microphone_that_is_pulled_out_is_told(
-    backend: str, card: VirtualSoundCard, tiny_bundle: Path
-) -> None:
-    process = card.galago("listen", "mic", "--json", "--backend", backend, "--bundle", str(tiny_bundle))
-    lines = first_line(process)
-    player = threading.Thread(target=_play_until_heard, args=(card, lines))
-    player.start()
-    lines.wait_for('"final"', timeout_s=60)
-    player.join()
+def test_a_microphone_that_is_pulled_out_is_told(card: VirtualSoundCard, listening: Listening) -> None:
     card.unplug()
-    assert process.wait(timeout=30) == 1
-    assert process.stderr is not None
-    assert "galago: mic: " in process.stderr.read()
-    assert any("turn on the light" in line for line in lines.all())
+    assert listening.process.wait(timeout=30) == 1
+    assert listening.process.stderr is not None
+    complaints = listening.process.stderr.read()
+    assert "galago: mic: " in complaints and "Traceback" not in complaints
+    assert any(SENTENCE in line for line in listening.lines.all())
 
 
 @pytest.mark.sound_card
@@ -181,9 +187,9 @@ def test_no_sound_card_at_all_is_a_clear_answer(
     backend: str, card: VirtualSoundCard, tiny_bundle: Path
 ) -> None:
     card.unplug()
-    process = card.galago("listen", "mic", "--backend", backend, "--bundle", str(tiny_bundle))
-    _, complaints = process.communicate(timeout=60)
-    assert process.returncode == 1
+    with running(card.galago("listen", "mic", "--backend", backend, "--bundle", str(tiny_bundle))) as process:
+        _, complaints = process.communicate(timeout=60)
+        assert process.returncode == 1
     assert f"galago: {backend}: " in complaints
     assert "Traceback" not in complaints
 

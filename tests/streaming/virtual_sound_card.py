@@ -111,6 +111,7 @@ class VirtualSoundCard:
         return subprocess.Popen(
             [sys.executable, *arguments],
             env=self.environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -64,7 +64,9 @@ def doctor(*, json: bool) -> None:
 def examine() -> Iterator[Finding]:
     """Look for everything that galago can use, the essential first."""
     yield Finding("Python", "everything", "ok", f"{platform.python_version()} at {sys.executable}")
-    yield _tried("libgalago", "everything", _library, remedy="GALAGO_LIBRARY=... names another place", essential=True)
+    yield _tried(
+        "libgalago", "everything", _library, remedy="GALAGO_LIBRARY=... names another place", essential=True
+    )
     yield _module("numpy", "everything", "pip install numpy", essential=True)
     yield _openvino()
     yield _tried(
