@@ -114,7 +114,7 @@ struct GrammarDecoder::Impl {
     clear_answer();
     const Hypothesis best = search.best();
     trace_back(best.history);
-    stable_bytes = std::max(stable_bytes, write_words(best, search.find_shared_record()));
+    stable_bytes = std::max(stable_bytes, write_words(best, 0, search.find_shared_record()));
   }
 
   void finish() {
@@ -126,7 +126,7 @@ struct GrammarDecoder::Impl {
     result.complete = search.find_best_final(&best, &final_outputs);
     if (!result.complete) best = search.best();
     trace_back(best.history);
-    write_words(best, kNone);
+    write_words(best, final_outputs, kNone);
     stable_bytes = text_bytes;
     if (result.complete) judge(best, final_outputs);
   }
@@ -153,19 +153,25 @@ struct GrammarDecoder::Impl {
   int64_t token_at(const Mark& mark) const { return first_token + mark.row; }
 
   // Answers where the text of the path up to the record `shared` ends.
-  size_t write_words(const Hypothesis& hypothesis, int32_t shared) {
+  size_t write_words(const Hypothesis& hypothesis, uint32_t final_outputs, int32_t shared) {
     size_t shared_bytes = 0;
     for (const int32_t index : path) {
       const Record& record = search.record(index);
-      for (const PhoneAutomaton::Output& output : automaton->outputs(record.outputs)) {
-        if (output.kind != PhoneAutomaton::OutputKind::kWord) continue;
-        end_word(record.phone_end);
-        begin_word(output.text, record.begin);
-      }
+      begin_words(record.outputs, record.begin, record.phone_end);
       if (index == shared) shared_bytes = text_bytes;
     }
+    begin_words(final_outputs, hypothesis.now, hypothesis.phone_end);
     end_word(hypothesis.phone_end);
     return shared_bytes;
+  }
+
+  // The words put out at `begin`, behind a phone that ended at `phone_end`.
+  void begin_words(uint32_t outputs, const Mark& begin, const Mark& phone_end) {
+    for (const PhoneAutomaton::Output& output : automaton->outputs(outputs)) {
+      if (output.kind != PhoneAutomaton::OutputKind::kWord) continue;
+      end_word(phone_end);
+      begin_word(output.text, begin);
+    }
   }
 
   void begin_word(std::string_view spelled, const Mark& at) {
