@@ -65,6 +65,7 @@ class AudioRing {
 
   // Takes num_samples <= size().
   void read(float* out, size_t num_samples) {
+    if (num_samples == 0) return;  // `out` may be no array at all
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
     const size_t at = tail & (samples_.size() - 1);
     const size_t first = std::min(num_samples, samples_.size() - at);
