@@ -161,11 +161,11 @@ def oracle(bundle: galago.Bundle, target: Target, samples: Audio) -> tuple[tuple
     features = StreamingFeatures()
     features.push(padded)
     chunks = [chunk for _ in range(num_chunks) if (chunk := features.pop(target.chunk_frames)) is not None]
-    compiled = ov.Core().compile_model(
-        bundle.folder / target.model,
-        "CPU",
-        {"INFERENCE_PRECISION_HINT": target.inference_precision or "f32", "INFERENCE_NUM_THREADS": 1},
-    )
+    core = ov.Core()
+    weights = bundle.folder / target.weights if target.weights is not None else None
+    model = core.read_model(bundle.folder / target.model, weights)
+    precision = {"INFERENCE_PRECISION_HINT": target.inference_precision or "f32"}
+    compiled = core.compile_model(model, "CPU", {**precision, "INFERENCE_NUM_THREADS": 1})
     phones, tokens = (rows[delay:] for rows in run_stateful(compiled, chunks))
     ear = bundle.manifest.ear
     text = GreedyText(ear.tokens if ear is not None else ())
