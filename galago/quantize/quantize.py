@@ -1,8 +1,8 @@
 """int8 by NNCF: what is quantized, how finely, and what stays in float.
 
 Weights are int8 per output channel, activations int8 per tensor, which is what CPUs multiply fast. Outliers
-of the activations are moved into the weights first (SmoothQuant, Xiao et al. 2022), and the mean error of each
-layer is taken into its bias.
+of the activations are moved into the weights first (SmoothQuant, Xiao et al. 2022), and the mean error of
+each layer is taken into its bias.
 """
 
 from __future__ import annotations

@@ -174,8 +174,11 @@ def test_a_wrong_recipe_names_its_key(tmp_path: Path, change: tuple[str, str], c
         load_pack_recipe(path)
 
 
-def test_the_shipped_recipe_can_be_read() -> None:
-    recipe = load_pack_recipe(Path(__file__).parents[2] / "recipes/ear-en-us.pack.toml")
+def test_the_shipped_recipe_finds_its_files() -> None:
+    folder = Path(__file__).parents[2] / "recipes"
+    recipe = load_pack_recipe(folder / "ear-en-us.pack.toml")
     assert isinstance(recipe, PackRecipe)
+    for name in (*recipe.files, *recipe.golden.audio):
+        assert (folder / name).is_file(), name
     assert recipe.chunk_tokens[0] == 8
     assert {source.name for source in recipe.data} >= {"speechocean762", "LJ Speech (part)"}
