@@ -16,11 +16,12 @@ def native_library() -> Path:
 
     Where GALAGO_LIBRARY names one, as `make test` does, its absence is a failure and no skip.
     """
-    from galago.runtime import abi
+    from galago.runtime.abi import find_library
+    from galago.runtime.errors import LibraryNotFoundError
 
     try:
-        return abi.find_library()
-    except abi.LibraryNotFoundError as error:
+        return find_library()
+    except LibraryNotFoundError as error:
         if "GALAGO_LIBRARY" in os.environ:
             raise
         pytest.skip(f"the native library is not built: make native ({str(error).splitlines()[0]})")

@@ -114,7 +114,7 @@ class Session:
         self._handle: ctypes.c_void_p | None = None
         self._closing = False
         self._capture = threading.Lock()
-        self._control = threading.Lock()
+        self._control = _FairLock()
         self._library = abi.library()
         self.bundle = bundle
         self.worker = worker
@@ -389,6 +389,25 @@ class Session:
     def __repr__(self) -> str:
         state = "closed" if self._handle is None else f"{self.info.chunk_ms} ms chunks"
         return f"<Session of {self.bundle.manifest.name}, {state}>"
+
+
+class _FairLock:
+    """A lock that whoever waits for it gets next.
+
+    `wait` takes the lock again at once after each nap; with a plain lock it would win every time, and a
+    thread that wants to change the grammar meanwhile could starve.
+    """
+
+    def __init__(self) -> None:
+        self._turnstile = threading.Lock()  # held by the one who is next
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._turnstile:
+            self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
 
 
 def _count(name: str, value: int | None) -> int:

@@ -19,12 +19,12 @@ ARM = "processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd asimddp\nCPU par
 @pytest.mark.parametrize(
     ("text", "model", "flags"),
     [
-        (X86, "AMD EPYC 9R14", {"fpu", "avx2", "avx512_vnni"}),
-        (ARM, None, {"fp", "asimd", "asimddp"}),
-        ("", None, set()),
+        (X86, "AMD EPYC 9R14", frozenset({"fpu", "avx2", "avx512_vnni"})),
+        (ARM, None, frozenset({"fp", "asimd", "asimddp"})),
+        ("", None, frozenset()),
     ],
 )
-def test_cpuinfo_of_either_family(text: str, model: str | None, flags: set[str]) -> None:
+def test_cpuinfo_of_either_family(text: str, model: str | None, flags: frozenset[str]) -> None:
     assert parse_cpuinfo(text) == (model, flags)
 
 

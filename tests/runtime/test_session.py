@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,7 @@ def test_a_closed_session_is_an_answer_in_every_call(bundle: Bundle) -> None:
     session = bundle.session()
     session.close()
     session.close()
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: session.push_audio(np.zeros(1, np.float32)),
         session.step,
         session.next_event,
@@ -260,6 +260,19 @@ def test_a_closed_session_is_an_answer_in_every_call(bundle: Bundle) -> None:
     for call in calls:
         with pytest.raises(InvalidStateError, match="closed"):
             call()
+
+
+def test_a_thread_that_waits_does_not_starve_another(bundle: Bundle) -> None:
+    with bundle.session(worker=True) as session:
+        waiting = threading.Thread(target=lambda: session.wait(5.0))
+        waiting.start()
+        time.sleep(0.05)
+        began = time.monotonic()
+        for _ in range(10):
+            session.set_hotwords(["light"])
+        assert time.monotonic() - began < 2.0, "each change waits for one nap at most"
+        session.end_input()
+        waiting.join(timeout=10)
 
 
 def test_hammering_and_closing_from_many_threads_harms_nobody(bundle: Bundle) -> None:
@@ -279,7 +292,7 @@ def test_hammering_and_closing_from_many_threads_harms_nobody(bundle: Bundle) ->
                 return
 
     block = np.zeros(320, np.float32)
-    calls = [
+    calls: list[Callable[[], object]] = [
         lambda: session.push_audio(block),
         lambda: list(session.events()),
         session.metrics,

@@ -190,24 +190,34 @@ def test_an_error_of_the_feeder_reaches_the_caller(bundle: Bundle) -> None:
         list(Listener(Broken(np.zeros(1600, np.float32)), session))
 
 
-def test_ten_minutes_of_audio_cost_the_memory_of_a_block(bundle: Bundle) -> None:
-    class TenMinutes(Microphone):
-        live = False
-
-        def __iter__(self) -> Iterator[AudioBlock]:
-            block = np.zeros((SAMPLE_RATE_HZ, 1), np.float32)
-            for second in range(600):
-                yield AudioBlock(block, second * NS_PER_S)
-
-    with bundle.session() as session:
+def test_a_three_hour_file_costs_the_memory_of_a_block(tiny_bundle: Path, tmp_path: Path) -> None:
+    num_seconds = 3 * 3600
+    path = tmp_path / "long.wav"
+    speech = (synthesise(SENTENCE.split()) * 32767).astype(np.int16)
+    soundfile.write(path, speech, SAMPLE_RATE_HZ)
+    content = bytearray(path.read_bytes())
+    content[40:44] = (2 * num_seconds * SAMPLE_RATE_HZ).to_bytes(4, "little")
+    with path.open("wb") as file:
+        file.write(content)  # the sentence comes first ...
+        file.truncate(
+            44 + 2 * num_seconds * SAMPLE_RATE_HZ
+        )  # ... then silence that takes no room on the disk
+    with (
+        FileSource(path, block_ms=640) as source,
+        Bundle(tiny_bundle, chunk_ms=640) as bundle,
+        bundle.session() as session,
+    ):
         before = session.metrics().peak_bytes
+        listener = Listener(source, session)
         tracemalloc.start()
         try:
-            assert finals(list(Listener(TenMinutes(np.zeros(0, np.float32)), session))) == []
+            events = list(listener)
             peak_bytes = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        after = session.metrics()
-    assert after.input_samples == 600 * SAMPLE_RATE_HZ
-    assert after.peak_bytes == before
+        report = listener.report
+    assert finals(events) == [SENTENCE]
+    assert report.audio_s == num_seconds
+    assert report.metrics.steps >= num_seconds / 0.64
+    assert report.metrics.peak_bytes == before
     assert peak_bytes < 2_000_000

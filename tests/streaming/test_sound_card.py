@@ -249,7 +249,7 @@ def test_a_missing_library_names_the_debian_package(
     def absent(module: str) -> None:
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
-    monkeypatch.setattr(extras.importlib, "import_module", absent)
+    monkeypatch.setattr("importlib.import_module", absent)
     with pytest.raises(
         UnsupportedError, match=rf"{name} is needed for the microphone.*pip install.*{package}"
     ):
@@ -260,7 +260,7 @@ def test_a_missing_system_library_names_the_debian_package(monkeypatch: pytest.M
     def without_portaudio(module: str) -> None:
         raise OSError("PortAudio library not found")
 
-    monkeypatch.setattr(extras.importlib, "import_module", without_portaudio)
+    monkeypatch.setattr("importlib.import_module", without_portaudio)
     with pytest.raises(
         UnsupportedError, match="PortAudio library not found; .* apt-get install libportaudio2"
     ):

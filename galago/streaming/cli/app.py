@@ -165,6 +165,9 @@ def demo(
     mic: Annotated[
         bool, typer.Option("--mic", help="Listen to the microphone instead of the clips.")
     ] = False,
+    clips: Annotated[
+        Path | None, typer.Option(help="A folder with other clips, and a demo.json if it likes.")
+    ] = None,
     chunk_ms: ChunkMs = None,
     threads: Threads = 1,
     backend: Annotated[Backend, typer.Option(help="Library that reads the microphone.")] = "sounddevice",
@@ -173,7 +176,15 @@ def demo(
     """Hear the clips that ship with the bundle, through the real-time path."""
     from galago.streaming.cli import demo as command
 
-    command.demo(bundle, mic=mic, chunk_ms=chunk_ms, num_threads=threads, backend=backend, device=device)
+    command.demo(
+        bundle,
+        clips=clips,
+        mic=mic,
+        chunk_ms=chunk_ms,
+        num_threads=threads,
+        backend=backend,
+        device=device,
+    )
 
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

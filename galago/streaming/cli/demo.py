@@ -55,6 +55,7 @@ class Heard:
 def demo(
     name: str,
     *,
+    clips: Path | None,
     mic: bool,
     chunk_ms: int | None,
     num_threads: int | None,
@@ -74,7 +75,7 @@ def demo(
                     with open_microphone(device, backend) as source:
                         _listen(bundle, source, None, transcript, heard)
                 else:
-                    code = _play(bundle, load_clips(bundle.folder / "demo"), transcript, heard)
+                    code = _play(bundle, load_clips(clips or bundle.folder / "demo"), transcript, heard)
             except KeyboardInterrupt:
                 code = INTERRUPTED
         if heard:
@@ -108,7 +109,7 @@ def load_clips(folder: Path) -> list[Clip]:
         clips = [_clip(listing, i, entry) for i, entry in enumerate(entries)]
         clips = [clip for clip in clips if clip.file.is_file()]
     if not clips:
-        raise NotFoundError(f"{folder}: this bundle ships no clips to play; try galago demo --mic")
+        raise NotFoundError(f"{folder}: no clips to play; try galago demo --mic")
     return clips
 
 
