@@ -9,10 +9,10 @@ import pytest
 
 import galago
 from benchmarks.accuracy_cost import core_texts
+from benchmarks.core_parity import compare
 from benchmarks.ear_speed import GalagoEar, Timed
 from benchmarks.hearing import hear, only_target, opened, running_target
 from benchmarks.latency import Latencies, measure, replay, voice_span
-from benchmarks.parity import native_numbers
 from tests.make_tiny_bundle import synthesise
 
 pytest.importorskip("kaldi_native_fbank")
@@ -38,12 +38,10 @@ def test_a_target_is_chosen_by_name(tiny_bundle: Path, tmp_path: Path) -> None:
 def test_the_core_agrees_with_the_oracle(tiny_bundle: Path) -> None:
     samples = synthesise(["hello", "galago"])
     with galago.open(tiny_bundle, chunk_ms=320, num_threads=1) as bundle:
-        ear = bundle.manifest.ear
-        assert ear is not None
-        target = next(t for t in ear.targets if t.name == running_target(bundle))
-        numbers = native_numbers(bundle, target, [samples])
-    assert numbers["num_same_text"] == 1
+        numbers = compare(bundle, [samples]).numbers()
+    assert numbers["num_clips"] == numbers["num_same_text"] == 1
     assert 0.0 < numbers["phones"] < 1e-3 and 0.0 < numbers["tokens"] < 1e-3
+    assert 0.0 < numbers["noise_floor"]["phones"] < 1e-3
     assert numbers["num_rows"] == -(-len(samples) // 5120) * 8
 
 
