@@ -73,7 +73,7 @@ $(BOARD_VENV)/.galago-board: pyproject.toml constraints.txt $(PACKAGE_FILES) | c
 # -- commands -------------------------------------------------------------------------------------------------
 
 demo: $(BOARD_VENV)/.galago-board
-	$(BOARD_VENV)/bin/galago demo $(if $(MIC),--mic)
+	$(BOARD_VENV)/bin/galago demo $(if $(MIC),--mic,--clips examples/demo)
 
 native: $(VENV)/.galago-dev | compiler
 	cmake --preset release -DGALAGO_TEST_PYTHON=$(BIN)/python
