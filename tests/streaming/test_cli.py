@@ -395,3 +395,34 @@ def test_a_broken_list_of_clips_is_named(listing: str, named: str, tmp_path: Pat
     (tmp_path / "demo.json").write_text(listing)
     with pytest.raises(CorruptError, match=named):
         load_clips(tmp_path)
+
+
+# -- on a terminal -------------------------------------------------------------------------------------
+
+
+def test_a_terminal_shows_partials_live_and_keeps_the_final(tiny_bundle: Path, clip: Path) -> None:
+    pty = pytest.importorskip("pty", reason="pseudo terminals are a thing of Unix")
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*ENTRY, "listen", str(clip), "-b", str(tiny_bundle)],
+        env={**ENVIRONMENT, "TERM": "xterm", "COLUMNS": "100"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        while True:
+            try:
+                received = os.read(controller, 4096)
+            except OSError:  # Linux's way to say that the other end is closed
+                break
+            if not received:
+                break
+            shown += received
+        os.close(controller)
+        assert process.wait(timeout=30) == 0
+    text = shown.decode()
+    assert "… " in text, "partials are shown while they change"
+    assert "\x1b[2K" in text, "and rewritten in place"
+    assert f"\x1b[2K{SENTENCE}\r\n" in text, "the final stays above"
