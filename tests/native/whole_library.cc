@@ -250,6 +250,27 @@ TEST(a_target_that_is_not_there_is_refused_with_what_is) {
            GALAGO_E_NOT_FOUND);
 }
 
+TEST(the_engine_keeps_its_blobs_in_the_cache_folder_and_hears_the_same_from_them) {
+  const fs::path cache = bundle_path().parent_path() / "engine_cache";
+  fs::remove_all(cache);
+  fs::create_directories(cache);
+  const std::string cache_dir = cache.string();
+  for (int round = 0; round < 2; ++round) {
+    galago_bundle_options options = options_for();
+    options.cache_dir = cache_dir.c_str();
+    galago_bundle* bundle = nullptr;
+    CHECK_EQ(galago_bundle_open(GALAGO_ABI, bundle_path().c_str(), &options, &bundle), GALAGO_OK);
+    if (bundle == nullptr) return;
+    CHECK(!fs::is_empty(cache));
+    galago_session* session = open_session(bundle);
+    CHECK_EQ(listen(session, read_floats(bundle_path() / "golden/audio.f32"), nullptr),
+             "turn on the light");
+    galago_session_close(session);
+    galago_bundle_close(bundle);
+  }
+  fs::remove_all(cache);
+}
+
 TEST(structures_of_older_and_newer_callers_work) {
   // Older: before chunk_ms and engine_path. The engine is loaded by now, its path is not needed.
   galago_bundle* first = open_bundle();

@@ -19,47 +19,50 @@
 
 // -- the layout that callers were compiled with: frozen ------------------------------------------
 
-#define GALAGO_FREEZE(structure, field, offset) \
-  static_assert(offsetof(structure, field) == (offset), #structure "." #field " has moved")
-static_assert(sizeof(void*) == 8, "the frozen layout is that of 64-bit platforms");
+// Of 64-bit platforms; where pointers are smaller the fields stand in the same order, closer.
+#define GALAGO_FREEZE(structure, field, offset)                               \
+  static_assert(sizeof(void*) != 8 || offsetof(structure, field) == (offset), \
+                #structure "." #field " has moved")
+#define GALAGO_FREEZE_SIZE(structure, size) \
+  static_assert(sizeof(void*) != 8 || sizeof(structure) == (size), #structure " has grown")
 GALAGO_FREEZE(galago_bundle_options, num_threads, 4);
 GALAGO_FREEZE(galago_bundle_options, backend, 8);
 GALAGO_FREEZE(galago_bundle_options, cache_dir, 16);
 GALAGO_FREEZE(galago_bundle_options, chunk_ms, 24);
 GALAGO_FREEZE(galago_bundle_options, engine_path, 32);
-static_assert(sizeof(galago_bundle_options) == 40, "galago_bundle_options");
+GALAGO_FREEZE_SIZE(galago_bundle_options, 40);
 GALAGO_FREEZE(galago_session_options, flags, 4);
 GALAGO_FREEZE(galago_session_options, input_capacity_ms, 8);
 GALAGO_FREEZE(galago_session_options, event_capacity, 12);
 GALAGO_FREEZE(galago_session_options, endpoint_silence_ms, 16);
 GALAGO_FREEZE(galago_session_options, max_utterance_ms, 20);
-static_assert(sizeof(galago_session_options) == 24, "galago_session_options");
+GALAGO_FREEZE_SIZE(galago_session_options, 24);
 GALAGO_FREEZE(galago_session_info, image_height, 28);
-static_assert(sizeof(galago_session_info) == 32, "galago_session_info");
+GALAGO_FREEZE_SIZE(galago_session_info, 32);
 GALAGO_FREEZE(galago_image, planes, 16);
 GALAGO_FREEZE(galago_image, capture_ns, 40);
-static_assert(sizeof(galago_image) == 48, "galago_image");
-static_assert(sizeof(galago_label) == 24, "galago_label");
-static_assert(sizeof(galago_word) == 32, "galago_word");
+GALAGO_FREEZE_SIZE(galago_image, 48);
+GALAGO_FREEZE_SIZE(galago_label, 24);
+GALAGO_FREEZE_SIZE(galago_word, 32);
 GALAGO_FREEZE(galago_event, sequence, 8);
 GALAGO_FREEZE(galago_event, status, 48);
 GALAGO_FREEZE(galago_event, stable_bytes, 52);
 GALAGO_FREEZE(galago_event, text, 56);
 GALAGO_FREEZE(galago_event, words, 64);
 GALAGO_FREEZE(galago_event, num_values, 104);
-static_assert(sizeof(galago_event) == 112, "galago_event");
+GALAGO_FREEZE_SIZE(galago_event, 112);
 GALAGO_FREEZE(galago_metrics, input_samples, 8);
 GALAGO_FREEZE(galago_metrics, busy_ns, 48);
 GALAGO_FREEZE(galago_metrics, peak_bytes, 96);
 GALAGO_FREEZE(galago_metrics, engine_ns, 104);
-static_assert(sizeof(galago_metrics) == 168, "galago_metrics");
+GALAGO_FREEZE_SIZE(galago_metrics, 168);
 
 namespace {
 
 using galago::fail;
 
 // The first size each structure had: no caller's is smaller.
-constexpr uint32_t kFirstBundleOptionsBytes = 24;  // up to cache_dir
+constexpr uint32_t kFirstBundleOptionsBytes = offsetof(galago_bundle_options, chunk_ms);
 constexpr uint32_t kFirstSessionOptionsBytes = sizeof(galago_session_options);
 constexpr uint32_t kFirstSessionInfoBytes = sizeof(galago_session_info);
 constexpr uint32_t kFirstImageBytes = sizeof(galago_image);

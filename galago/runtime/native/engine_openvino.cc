@@ -403,19 +403,15 @@ class OpenVinoEngine : public Engine {
     const Owned<OvModel> model = own(model_raw, ov_.model_free);
 
     const std::string num_threads = std::to_string(options.num_threads);
+    // Not pinned: the CPUs belong to the whole device, and two processes would meet on the first.
+    // Of the variadic pairs the last one is not read where there is no cache folder.
+    const size_t num_arguments = options.cache_dir.empty() ? 10 : 12;
     OvCompiledModel* compiled = nullptr;
-    int status = 0;
-    if (options.cache_dir.empty()) {
-      status = ov_.core_compile_model(ov_.core, model.get(), "CPU", 8, &compiled,
-                                      "PERFORMANCE_HINT", "LATENCY", "NUM_STREAMS", "1",
-                                      "INFERENCE_NUM_THREADS", num_threads.c_str(),
-                                      "INFERENCE_PRECISION_HINT", precision_.c_str());
-    } else {
-      status = ov_.core_compile_model(
-          ov_.core, model.get(), "CPU", 10, &compiled, "PERFORMANCE_HINT", "LATENCY", "NUM_STREAMS",
-          "1", "INFERENCE_NUM_THREADS", num_threads.c_str(), "INFERENCE_PRECISION_HINT",
-          precision_.c_str(), "CACHE_DIR", options.cache_dir.c_str());
-    }
+    const int status = ov_.core_compile_model(
+        ov_.core, model.get(), "CPU", num_arguments, &compiled, "PERFORMANCE_HINT", "LATENCY",
+        "NUM_STREAMS", "1", "ENABLE_CPU_PINNING", "NO", "INFERENCE_NUM_THREADS",
+        num_threads.c_str(), "INFERENCE_PRECISION_HINT", precision_.c_str(), "CACHE_DIR",
+        options.cache_dir.c_str());
     check(ov_, status, ("compiling " + target.model.path).c_str());
     compiled_.reset(compiled);
   }

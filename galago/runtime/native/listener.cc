@@ -202,6 +202,8 @@ void Listener::end_utterance() {
   }
   const GrammarResult& result = grammar_->finish();
   if (!result.accepted) {
+    // The silence after an utterance that was cut at its greatest length is nothing to reject.
+    if (voice_end_token() == voice_begin_token_) return;
     galago_event* event = begin_text_event(GALAGO_EVENT_REJECTED, false);
     *events_->add_values(1) = result.confidence;
     publish(event);
@@ -215,7 +217,7 @@ void Listener::end_utterance() {
   event = events_->begin(GALAGO_EVENT_INTENT);
   event->utterance = utterance_;
   event->begin_ns = time_ns(voice_begin_token_);
-  event->end_ns = time_ns(voice_.end_token());
+  event->end_ns = time_ns(voice_end_token());
   events_->set_text(result.intent);
   for (size_t i = 0; i < result.num_slots; ++i) {
     const GrammarSlot& slot = result.slots[i];
@@ -235,7 +237,7 @@ galago_event* Listener::begin_text_event(uint32_t type, bool from_grammar) {
   galago_event* event = events_->begin(type);
   event->utterance = utterance_;
   event->begin_ns = time_ns(voice_begin_token_);
-  event->end_ns = time_ns(voice_.end_token());
+  event->end_ns = time_ns(voice_end_token());
   const std::string_view text = from_grammar
                                     ? std::string_view(grammar_->text(), grammar_->text_bytes())
                                     : std::string_view(ctc_.text(), ctc_.text_bytes());

@@ -9,6 +9,7 @@
 #ifndef GALAGO_NATIVE_LISTENER_H_
 #define GALAGO_NATIVE_LISTENER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -81,6 +82,8 @@ class Listener {
   void publish(galago_event* event);
 
   int64_t time_ns(int64_t token) const { return clock_->capture_ns(token * token_samples_); }
+  // Of the utterance; where the voice before it ended, if it has none.
+  int64_t voice_end_token() const { return std::max(voice_.end_token(), voice_begin_token_); }
 
   const Ear ear_;
   const ListenerOptions options_;
