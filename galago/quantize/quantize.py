@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import openvino as ov
 
 from galago.quantize.calibrate import CalibrationSet
+from galago.quantize.oracle import Array
 
 __all__ = [
     "Granularity",
@@ -77,6 +78,7 @@ class QuantizationConfig:
         return asdict(self)
 
 
+_HIDDEN_PREFIX = "weight of "
 _LAYER_TYPES = ("MatMul", "Convolution", "GroupConvolution")
 
 
@@ -110,6 +112,8 @@ def quantize_graph(
     patterns = [re.compile(pattern) for pattern in config.ignored_layers]
     ignored = [name for name in layers if name in also_ignored or any(p.fullmatch(name) for p in patterns)]
     logging.getLogger("nncf").setLevel(logging.WARNING)
+    hidden, values = _hide_weights(graph, ignored)
+    samples = [{**sample, **values} for sample in calibration]
     advanced = AdvancedQuantizationParameters(
         disable_bias_correction=not config.bias_correction,
         smooth_quant_alphas=AdvancedSmoothQuantParameters(matmul=config.smooth_quant_alpha),
@@ -120,14 +124,53 @@ def quantize_graph(
             per_channel=isinstance(_GRANULARITIES[config.activations], PerChannel)
         ),
     )
-    return nncf.quantize(
-        graph,
-        nncf.Dataset(calibration.samples),
+    quantized = nncf.quantize(
+        hidden,
+        nncf.Dataset(samples),
         model_type=nncf.ModelType.TRANSFORMER,
-        subset_size=len(calibration),
+        subset_size=len(samples),
         ignored_scope=nncf.IgnoredScope(names=ignored, validate=False),
         advanced_parameters=advanced,
     )
+    _restore_weights(quantized, values)
+    return quantized
+
+
+def _hide_weights(graph: ov.Model, layers: Sequence[str]) -> tuple[ov.Model, dict[str, Array]]:
+    """A copy in which the constant weights of ``layers`` are inputs, and their values by the inputs' names.
+
+    NNCF smooths every layer with constant weights, ignored ones too: a multiplication at run time for nothing, and
+    weights that are no longer those of the network.
+    """
+    copy = graph.clone()
+    values: dict[str, Array] = {}
+    parameters = []
+    for node in copy.get_ordered_ops():
+        if node.get_friendly_name() not in layers or node.get_type_name() not in _LAYER_TYPES:
+            continue
+        source = node.input_value(1)
+        if source.get_node().get_type_name() != "Constant":
+            continue
+        name = f"{_HIDDEN_PREFIX}{node.get_friendly_name()}"
+        parameter = ov.opset13.parameter(source.get_partial_shape(), source.get_element_type(), name=name)
+        parameter.output(0).get_tensor().set_names({name})
+        values[name] = np.array(source.get_node().data)
+        node.input(1).replace_source_output(parameter.output(0))
+        parameters.append(parameter)
+    copy.add_parameters(parameters)
+    return copy, values
+
+
+def _restore_weights(graph: ov.Model, values: Mapping[str, Array]) -> None:
+    for parameter in graph.get_parameters():
+        name = parameter.get_friendly_name()
+        if name not in values:
+            continue
+        constant = ov.opset13.constant(values[name])
+        constant.set_friendly_name(f"{name.removeprefix(_HIDDEN_PREFIX)}:1")
+        for port in parameter.output(0).get_target_inputs():
+            port.replace_source_output(constant.output(0))
+        graph.remove_parameter(parameter)
 
 
 def quantized_layers(quantized: ov.Model) -> list[str]:
@@ -182,7 +225,8 @@ def transfer(quantized: ov.Model, source: ov.Model, target: ov.Model) -> ov.Mode
             ):
                 continue
             port = ours[name].input(index)
-            if port.get_source_output().get_node().get_type_name() != "Constant":
+            found = port.get_source_output().get_node()
+            if found.get_type_name() != "Constant" or not np.array_equal(found.data, before.data):
                 raise QuantizationError(
                     f"{name}: input {index} depends on the chunk and was quantized; ignore it"
                 )

@@ -67,6 +67,14 @@ def test_all_chunk_sizes_share_their_int8_weights_and_stay_close_to_float(
     assert divergence(exports.graph(0, 8), quantized, calibration.samples).kl_nats < 0.01
 
 
+def test_no_layer_in_float_is_smoothed(exports: Exports, quantized: ov.Model) -> None:
+    """The projected positions belong to a chunk size: they must come through quantization untouched."""
+    before, after = constants(exports.graph(0, 8), ov.Type.f32), constants(quantized, ov.Type.f32)
+    for block in range(2):
+        name = f"blocks.{block}.attention/MatMul:1"
+        assert after[name] == before[name]
+
+
 def test_a_graph_transferred_to_its_own_chunk_is_unchanged(exports: Exports, quantized: ov.Model) -> None:
     same = transfer(quantized, exports.graph(0, 8), exports.graph(0, 8))
     samples = noise(20_000)
