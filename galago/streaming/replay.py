@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from galago.runtime.errors import InvalidArgumentError, SourceError
 from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
 
+BLOCK_MS = 20  # as sound cards deliver
+
 
 class RealTimeSource(AudioSource):
     """Another source at the pace of a clock.
@@ -50,12 +52,20 @@ class RealTimeSource(AudioSource):
                 failure, block = error, None
             if block is None:
                 break
-            due_ns = start_ns + round(block.end_ns(self.sample_rate_hz) / self._speed)
-            if self._closed.wait(max(0, due_ns - time.monotonic_ns()) / NS_PER_S):
-                return
-            yield AudioBlock(block.samples, start_ns + block.capture_ns)
+            for piece in self._pieces(block):
+                due_ns = start_ns + round(piece.end_ns(self.sample_rate_hz) / self._speed)
+                if self._closed.wait(max(0, due_ns - time.monotonic_ns()) / NS_PER_S):
+                    return
+                yield AudioBlock(piece.samples, start_ns + piece.capture_ns)
         if failure is not None:
             raise failure
+
+    def _pieces(self, block: AudioBlock) -> Iterator[AudioBlock]:
+        # A bigger block would come late by its own length, and that would look like latency.
+        num_frames = max(1, self.sample_rate_hz * BLOCK_MS // 1000)
+        for begin in range(0, len(block.samples), num_frames):
+            at_ns = block.capture_ns + begin * NS_PER_S // self.sample_rate_hz
+            yield AudioBlock(block.samples[begin : begin + num_frames], at_ns)
 
     def close(self) -> None:
         self._closed.set()

@@ -28,6 +28,7 @@ def test_blocks_come_when_a_microphone_would_deliver_them(half_a_second: Path) -
         assert source.live
         for block in source:
             now_ns = time.monotonic_ns()
+            assert len(block.samples) == 320
             assert block.end_ns(16000) <= now_ns, "a block came before its last sample was spoken"
             assert now_ns - block.end_ns(16000) < 200_000_000
             assert block.capture_ns >= began_ns
