@@ -139,8 +139,8 @@ def quantize_graph(
 def _hide_weights(graph: ov.Model, layers: Sequence[str]) -> tuple[ov.Model, dict[str, Array]]:
     """A copy in which the constant weights of ``layers`` are inputs, and their values by the inputs' names.
 
-    NNCF smooths every layer with constant weights, ignored ones too: a multiplication at run time for nothing, and
-    weights that are no longer those of the network.
+    NNCF smooths every layer with constant weights, ignored ones too: a multiplication at run time for
+    nothing, and weights that are no longer those of the network.
     """
     copy = graph.clone()
     values: dict[str, Array] = {}

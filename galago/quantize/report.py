@@ -77,7 +77,9 @@ def _page(report: Mapping[str, Any]) -> str:
 
 def _reverts(quantization: Mapping[str, Any]) -> str:
     cost, allowed = quantization["cost"], quantization["max_cost"]
-    verdict = f"The mean divergence from the float network is {cost:.5f} nats; {allowed:.5f} are allowed."
+    verdict = f"The mean divergence from the float network is {cost:.5f} nats; {allowed:.5f} are allowed. "
+    patterns = ", ".join(f"<code>{html.escape(p)}</code>" for p in quantization["config"]["ignored_layers"])
+    verdict += f"In float from the start: {patterns}." if patterns else ""
     if not quantization["reverts"]:
         return f"<p>None. {verdict}</p>"
     rows = [

@@ -7,7 +7,7 @@ import torch
 from galago.models.features import LogMel
 from galago.quantize.evaluate import Utterance, edit_distance, whole_text, word_error_rate
 from galago.quantize.golden import golden_samples
-from galago.quantize.oracle import Oracle, chunk_features, greedy
+from galago.quantize.oracle import Array, Oracle, chunk_features, greedy
 from tests.quantize.tiny import Exports, noise
 
 
@@ -73,7 +73,7 @@ def test_errors_are_added_up_by_corpus(exports: Exports) -> None:
 @pytest.mark.parametrize(
     "samples", [np.zeros(0, np.float32), np.full(100, np.nan, np.float32), np.zeros((2, 9), np.float32)]
 )
-def test_the_oracle_refuses_what_is_no_stream(exports: Exports, samples: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_the_oracle_refuses_what_is_no_stream(exports: Exports, samples: Array) -> None:
     with pytest.raises(ValueError, match="expected finite samples"):
         Oracle(exports.graph(0, 8)).hear(samples)
 

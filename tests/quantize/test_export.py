@@ -112,7 +112,7 @@ def test_states_become_variables(exports: Exports) -> None:
 def test_broken_weights_are_refused_by_name(tmp_path: Path) -> None:
     model = tiny_model()
     with torch.no_grad():
-        model.blocks[1].feed_forward1.expand.weight[0, 0] = float("nan")  # type: ignore[union-attr, index, operator]
+        model.blocks[1].feed_forward1.expand.weight[0, 0] = float("nan")  # type: ignore[union-attr, operator]
     with pytest.raises(ExportError, match=r"blocks\.1\.feed_forward1\.expand\.weight"):
         export_onnx(model, 8, tmp_path / "broken.onnx")
     assert not (tmp_path / "broken.onnx").exists()
