@@ -10,6 +10,7 @@ A run is a folder::
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -105,8 +106,9 @@ def save_atomically(value: Any, path: Path) -> None:
     """
     part = path.with_suffix(path.suffix + ".part")
     try:
-        with open(part, "wb") as file:  # given a path, torch would report a full disk as a fault of its own
-            torch.save(value, file)
+        buffer = io.BytesIO()  # written by torch, a full disk would look like a fault inside torch
+        torch.save(value, buffer)
+        part.write_bytes(buffer.getbuffer())
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -116,7 +118,7 @@ def save_atomically(value: Any, path: Path) -> None:
 def _load(path: Path, device: torch.device) -> dict[str, Any]:
     try:
         stored: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
     return stored
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def speak(text: str, folder: Path) -> np.ndarray:
     return decode((folder / "speech.wav").read_bytes(), "speech.wav")
 
 
-def write_rows(folder: Path, *rows: dict[str, object]) -> None:
+def write_rows(folder: Path, *rows: Mapping[str, object]) -> None:
     (folder / "spoken.phones.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
