@@ -78,11 +78,11 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
     }
   }
   if (first_failure) std::rethrow_exception(first_failure);
-  fail(GALAGO_E_NOT_FOUND, "%s: no target with%s%s%s; it has: %s", folder.c_str(),
-       options.backend.empty() ? "" : (" backend " + options.backend).c_str(),
-       options.backend.empty() || options.chunk_ms == 0 ? "" : " and",
-       options.chunk_ms == 0 ? ""
-                             : (" chunks of " + std::to_string(options.chunk_ms) + " ms").c_str(),
+  std::string wanted;
+  if (!options.backend.empty()) wanted += " of backend " + options.backend;
+  if (options.chunk_ms != 0)
+    wanted += " with chunks of " + std::to_string(options.chunk_ms) + " ms";
+  fail(GALAGO_E_NOT_FOUND, "%s: no target%s; it has: %s", folder.c_str(), wanted.c_str(),
        known.c_str());
 }
 

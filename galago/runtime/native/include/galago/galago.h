@@ -187,8 +187,8 @@ typedef struct galago_session_info {
 GALAGO_API galago_status galago_session_get_info(const galago_session* session,
                                                  galago_session_info* info);
 
-/* Forget the stream, keep the memory: as if just opened.  The capture and
- * playback threads must be outside galago. */
+/* Forget the stream, keep the memory: as if just opened, but what to listen for
+ * stays.  The capture and playback threads must be outside galago. */
 GALAGO_API galago_status galago_session_reset(galago_session* session);
 
 /* As reset, then free.  Joins the worker.  NULL is allowed. */
@@ -218,8 +218,9 @@ GALAGO_API galago_status galago_session_set_hotwords(galago_session* session,
 
 /* Append mono samples in [-1, 1]; capture_ns is the monotonic time of the
  * first (0 or more; without a clock, count: samples pushed before * 1e9 / rate).
- * All are taken, or none with GALAGO_E_FULL, or with GALAGO_E_INVALID_ARGUMENT
- * if one of them is not finite.  A jump of capture_ns by more than 40 ms off
+ * All are taken, or none: with GALAGO_E_FULL; or with GALAGO_E_INVALID_ARGUMENT
+ * if they are more than input_capacity_ms, or if one is not finite or beyond
+ * 16 (an integer that was not scaled).  A jump of capture_ns by more than 40 ms off
  * what the samples before it lead to is a gap: the utterance before it is
  * finalised, the caches are reset, and GALAGO_EVENT_GAP tells it. */
 GALAGO_API galago_status galago_session_push_audio(galago_session* session, const float* samples,
@@ -255,8 +256,9 @@ GALAGO_API galago_status galago_session_end_input(galago_session* session);
 /* -- work and output: the control thread --------------------------------- */
 
 /* Process one chunk or one image.  GALAGO_EMPTY: not enough input yet, or none
- * will come (end_input).  GALAGO_E_INVALID_STATE with GALAGO_SESSION_WORKER, and
- * after GALAGO_EVENT_FAILED until reset. */
+ * will come (end_input).  GALAGO_E_BACKEND: the engine failed, as
+ * GALAGO_EVENT_FAILED tells too.  GALAGO_E_INVALID_STATE after that until reset,
+ * and with GALAGO_SESSION_WORKER. */
 GALAGO_API galago_status galago_session_step(galago_session* session);
 
 #define GALAGO_EVENT_VOICE_START 1u /* voice activity */
@@ -299,8 +301,10 @@ typedef struct galago_word {
 typedef struct galago_event {
   uint32_t struct_size;
   uint32_t type;      /* GALAGO_EVENT_*; skip those you do not know */
-  uint64_t sequence;  /* 1, 2, 3, ...: a hole means event_capacity was hit */
-  uint64_t utterance; /* what its partials, its final, its speech share */
+  uint64_t sequence;  /* 1, 2, 3, ...: a hole means event_capacity was hit: the
+                         oldest PARTIAL or POSTERIORS went, or else the oldest */
+  uint64_t utterance; /* what its partials, its final, its speech share;
+                         0: outside of any */
   int64_t begin_ns;   /* capture time that it tells about */
   int64_t end_ns;
   int64_t emitted_ns; /* when galago knew: latency is emitted_ns - end_ns */
