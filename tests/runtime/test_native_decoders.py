@@ -124,7 +124,7 @@ def test_the_beam_with_hotwords_finds_the_best_sum(seed: int, native_library: Pa
 def scaled(rows: Rows, log_priors: Rows, prior_scale: float) -> Rows:
     """Scores against the free phone loop, with the core's floor."""
     scores = rows - prior_scale * log_priors
-    clamped: Rows = np.maximum(scores - scores.max(axis=1, keepdims=True), -30.0)
+    clamped: Rows = np.maximum(scores - scores.max(axis=1, keepdims=True), -20.0)
     return clamped
 
 

@@ -12,256 +12,302 @@ namespace {
 
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 
-// Keeps, in their order, the `limit` best of the tokens that are not below threshold; of equals
-// the earlier ones. Answers the least score that stayed possible.
-template <typename Token, typename Drop>
-float keep_best(std::vector<Token>* tokens, size_t limit, float threshold,
-                std::vector<float>* scores, const Drop& drop) {
-  size_t num_ties = limit;  // tokens at exactly the threshold that have room
-  if (tokens->size() > limit) {
-    scores->clear();
-    for (const Token& token : *tokens) scores->push_back(token.hypothesis.score);
-    const auto cut = scores->begin() + static_cast<std::ptrdiff_t>(limit) - 1;
-    std::nth_element(scores->begin(), cut, scores->end(), std::greater<float>());
-    if (*cut >= threshold) {
-      threshold = *cut;
-      for (auto better = scores->begin(); better != cut; ++better)
-        if (*better > threshold) --num_ties;
-    }
-  }
-  size_t num_kept = 0;
-  for (size_t i = 0; i < tokens->size(); ++i) {
-    const Token token = (*tokens)[i];
-    const bool is_tie = token.hypothesis.score == threshold;
-    if (token.hypothesis.score > threshold || (is_tie && num_ties > 0)) {
-      if (is_tie) --num_ties;
-      (*tokens)[num_kept++] = token;
-    } else {
-      drop(token);
-    }
-  }
-  tokens->resize(num_kept);
-  return threshold;
-}
+size_t at_least_one(size_t count) { return std::max<size_t>(count, 1); }
 
 }  // namespace
 
+GrammarSearch::Tokens::Tokens(size_t capacity)
+    : place(capacity), score(capacity), ratio(capacity), num_speech(capacity), history(capacity) {}
+
+void GrammarSearch::Tokens::copy(size_t to, size_t from) {
+  place[to] = place[from];
+  score[to] = score[from];
+  ratio[to] = ratio[from];
+  num_speech[to] = num_speech[from];
+  history[to] = history[from];
+  if (!phone_end.empty()) phone_end[to] = phone_end[from];
+}
+
 GrammarSearch::GrammarSearch(std::shared_ptr<const PhoneAutomaton> automaton, float beam_nats,
                              int max_active, int max_rows)
-    : automaton_(std::move(automaton)), beam_nats_(beam_nats) {
-  const size_t num_arcs = automaton_->num_arcs();
-  const size_t num_states = automaton_->num_states();
-  max_active_ = std::min(static_cast<size_t>(max_active), std::max<size_t>(num_arcs, 1));
-  max_candidates_ = std::min(2 * max_active_, std::max<size_t>(num_arcs, 1));
-  const size_t max_silent = std::min(max_active_, num_states);
-  const size_t max_exits = std::min(max_active_ + max_silent, num_states);
-  arc_tokens_.reserve(max_candidates_);
-  next_arc_tokens_.reserve(max_candidates_);
-  silent_tokens_.reserve(max_exits);
-  next_silent_tokens_.reserve(max_exits);
-  exits_.reserve(max_exits);
-  arc_slot_.assign(num_arcs, kNone);
-  state_slot_.assign(num_states, kNone);
-  cut_scores_.reserve(std::max(max_candidates_, max_exits));
-  // One hypothesis alone needs a record a row at most; the rest is for company.
+    : automaton_(std::move(automaton)),
+      beam_nats_(beam_nats),
+      max_active_(std::min(static_cast<size_t>(max_active), at_least_one(automaton_->num_arcs()))),
+      max_candidates_(std::min(2 * max_active_, at_least_one(automaton_->num_arcs()))),
+      max_silent_(std::min<size_t>(max_active_ + max_candidates_, automaton_->num_states())),
+      arc_tokens_(max_candidates_),
+      next_arc_tokens_(max_candidates_),
+      silent_tokens_(max_silent_),
+      next_silent_tokens_(max_silent_),
+      arc_slot_(automaton_->num_arcs(), 0),
+      state_slot_(automaton_->num_states(), 0) {
+  silent_tokens_.phone_end.resize(max_silent_);
+  next_silent_tokens_.phone_end.resize(max_silent_);
+  exits_.reserve(max_silent_);
+  cut_scores_.reserve(std::max(max_candidates_, max_silent_));
+  // A lone hypothesis adds at most a record a row. A row of many adds one for each candidate.
   const size_t rows = static_cast<size_t>(max_rows);
-  records_.reserve(4 * rows + 8 * max_active_);
-  moved_to_.resize(records_.capacity());
+  max_records_ = 2 * rows + 8 * max_active_;
+  records_.reserve(max_records_);
+  moved_to_.resize(max_records_);
   chain_.reserve(rows + 1);
   reset();
 }
 
 void GrammarSearch::reset() {
-  arc_tokens_.clear();
-  silent_tokens_.assign(1, {0, {}});
+  num_rows_ = 0;
+  threshold_ = kImpossible;
   records_.clear();
-}
-
-void GrammarSearch::offer_exit(uint32_t state, const Hypothesis& hypothesis) {
-  int32_t& slot = state_slot_[state];
-  if (slot == kNone) {
-    slot = static_cast<int32_t>(exits_.size());
-    exits_.push_back({state, hypothesis});
-  } else if (hypothesis.score > exits_[static_cast<size_t>(slot)].hypothesis.score) {
-    exits_[static_cast<size_t>(slot)].hypothesis = hypothesis;
-  }
-}
-
-void GrammarSearch::collect_exits() {
-  exits_.clear();
-  for (const StateToken& token : silent_tokens_) offer_exit(token.state, token.hypothesis);
-  for (const ArcToken& token : arc_tokens_)
-    offer_exit(automaton_->arc(token.arc).next_state, token.hypothesis);
-  for (const StateToken& exit : exits_) state_slot_[exit.state] = kNone;
+  arc_tokens_.clear();
+  next_arc_tokens_.clear();
+  next_silent_tokens_.clear();
+  // Before the first row: silent at the start, at no cost.
+  silent_tokens_.size = 1;
+  silent_tokens_.place[0] = 0;
+  silent_tokens_.score[0] = silent_tokens_.ratio[0] = 0.0f;
+  silent_tokens_.num_speech[0] = 0;
+  silent_tokens_.history[0] = kNone;
+  silent_tokens_.phone_end[0] = {};
 }
 
 void GrammarSearch::advance(const float* scores, bool filler_is_silent) {
-  const auto hear = [](Hypothesis* hypothesis, float score, bool is_speech) {
-    hypothesis->score += score;
-    hypothesis->now.ratio += score;
-    hypothesis->now.row += 1;
-    hypothesis->now.num_speech += is_speech ? 1 : 0;
-  };
-  collect_exits();
-  best_score_ = kImpossible;
+  if (max_records_ - records_.size() < max_candidates_) compact_records();
+  first_new_record_ = records_.size();
+  best_score_ = candidate_floor_ = kImpossible;
+  collect_exits_and_stay(scores);
+  for (const Exit& exit : exits_) {
+    fall_silent(exit, scores[kSilencePhone], filler_is_silent ? 0 : 1);
+    enter_arcs(exit, scores);
+  }
+  std::swap(arc_tokens_, next_arc_tokens_);
+  std::swap(silent_tokens_, next_silent_tokens_);
   next_arc_tokens_.clear();
-  for (const ArcToken& token : arc_tokens_) {
-    ArcToken next = {token.arc, 0, kNone, token.hypothesis};
-    hear(&next.hypothesis, scores[automaton_->arc(token.arc).phone], true);
-    next.hypothesis.phone_end = next.hypothesis.now;
-    arc_slot_[token.arc] = static_cast<int32_t>(next_arc_tokens_.size());
-    next_arc_tokens_.push_back(next);
-    best_score_ = std::max(best_score_, next.hypothesis.score);
-  }
   next_silent_tokens_.clear();
-  for (const StateToken& exit : exits_) {
-    StateToken next = exit;
-    hear(&next.hypothesis, scores[kSilencePhone], !filler_is_silent);
-    next_silent_tokens_.push_back(next);
-    best_score_ = std::max(best_score_, next.hypothesis.score);
-  }
-  enter_arcs(scores);
-  prune();
-  record_outputs();
-  for (const ArcToken& token : next_arc_tokens_) arc_slot_[token.arc] = kNone;
-  arc_tokens_.swap(next_arc_tokens_);
-  silent_tokens_.swap(next_silent_tokens_);
+  ++num_rows_;
+  threshold_ = best_score_ - beam_nats_;
+  if (arc_tokens_.size > max_active_) keep_best(&arc_tokens_, max_active_);
+  if (silent_tokens_.size > max_active_) keep_best(&silent_tokens_, max_active_);
 }
 
-void GrammarSearch::enter_arcs(const float* scores) {
-  float floor = kImpossible;  // of the candidates, once there were too many
-  const auto drop = [this](const ArcToken& token) { arc_slot_[token.arc] = kNone; };
-  for (size_t e = 0; e < exits_.size(); ++e) {
-    const Hypothesis& from = exits_[e].hypothesis;
-    for (const PhoneAutomaton::EntryGroup& group : automaton_->groups(exits_[e].state)) {
-      const float reached = from.score + scores[group.phone];
-      if (reached + group.max_weight < std::max(floor, worst_allowed())) continue;
-      for (uint32_t i = group.entry_begin; i < group.entry_end; ++i) {
-        const PhoneAutomaton::Entry& entry = automaton_->entry(i);
-        const float score = reached + entry.weight;
-        int32_t slot = arc_slot_[entry.arc];
-        if (slot == kNone) {
-          if (score < floor || score < worst_allowed()) continue;
-          if (next_arc_tokens_.size() == max_candidates_) {
-            // Room is made by half, so that this happens rarely.
-            floor = keep_best(&next_arc_tokens_, max_active_, worst_allowed(), &cut_scores_, drop);
-            for (size_t k = 0; k < next_arc_tokens_.size(); ++k)
-              arc_slot_[next_arc_tokens_[k].arc] = static_cast<int32_t>(k);
-            if (score < floor) continue;
-          }
-          slot = arc_slot_[entry.arc] = static_cast<int32_t>(next_arc_tokens_.size());
-          next_arc_tokens_.emplace_back();
-        } else if (score <= next_arc_tokens_[static_cast<size_t>(slot)].hypothesis.score) {
-          continue;
+void GrammarSearch::offer_exit(uint32_t state, float score, int32_t source) {
+  const uint32_t slot = state_slot_[state];
+  if (slot >= exits_.size() || exits_[slot].state != state) {
+    state_slot_[state] = static_cast<uint32_t>(exits_.size());
+    exits_.push_back({state, score, source});
+  } else if (score > exits_[slot].score) {
+    exits_[slot].score = score;
+    exits_[slot].source = source;
+  }
+}
+
+void GrammarSearch::collect_exits_and_stay(const float* scores) {
+  exits_.clear();
+  for (size_t i = 0; i < silent_tokens_.size; ++i) {
+    if (silent_tokens_.score[i] < threshold_) continue;
+    offer_exit(silent_tokens_.place[i], silent_tokens_.score[i], ~static_cast<int32_t>(i));
+  }
+  Tokens& next = next_arc_tokens_;
+  size_t num_next = 0;
+  for (size_t i = 0; i < arc_tokens_.size; ++i) {
+    const float score_before = arc_tokens_.score[i];
+    if (score_before < threshold_) continue;
+    const uint32_t arc_index = arc_tokens_.place[i];
+    const PhoneAutomaton::Arc& arc = automaton_->arc(arc_index);
+    offer_exit(arc.next_state, score_before, static_cast<int32_t>(i));
+    const float ratio = scores[arc.phone];
+    next.place[num_next] = arc_index;
+    next.score[num_next] = score_before + ratio;
+    next.ratio[num_next] = arc_tokens_.ratio[i] + ratio;
+    next.num_speech[num_next] = arc_tokens_.num_speech[i] + 1;
+    next.history[num_next] = arc_tokens_.history[i];
+    arc_slot_[arc_index] = static_cast<uint32_t>(num_next);
+    ++num_next;
+    best_score_ = std::max(best_score_, score_before + ratio);
+  }
+  next.size = num_next;
+}
+
+void GrammarSearch::fall_silent(const Exit& exit, float ratio, int32_t is_speech) {
+  Tokens& next = next_silent_tokens_;
+  const size_t to = next.size++;
+  const bool was_silent = exit.source < 0;
+  const size_t from = static_cast<size_t>(was_silent ? ~exit.source : exit.source);
+  const Tokens& source = was_silent ? silent_tokens_ : arc_tokens_;
+  next.place[to] = exit.state;
+  next.score[to] = exit.score + ratio;
+  next.ratio[to] = source.ratio[from] + ratio;
+  next.num_speech[to] = source.num_speech[from] + is_speech;
+  next.history[to] = source.history[from];
+  next.phone_end[to] = was_silent ? source.phone_end[from]
+                                  : Mark{num_rows_, source.num_speech[from], source.ratio[from]};
+  best_score_ = std::max(best_score_, exit.score + ratio);
+}
+
+void GrammarSearch::enter_arcs(const Exit& exit, const float* scores) {
+  const bool was_silent = exit.source < 0;
+  const size_t from = static_cast<size_t>(was_silent ? ~exit.source : exit.source);
+  const Tokens& source = was_silent ? silent_tokens_ : arc_tokens_;
+  for (const PhoneAutomaton::EntryGroup& group : automaton_->groups(exit.state)) {
+    const float ratio = scores[group.phone];
+    const float reached = exit.score + ratio;
+    if (reached + group.max_weight < std::max(candidate_floor_, best_score_ - beam_nats_)) continue;
+    for (uint32_t i = group.entry_begin; i < group.entry_end; ++i) {
+      const PhoneAutomaton::Entry& entry = automaton_->entry(i);
+      const float score = reached + entry.weight;
+      Tokens& next = next_arc_tokens_;
+      uint32_t slot = arc_slot_[entry.arc];
+      const bool is_new = slot >= next.size || next.place[slot] != entry.arc;
+      if (is_new) {
+        if (score < std::max(candidate_floor_, best_score_ - beam_nats_)) continue;
+        if (next.size == max_candidates_) {
+          keep_best(&next, max_active_);
+          candidate_floor_ = *std::min_element(
+              next.score.begin(), next.score.begin() + static_cast<std::ptrdiff_t>(next.size));
+          for (size_t k = 0; k < next.size; ++k)
+            arc_slot_[next.place[k]] = static_cast<uint32_t>(k);
+          if (score <= candidate_floor_) continue;
         }
-        ArcToken& token = next_arc_tokens_[static_cast<size_t>(slot)];
-        token = {entry.arc, entry.outputs, static_cast<int32_t>(e), from};
-        token.hypothesis.score = score;
-        token.hypothesis.now.ratio += scores[group.phone];
-        token.hypothesis.now.row += 1;
-        token.hypothesis.now.num_speech += 1;
-        token.hypothesis.phone_end = token.hypothesis.now;
-        best_score_ = std::max(best_score_, score);
+        slot = static_cast<uint32_t>(next.size);
+      } else if (score <= next.score[slot]) {
+        continue;
       }
+      int32_t history = source.history[from];
+      if (entry.outputs != 0) {
+        const int32_t replaced = is_new ? kNone : next.history[slot];
+        if (!add_record(hypothesis_of(exit.source), entry.outputs, replaced, &history)) continue;
+      }
+      if (is_new) {
+        arc_slot_[entry.arc] = slot;
+        next.place[slot] = entry.arc;
+        ++next.size;
+      }
+      next.score[slot] = score;
+      next.ratio[slot] = source.ratio[from] + ratio;
+      next.num_speech[slot] = source.num_speech[from] + 1;
+      next.history[slot] = history;
+      best_score_ = std::max(best_score_, score);
     }
   }
 }
 
-void GrammarSearch::prune() {
-  const auto drop_arc = [this](const ArcToken& token) { arc_slot_[token.arc] = kNone; };
-  const auto drop_state = [](const StateToken&) {};
-  keep_best(&next_arc_tokens_, max_active_, worst_allowed(), &cut_scores_, drop_arc);
-  keep_best(&next_silent_tokens_, max_active_, worst_allowed(), &cut_scores_, drop_state);
-}
-
-void GrammarSearch::record_outputs() {
-  size_t num_new = 0;
-  for (const ArcToken& token : next_arc_tokens_) num_new += token.outputs != 0 ? 1 : 0;
-  make_room_for_records(num_new);
-  for (ArcToken& token : next_arc_tokens_) {
-    if (token.outputs == 0) continue;
-    // The exit's sums are those before this row; its history may have been compacted since.
-    const Hypothesis& from = exits_[static_cast<size_t>(token.exit)].hypothesis;
-    const int32_t index = static_cast<int32_t>(records_.size());
-    records_.push_back({token.hypothesis.history, token.outputs, from.now, from.phone_end});
-    token.hypothesis.history = index;
-    token.outputs = 0;
+// Keeps the `limit` best, of equals the earlier ones, in their order.
+void GrammarSearch::keep_best(Tokens* tokens, size_t limit) {
+  cut_scores_.assign(tokens->score.begin(),
+                     tokens->score.begin() + static_cast<std::ptrdiff_t>(tokens->size));
+  const auto cut = cut_scores_.begin() + static_cast<std::ptrdiff_t>(limit) - 1;
+  std::nth_element(cut_scores_.begin(), cut, cut_scores_.end(), std::greater<float>());
+  const float least = *cut;
+  size_t num_ties = limit;  // tokens of exactly the least score that have room
+  for (auto better = cut_scores_.begin(); better != cut; ++better)
+    if (*better > least) --num_ties;
+  size_t num_kept = 0;
+  for (size_t i = 0; i < tokens->size; ++i) {
+    if (tokens->score[i] < least) continue;
+    if (tokens->score[i] == least && num_ties-- == 0) {
+      num_ties = 0;
+      continue;
+    }
+    tokens->copy(num_kept++, i);
   }
+  tokens->size = num_kept;
 }
 
-void GrammarSearch::make_room_for_records(size_t num_new) {
-  if (records_.capacity() - records_.size() >= num_new) return;
-  compact_records();
-  // Still no room: a grammar of countless short words. The better half goes on.
-  while (records_.capacity() - records_.size() < next_arc_tokens_.size()) {
-    const auto drop_arc = [this](const ArcToken& token) { arc_slot_[token.arc] = kNone; };
-    const size_t limit = std::max<size_t>(1, next_arc_tokens_.size() / 2);
-    keep_best(&next_arc_tokens_, limit, kImpossible, &cut_scores_, drop_arc);
-    const size_t silent_limit = std::max<size_t>(1, next_silent_tokens_.size() / 2);
-    keep_best(&next_silent_tokens_, silent_limit, kImpossible, &cut_scores_,
-              [](const StateToken&) {});
-    compact_records();
+// -- histories ---------------------------------------------------------------
+
+// False: no room, which only grammars of countless words come to; the way is given up.
+bool GrammarSearch::add_record(const Hypothesis& from, uint32_t outputs, int32_t replaced,
+                               int32_t* index) {
+  const Record record = {from.history, outputs, from.now, from.phone_end};
+  // What a better way into the same arc replaces in the same row, nobody else has seen.
+  if (replaced != kNone && static_cast<size_t>(replaced) >= first_new_record_) {
+    records_[static_cast<size_t>(replaced)] = record;
+    *index = replaced;
+    return true;
   }
+  if (records_.size() == max_records_) return false;
+  *index = static_cast<int32_t>(records_.size());
+  records_.push_back(record);
+  return true;
 }
 
-// Mark what the hypotheses of the next row still need, then slide it to the front: a record
-// always stands behind the one before it, and keeps doing so.
+// Mark what live tokens need, then slide it to the front: a record always stands behind the one
+// before it, and keeps doing so.
 void GrammarSearch::compact_records() {
   std::fill(moved_to_.begin(), moved_to_.end(), kNone);
-  const auto mark = [this](int32_t index) {
-    while (index != kNone && moved_to_[static_cast<size_t>(index)] == kNone) {
-      moved_to_[static_cast<size_t>(index)] = 0;
-      index = records_[static_cast<size_t>(index)].previous;
+  const auto mark_all = [this](const Tokens& tokens) {
+    for (size_t i = 0; i < tokens.size; ++i) {
+      int32_t r = tokens.history[i];
+      for (; r != kNone && moved_to_[static_cast<size_t>(r)] == kNone; r = record(r).previous)
+        moved_to_[static_cast<size_t>(r)] = 0;
     }
   };
-  for (const ArcToken& token : next_arc_tokens_) mark(token.hypothesis.history);
-  for (const StateToken& token : next_silent_tokens_) mark(token.hypothesis.history);
-  const auto moved = [this](int32_t index) {
-    return index == kNone ? kNone : moved_to_[static_cast<size_t>(index)];
+  mark_all(arc_tokens_);
+  mark_all(silent_tokens_);
+  const auto moved = [this](int32_t r) {
+    return r == kNone ? kNone : moved_to_[static_cast<size_t>(r)];
   };
   size_t num_kept = 0;
   for (size_t i = 0; i < records_.size(); ++i) {
     if (moved_to_[i] == kNone) continue;
-    Record record = records_[i];
-    record.previous = moved(record.previous);
+    records_[i].previous = moved(records_[i].previous);
     moved_to_[i] = static_cast<int32_t>(num_kept);
-    records_[num_kept++] = record;
+    records_[num_kept++] = records_[i];
   }
   records_.resize(num_kept);
-  for (ArcToken& token : next_arc_tokens_)
-    token.hypothesis.history = moved(token.hypothesis.history);
-  for (StateToken& token : next_silent_tokens_)
-    token.hypothesis.history = moved(token.hypothesis.history);
+  for (Tokens* tokens : {&arc_tokens_, &silent_tokens_})
+    for (size_t i = 0; i < tokens->size; ++i) tokens->history[i] = moved(tokens->history[i]);
 }
 
-const GrammarSearch::Hypothesis& GrammarSearch::best() const {
-  const Hypothesis* best = nullptr;
-  for (const ArcToken& token : arc_tokens_)
-    if (best == nullptr || token.hypothesis.score > best->score) best = &token.hypothesis;
-  for (const StateToken& token : silent_tokens_)
-    if (best == nullptr || token.hypothesis.score > best->score) best = &token.hypothesis;
-  return *best;  // pruning keeps the best one, so there always is one
+// -- answers -----------------------------------------------------------------
+
+GrammarSearch::Hypothesis GrammarSearch::hypothesis_of(int32_t source) const {
+  const bool is_silent = source < 0;
+  const size_t i = static_cast<size_t>(is_silent ? ~source : source);
+  const Tokens& tokens = is_silent ? silent_tokens_ : arc_tokens_;
+  const Mark now = {num_rows_, tokens.num_speech[i], tokens.ratio[i]};
+  return {tokens.score[i], tokens.history[i], now, is_silent ? tokens.phone_end[i] : now};
+}
+
+GrammarSearch::Hypothesis GrammarSearch::best() const {
+  float best_score = kImpossible;
+  int32_t best = ~0;
+  for (size_t i = 0; i < silent_tokens_.size; ++i) {
+    if (!(silent_tokens_.score[i] > best_score)) continue;
+    best_score = silent_tokens_.score[i];
+    best = ~static_cast<int32_t>(i);
+  }
+  for (size_t i = 0; i < arc_tokens_.size; ++i) {
+    if (!(arc_tokens_.score[i] > best_score)) continue;
+    best_score = arc_tokens_.score[i];
+    best = static_cast<int32_t>(i);
+  }
+  return hypothesis_of(best);
 }
 
 bool GrammarSearch::find_best_final(Hypothesis* hypothesis, uint32_t* outputs) const {
   float best_score = kImpossible;
-  const auto offer = [&](uint32_t state, const Hypothesis& candidate) {
+  int32_t best = 0;
+  const auto offer = [&](uint32_t state, float score, int32_t source) {
     const PhoneAutomaton::Final& final = automaton_->final(state);
-    if (!(candidate.score + final.weight > best_score)) return;
-    best_score = candidate.score + final.weight;
-    *hypothesis = candidate;
-    hypothesis->score = best_score;
+    if (!(score + final.weight > best_score)) return;
+    best_score = score + final.weight;
+    best = source;
     *outputs = final.outputs;
   };
-  for (const StateToken& token : silent_tokens_) offer(token.state, token.hypothesis);
-  for (const ArcToken& token : arc_tokens_)
-    offer(automaton_->arc(token.arc).next_state, token.hypothesis);
-  return best_score > kImpossible;
+  for (size_t i = 0; i < silent_tokens_.size; ++i)
+    offer(silent_tokens_.place[i], silent_tokens_.score[i], ~static_cast<int32_t>(i));
+  for (size_t i = 0; i < arc_tokens_.size; ++i)
+    offer(automaton_->arc(arc_tokens_.place[i]).next_state, arc_tokens_.score[i],
+          static_cast<int32_t>(i));
+  if (best_score == kImpossible) return false;
+  *hypothesis = hypothesis_of(best);
+  hypothesis->score = best_score;
+  return true;
 }
 
 int32_t GrammarSearch::find_shared_record() {
-  // moved_to_[i] becomes 1 + the place in chain_, root first, of the last record of the best
-  // hypothesis that record i comes from; 0: it comes from none.
+  // moved_to_[r] becomes the number of records of the best hypothesis that record r comes from,
+  // itself included.
   constexpr int32_t kUnknown = -1;
   chain_.clear();
   for (int32_t r = best().history; r != kNone; r = record(r).previous) chain_.push_back(r);
@@ -270,20 +316,22 @@ int32_t GrammarSearch::find_shared_record() {
             kUnknown);
   for (size_t i = 0; i < chain_.size(); ++i)
     moved_to_[static_cast<size_t>(chain_[i])] = static_cast<int32_t>(i) + 1;
-  const auto joins_at = [this](int32_t index) {
-    int32_t at = index;
-    while (at != kNone && moved_to_[static_cast<size_t>(at)] == kUnknown) at = record(at).previous;
-    const int32_t joined = at == kNone ? 0 : moved_to_[static_cast<size_t>(at)];
-    for (at = index; at != kNone && moved_to_[static_cast<size_t>(at)] == kUnknown;
-         at = record(at).previous)
-      moved_to_[static_cast<size_t>(at)] = joined;
-    return joined;
+  const auto num_shared_by = [this](int32_t history) {
+    int32_t r = history;
+    while (r != kNone && moved_to_[static_cast<size_t>(r)] == kUnknown) r = record(r).previous;
+    const int32_t num_shared = r == kNone ? 0 : moved_to_[static_cast<size_t>(r)];
+    for (r = history; r != kNone && moved_to_[static_cast<size_t>(r)] == kUnknown;
+         r = record(r).previous)
+      moved_to_[static_cast<size_t>(r)] = num_shared;
+    return num_shared;
   };
   int32_t num_shared = static_cast<int32_t>(chain_.size());
-  for (size_t i = 0; i < silent_tokens_.size() && num_shared > 0; ++i)
-    num_shared = std::min(num_shared, joins_at(silent_tokens_[i].hypothesis.history));
-  for (size_t i = 0; i < arc_tokens_.size() && num_shared > 0; ++i)
-    num_shared = std::min(num_shared, joins_at(arc_tokens_[i].hypothesis.history));
+  for (const Tokens* tokens : {&silent_tokens_, &arc_tokens_}) {
+    for (size_t i = 0; i < tokens->size && num_shared > 0; ++i) {
+      if (tokens->score[i] < threshold_) continue;
+      num_shared = std::min(num_shared, num_shared_by(tokens->history[i]));
+    }
+  }
   return num_shared == 0 ? kNone : chain_[static_cast<size_t>(num_shared) - 1];
 }
 

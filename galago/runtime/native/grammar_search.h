@@ -53,7 +53,7 @@ class GrammarSearch {
   // scores: of PhoneScorer, [num_phones]; at most max_rows rows between two resets.
   void advance(const float* scores, bool filler_is_silent);
 
-  const Hypothesis& best() const;
+  Hypothesis best() const;
 
   // The best hypothesis that ends a sentence, its score with the final weight. False: none does.
   bool find_best_final(Hypothesis* hypothesis, uint32_t* outputs) const;
@@ -63,44 +63,65 @@ class GrammarSearch {
   // The last record that all hypotheses share; kNone: none.
   int32_t find_shared_record();
 
-  int num_active_arcs() const { return static_cast<int>(arc_tokens_.size()); }
+  // Phone arcs with a hypothesis, some of which the next row drops.
+  int num_active_arcs() const { return static_cast<int>(arc_tokens_.size); }
 
  private:
-  struct ArcToken {
-    uint32_t arc;
-    uint32_t outputs;  // not yet recorded; 0: none
-    int32_t exit;      // index of the exit it came from in this row; kNone: it stayed
-    Hypothesis hypothesis;
+  // Hypotheses in their places, a field an array: a row reads and writes them all, in order. The
+  // row is the same for all; in a phone, phone_end is now.
+  struct Tokens {
+    explicit Tokens(size_t capacity);
+    void clear() { size = 0; }
+    void copy(size_t to, size_t from);
+
+    size_t size = 0;
+    std::vector<uint32_t> place;  // phone arc, or state
+    std::vector<float> score;
+    std::vector<float> ratio;
+    std::vector<int32_t> num_speech;
+    std::vector<int32_t> history;
+    std::vector<Mark> phone_end;  // of silent ones only; empty otherwise
   };
-  struct StateToken {
+
+  // A state that can be left in this row, and the best token to leave it.
+  struct Exit {
     uint32_t state;
-    Hypothesis hypothesis;
+    float score;
+    int32_t source;  // index in arc_tokens_, or ~index in silent_tokens_
   };
 
-  void collect_exits();
-  void offer_exit(uint32_t state, const Hypothesis& hypothesis);
-  void enter_arcs(const float* scores);
-  void prune();
-  void record_outputs();
-  void make_room_for_records(size_t num_new);
+  void collect_exits_and_stay(const float* scores);
+  void offer_exit(uint32_t state, float score, int32_t source);
+  void fall_silent(const Exit& exit, float ratio, int32_t is_speech);
+  void enter_arcs(const Exit& exit, const float* scores);
+  void keep_best(Tokens* tokens, size_t limit);
+  Hypothesis hypothesis_of(int32_t source) const;
+
+  bool add_record(const Hypothesis& from, uint32_t outputs, int32_t replaced, int32_t* index);
   void compact_records();
-  float worst_allowed() const { return best_score_ - beam_nats_; }
 
-  std::shared_ptr<const PhoneAutomaton> automaton_;
-  float beam_nats_;
-  size_t max_active_;
-  size_t max_candidates_;  // arc tokens of a row before pruning
+  const std::shared_ptr<const PhoneAutomaton> automaton_;
+  const float beam_nats_;
+  const size_t max_active_;
+  const size_t max_candidates_;  // arc tokens of a row before pruning
+  const size_t max_silent_;
 
-  std::vector<ArcToken> arc_tokens_, next_arc_tokens_;
-  std::vector<StateToken> silent_tokens_, next_silent_tokens_;
-  std::vector<StateToken> exits_;    // the best that can leave each state in this row
-  std::vector<int32_t> arc_slot_;    // [num_arcs], index in next_arc_tokens_, or kNone
-  std::vector<int32_t> state_slot_;  // [num_states], index in exits_, or kNone
-  float best_score_ = 0.0f;          // of the row under way
+  int32_t num_rows_ = 0;
+  Tokens arc_tokens_, next_arc_tokens_;
+  Tokens silent_tokens_, next_silent_tokens_;
+  std::vector<Exit> exits_;
+  // Where a place may stand in next_arc_tokens_ or exits_: true only if it does stand there.
+  std::vector<uint32_t> arc_slot_;    // [num_arcs]
+  std::vector<uint32_t> state_slot_;  // [num_states]
+  float best_score_ = 0.0f;           // of the row under way
+  float threshold_;                   // tokens with a lower score are dropped by the next row
+  float candidate_floor_;             // of the row under way, once its candidates were too many
   std::vector<float> cut_scores_;
 
   std::vector<Record> records_;
-  std::vector<int32_t> moved_to_;  // [capacity of records_], scratch
+  size_t max_records_;
+  size_t first_new_record_ = 0;    // those behind were added in the row under way
+  std::vector<int32_t> moved_to_;  // [max_records], scratch
   std::vector<int32_t> chain_;     // [max_rows], scratch
 };
 

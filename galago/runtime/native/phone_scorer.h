@@ -17,7 +17,7 @@ constexpr int kSilencePhone = 0;  // also the CTC blank of the phone head
 class PhoneScorer {
  public:
   // No score is below it, so that one impossible row does not make a path impossible for ever.
-  static constexpr float kFloorNats = -30.0f;
+  static constexpr float kFloorNats = -20.0f;
 
   // phone_log_priors: one for each phone, finite; [2, 256] phones. prior_scale in [0, 1].
   // Throws Error (GALAGO_E_INVALID_ARGUMENT).

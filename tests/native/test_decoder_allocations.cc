@@ -1,0 +1,135 @@
+// Features and decoders allocate in their constructors only: every later allocation is counted.
+#include <cstdlib>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "automaton_builder.h"
+#include "check.h"
+#include "ctc_decoder.h"
+#include "endpoint.h"
+#include "fbank.h"
+#include "grammar_decoder.h"
+#include "phrase_spotter.h"
+#include "test_rows.h"
+
+namespace {
+
+int num_allocations = 0;
+
+void* allocate(std::size_t num_bytes, std::size_t alignment) {
+  ++num_allocations;
+  const std::size_t rounded = (num_bytes + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t n) { return allocate(n, alignof(std::max_align_t)); }
+void* operator new(std::size_t n, std::align_val_t a) {
+  return allocate(n, static_cast<std::size_t>(a));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace {
+
+constexpr int kNumPhones = 12;
+constexpr int kNumTokens = 5;
+
+std::vector<int> random_classes(int num_rows, int num_classes) {
+  std::mt19937 random(1);
+  std::vector<int> classes;
+  while (static_cast<int>(classes.size()) < num_rows)
+    classes.insert(classes.end(), 1 + random() % 3,
+                   static_cast<int>(random() % static_cast<unsigned>(num_classes)));
+  return classes;
+}
+
+TEST(the_counter_counts) {
+  const int before = num_allocations;
+  const std::vector<int> something(100);
+  CHECK_EQ(num_allocations, before + 1);
+  CHECK_EQ(something.size(), 100u);
+}
+
+TEST(features_allocate_nothing_after_construction) {
+  galago::Fbank fbank({}, 32);
+  std::vector<float> samples(static_cast<size_t>(fbank.num_samples(32)), 0.1f);
+  std::vector<float> features(32 * 80);
+  const int before = num_allocations;
+  for (int num_frames = 0; num_frames <= 32; ++num_frames)
+    fbank.compute(samples.data(), num_frames, features.data());
+  CHECK_EQ(num_allocations, before);
+}
+
+TEST(text_decoding_allocates_nothing_after_construction) {
+  const std::vector<std::string> tokens = {"<blank>", " ", "a", "b", "c"};
+  const std::vector<float> rows = noisy_rows_of(random_classes(700, 5), kNumTokens, 2.0, 1);
+  for (const galago::CtcMethod method : {galago::CtcMethod::kGreedy, galago::CtcMethod::kBeam}) {
+    galago::CtcOptions options;
+    options.method = method;
+    options.beam_width = 16;
+    options.max_tokens = 600;
+    galago::CtcDecoder decoder(tokens, options);
+    const auto hotwords = galago::HotwordGraph::build(tokens, 1, {{"cab", 1.0f}, {"a cab", 2.0f}});
+    const int before = num_allocations;
+    for (int utterance = 0; utterance < 3; ++utterance) {
+      if (utterance == 2) decoder.set_hotwords(hotwords);
+      decoder.reset(0);
+      for (int first = 0; first + 8 <= 700; first += 8)
+        decoder.advance(rows.data() + first * kNumTokens, 8, kNumTokens);
+      decoder.finish();
+      CHECK(decoder.num_words() > 10);
+    }
+    CHECK_EQ(num_allocations, before);
+  }
+}
+
+TEST(phone_decoding_allocates_nothing_after_construction) {
+  AutomatonBuilder grammar;
+  const uint32_t loop = grammar.put_out(0, kIntent, "Say");
+  AutomatonBuilder phrases;
+  std::mt19937 random(2);
+  for (int w = 0; w < 100; ++w) {
+    std::vector<uint16_t> phones;
+    for (unsigned n = 2 + random() % 3; n > 0; --n)
+      phones.push_back(static_cast<uint16_t>(1 + random() % 11));
+    const uint32_t end = grammar.say(loop, "w" + std::to_string(w), phones);
+    grammar.set_final(end);
+    grammar.add_arc(end, loop, kEpsilonPhone, -0.5f);
+    phrases.set_final(
+        phrases.say(phrases.put_out(0, kPhrase, "p" + std::to_string(w)), "p", phones));
+  }
+  const std::vector<float> rows = noisy_rows_of(random_classes(700, 12), kNumPhones, 1.0, 3);
+  galago::GrammarOptions options;
+  options.phone_log_priors.assign(kNumPhones, -2.5f);
+  options.max_active_arcs = 64;  // pruned in the middle of rows, records compacted
+  options.max_tokens = 600;
+  galago::GrammarDecoder decoder(grammar.parse(), options);
+  galago::PhraseSpotterOptions spotting;
+  spotting.phone_log_priors = options.phone_log_priors;
+  spotting.refractory_tokens = 0;
+  galago::PhraseSpotter spotter(phrases.parse(2), spotting);
+  const int before = num_allocations;
+  size_t num_detections = 0;
+  for (int utterance = 0; utterance < 3; ++utterance) {
+    decoder.reset(0);
+    for (int first = 0; first + 8 <= 700; first += 8) {
+      decoder.advance(rows.data() + first * kNumPhones, 8, kNumPhones);
+      spotter.advance(rows.data() + first * kNumPhones, 8, kNumPhones);
+      num_detections += spotter.num_detections();
+    }
+    decoder.finish();
+    CHECK(decoder.num_words() > 10);
+  }
+  CHECK(num_detections > 10);
+  CHECK_EQ(num_allocations, before);
+}
+
+}  // namespace
