@@ -175,7 +175,9 @@ class Session:
             start_ns = self._next_capture_ns if capture_ns is None else capture_ns
             if not 0 <= start_ns < 2**63:
                 raise InvalidArgumentError(f"capture_ns: expected 0 or more, found {start_ns}")
-            abi.check(self._library.galago_session_push_audio(handle, mono.ctypes.data, mono.size, start_ns))
+            # Not mono.ctypes.data: that makes a cycle, which keeps the samples until the collector comes.
+            address = mono.__array_interface__["data"][0]
+            abi.check(self._library.galago_session_push_audio(handle, address, mono.size, start_ns))
             self._next_capture_ns = start_ns + mono.size * NS_PER_S // self.info.sample_rate_hz
 
     def end_input(self) -> None:

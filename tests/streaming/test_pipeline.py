@@ -220,4 +220,4 @@ def test_a_three_hour_file_costs_the_memory_of_a_block(tiny_bundle: Path, tmp_pa
     assert report.audio_s == num_seconds
     assert report.metrics.steps >= num_seconds / 0.64
     assert report.metrics.peak_bytes == before
-    assert peak_bytes < 2_000_000
+    assert peak_bytes < 5_000_000  # of 691 MB of samples; the interpreter's own tables may grow by 2 MB
