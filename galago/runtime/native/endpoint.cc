@@ -56,11 +56,23 @@ UtteranceChange Endpoint::advance(const VoiceActivity& voice) {
   return UtteranceChange::kEnd;
 }
 
-UtteranceChange Endpoint::finish() {
+int64_t Endpoint::silence_deadline(const VoiceActivity& voice) const {
+  if (!in_utterance_ || voice.active() || voice.rising()) return -1;
+  return voice.end_token() + silence_tokens_;
+}
+
+UtteranceChange Endpoint::finish_in_silence(const VoiceActivity& voice) {
+  const int64_t end_token = silence_deadline(voice);
+  return end_token < 0 ? UtteranceChange::kNone : end_at(end_token, EndReason::kSilence);
+}
+
+UtteranceChange Endpoint::finish() { return end_at(next_token_, EndReason::kInput); }
+
+UtteranceChange Endpoint::end_at(int64_t end_token, EndReason reason) {
   if (!in_utterance_) return UtteranceChange::kNone;
-  end_token_ = next_token_;
+  end_token_ = end_token;
   in_utterance_ = false;
-  reason_ = EndReason::kInput;
+  reason_ = reason;
   return UtteranceChange::kEnd;
 }
 

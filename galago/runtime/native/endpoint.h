@@ -48,6 +48,12 @@ class Endpoint {
   // The input is over: ends the utterance, if there is one, after the last token.
   UtteranceChange finish();
 
+  // The token before which the running utterance ends if it stays silent, which may be one that was
+  // not heard yet; -1 while nothing waits for silence.
+  int64_t silence_deadline(const VoiceActivity& voice) const;
+  // It stayed silent until silence_deadline(), as the caller knows otherwise: ends there.
+  UtteranceChange finish_in_silence(const VoiceActivity& voice);
+
   bool in_utterance() const { return in_utterance_; }
   // Of the running utterance, or else of the last one.
   int64_t begin_token() const { return begin_token_; }
@@ -61,6 +67,8 @@ class Endpoint {
   }
 
  private:
+  UtteranceChange end_at(int64_t end_token, EndReason reason);
+
   int silence_tokens_;
   int max_utterance_tokens_;
   int padding_tokens_;

@@ -142,6 +142,10 @@ void Listener::finish() {
   if (change == UtteranceChange::kEnd) end_utterance();
 }
 
+void Listener::end_in_silence() {
+  if (endpoint_.finish_in_silence(voice_) == UtteranceChange::kEnd) end_utterance();
+}
+
 void Listener::remember(const float* phone_log_probs, const float* token_log_probs, int num_rows) {
   const size_t num_held = static_cast<size_t>(history_end_ - history_begin_);
   const size_t num_kept = std::min(num_held, history_rows_);

@@ -55,6 +55,16 @@ class Listener {
   // The stream is over: what is open is ended.
   void finish();
 
+  // A chunk ends when it is full, an utterance when it has been silent for long enough: rows that
+  // are still to come need not be waited for if their samples are known to be silent.
+  //
+  // The token before which the utterance ends if it stays silent, -1 while nothing waits for it.
+  int64_t silence_deadline() const { return endpoint_.silence_deadline(voice_); }
+  // How many of the last rows were silent, while silence_deadline() is not -1.
+  int64_t num_silent_rows() const { return history_end_ - voice_.end_token(); }
+  // It stayed silent until then.
+  void end_in_silence();
+
   // What to listen for. Between calls of advance(), on a thread that may block: what was set before
   // is handed back, to be freed where that does no harm. NULL: nothing any more.
   std::unique_ptr<GrammarDecoder> make_grammar(const void* bytes, size_t num_bytes) const;

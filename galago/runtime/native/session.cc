@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -26,6 +27,13 @@ constexpr float kMaxAmplitude = 16.0f;
 
 // Log-probabilities that rounding may lift above 0, but not further.
 constexpr float kMaxLogProb = 0.1f;
+
+// An utterance ends on time, in the middle of a chunk, if every 10 ms that wait are at most 6 dB
+// above the mean of the silence before them, which must be known from 120 ms at least.
+constexpr int64_t kMinSilentTokens = 3;
+constexpr size_t kSilenceBlockSamples = 160;
+constexpr float kSilentPowerRatio = 4.0f;
+constexpr float kInaudiblePower = 1e-9f;  // -90 dBFS, so that digital silence is no yardstick
 
 const galago_session_options& checked(const galago_session_options& options) {
   const auto check = [](const char* name, uint32_t value, uint32_t low, uint32_t high) {
@@ -67,6 +75,21 @@ size_t ring_samples(const Ear& ear, const Target& target, const galago_session_o
                   2 * window_samples(ear, target));
 }
 
+float mean_square(const float* samples, size_t num_samples) {
+  // Eight sums, so that they fit into one vector register.
+  std::array<float, 8> sums{};
+  size_t i = 0;
+  for (; i + sums.size() <= num_samples; i += sums.size()) {
+    for (size_t lane = 0; lane < sums.size(); ++lane) {
+      sums[lane] += samples[i + lane] * samples[i + lane];
+    }
+  }
+  for (; i < num_samples; ++i) sums[0] += samples[i] * samples[i];
+  float sum = 0.0f;
+  for (const float lane : sums) sum += lane;
+  return sum / static_cast<float>(num_samples);
+}
+
 bool are_log_probs(const float* values, size_t num_values) {
   // Counted, not returned at the first: this way it is straight vector code. NaN fails the test.
   size_t num_good = 0;
@@ -96,7 +119,8 @@ Session::Session(std::shared_ptr<Engine> engine, const Ear& ear, const Target& t
       events_(options.event_capacity != 0 ? options.event_capacity : kDefaultEventCapacity,
               Listener::event_limits(ear, listener_options(target, options))),
       listener_(ear, listener_options(target, options), &events_, &metrics_, &clock_),
-      window_(window_samples(ear, target)) {
+      window_(window_samples(ear, target)),
+      token_powers_(static_cast<size_t>(target.chunk_tokens)) {
   metrics_.set_peak_bytes(sizeof(*this) + ring_.num_bytes() + stream_->num_bytes() +
                           events_.num_bytes() + listener_.num_bytes() +
                           window_.size() * sizeof(float));
@@ -214,10 +238,12 @@ bool Session::advance() {
       }
       num_reachable = std::min(num_reachable, num_before);
     }
-    const size_t num_taken = std::min(num_reachable, missing_samples());
+    const size_t num_until_end = samples_until_silent_end();
+    const size_t num_taken = std::min(num_reachable, needed_samples());
     ring_.read(window_.data() + num_filled_, num_taken);
     num_filled_ += num_taken;
     stream_samples_ += num_taken;
+    if (num_taken > 0 && num_taken == num_until_end && end_in_silence()) return true;
     if (missing_samples() == 0) {
       run_chunk();
       return true;
@@ -235,11 +261,47 @@ bool Session::advance() {
   }
 }
 
+size_t Session::samples_until_silent_end() const {
+  // With a lookahead, the rows say nothing about the chunk's last samples.
+  if (target_.lookahead_tokens > 0) return 0;
+  const int64_t deadline_token = listener_.silence_deadline();
+  if (deadline_token < 0 || listener_.num_silent_rows() < kMinSilentTokens) return 0;
+  const int64_t deadline_sample = deadline_token * static_cast<int64_t>(token_samples_);
+  const int64_t num_left = deadline_sample - static_cast<int64_t>(stream_samples_);
+  if (num_left <= 0 || deadline_sample == refused_deadline_sample_) return 0;
+  return static_cast<size_t>(num_left);
+}
+
+size_t Session::needed_samples() const {
+  const size_t num_until_end = samples_until_silent_end();
+  return num_until_end > 0 ? std::min(num_until_end, missing_samples()) : missing_samples();
+}
+
+bool Session::end_in_silence() {
+  const int64_t num_known =
+      std::min<int64_t>(listener_.num_silent_rows(), static_cast<int64_t>(token_powers_.size()));
+  float silent_power = 0.0f;
+  for (int64_t i = 0; i < num_known; ++i) {
+    silent_power += token_powers_[token_powers_.size() - 1 - static_cast<size_t>(i)];
+  }
+  const float threshold = kSilentPowerRatio * silent_power / static_cast<float>(num_known);
+  for (size_t begin = 0; begin < num_filled_; begin += kSilenceBlockSamples) {
+    const size_t count = std::min(kSilenceBlockSamples, num_filled_ - begin);
+    if (mean_square(window_.data() + begin, count) > threshold + kInaudiblePower) {
+      refused_deadline_sample_ = static_cast<int64_t>(stream_samples_);
+      return false;
+    }
+  }
+  listener_.end_in_silence();
+  return true;
+}
+
 void Session::begin_stream(const CaptureMark& mark) {
   in_stream_ = true;
   num_filled_ = 0;
   stream_samples_ = 0;
   num_chunks_ = 0;
+  refused_deadline_sample_ = -1;
   clock_.restart(mark.capture_ns);
   listener_.restart();
 }
@@ -281,6 +343,9 @@ void Session::run_chunk() {
                       static_cast<int>(num_rows - num_skipped));
   }
   ++num_chunks_;
+  for (size_t i = 0; i < token_powers_.size(); ++i) {
+    token_powers_[i] = mean_square(window_.data() + i * token_samples_, token_samples_);
+  }
   num_filled_ = window_.size() - chunk_samples_;
   std::memmove(window_.data(), window_.data() + chunk_samples_, num_filled_ * sizeof(float));
   metrics_.count_step(monotonic_ns() - begin_ns, engine_end_ns - engine_begin_ns, chunk_ns_);
@@ -308,7 +373,7 @@ galago_status Session::step() {
     fail(GALAGO_E_INVALID_STATE, "step: the session has failed; reset it");
   }
   const bool stepped = advance();
-  num_missing_samples_.store(missing_samples(), std::memory_order_relaxed);
+  num_missing_samples_.store(needed_samples(), std::memory_order_relaxed);
   if (has_failed_.load(std::memory_order_relaxed)) return GALAGO_E_BACKEND;
   if (stepped && !events_.is_empty()) waker_.call_wake();
   return stepped ? GALAGO_OK : GALAGO_EMPTY;
@@ -347,7 +412,7 @@ galago_status Session::next_event(galago_event* event) {
 bool Session::step_is_ready() const {
   if (end_requested_.load(std::memory_order_acquire)) return !is_over_.load();
   const CaptureMark* mark = ring_.front_mark();
-  return ring_.size() >= missing_samples() || (mark != nullptr && mark->is_gap);
+  return ring_.size() >= needed_samples() || (mark != nullptr && mark->is_gap);
 }
 
 galago_status Session::wait(int32_t timeout_ms) {

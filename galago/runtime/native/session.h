@@ -63,8 +63,13 @@ class Session {
   void begin_stream(const CaptureMark& mark);
   void run_chunk();
   bool run_padded_chunk();  // false: the stream's tail is decoded already
+  // The samples until the utterance at hand ends by its silence; 0: nothing to wait for.
+  size_t samples_until_silent_end() const;
+  bool end_in_silence();  // false: the samples that wait are not silent
   void fail_stream(galago_status status, const char* message);
   size_t missing_samples() const { return window_.size() - num_filled_; }
+  // Until a step can do something.
+  size_t needed_samples() const;
 
   bool step_is_ready() const;
   void work();
@@ -99,8 +104,11 @@ class Session {
   std::vector<float> window_;
   size_t num_filled_ = 0;
   bool in_stream_ = false;
-  uint64_t stream_samples_ = 0;  // real ones that went into the window
-  int64_t num_chunks_ = 0;       // of this stream
+  uint64_t stream_samples_ = 0;      // real ones that went into the window
+  int64_t num_chunks_ = 0;           // of this stream
+  std::vector<float> token_powers_;  // mean square of each token of the last chunk
+  int64_t refused_deadline_sample_ =
+      -1;  // where it was not silent when the utterance might have ended
 
   std::atomic<bool> stop_worker_{false};
   std::thread worker_;
