@@ -235,7 +235,7 @@ def import_corpus(path: Path, folder: Path, *, name: str | None = None, speech: 
         path: a tar with ``manifest.jsonl``, a JSONL manifest (``file``, ``text``, ``speaker``, ``split``),
             or a folder of audio files with a ``.txt`` beside each.
         folder: where the decoded copy is kept.
-        name: the corpus's name, by default the stem of ``path``.
+        name: the corpus's name, by default the stem of ``path`` (of its folder, for a ``manifest.jsonl``).
         speech: false where ``text`` is no transcript (sound events): every clip then has no words.
 
     Raises:
@@ -244,7 +244,7 @@ def import_corpus(path: Path, folder: Path, *, name: str | None = None, speech: 
     """
     from tqdm import tqdm
 
-    name = name or path.stem
+    name = name or (path.resolve().parent.name if path.stem == "manifest" else path.stem)
     if (folder / f"{name}.jsonl").is_file() and (folder / f"{name}.pcm").is_file():
         if path.exists():  # a source that is gone cannot differ
             refuse_other_source(folder, name, {**fingerprint(path), "speech": speech})

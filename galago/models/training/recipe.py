@@ -88,7 +88,7 @@ class CorpusRecipe:
     """One corpus. ``share`` is the part of its clips that an epoch draws; ``speech = false`` marks noise."""
 
     path: str
-    name: str | None = None  # of its decoded copy; by default the stem of ``path``
+    name: str | None = None  # of its decoded copy; by default as ``import_corpus`` says
     splits: Annotated[tuple[str, ...], NotEmpty()] = ("train",)
     share: Share = 1.0
     speech: bool = True

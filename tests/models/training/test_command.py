@@ -71,7 +71,7 @@ def test_from_files_to_a_model(data: Path, capsys: pytest.CaptureFixture[str]) -
         str(data / "run"),
     ]
     assert run([*arguments, "--prepare-only", "--threads", "1"]) == 0
-    assert (data / "corpora" / "manifest.pcm").is_file() and not (data / "run").exists()
+    assert (data / "corpora" / "said.pcm").is_file() and not (data / "run").exists()
     assert "4 clips" in capsys.readouterr().err
     assert run([*arguments, "--num-workers", "0"]) == 0
     said = capsys.readouterr().err
