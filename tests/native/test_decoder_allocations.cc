@@ -18,7 +18,7 @@ namespace {
 
 int num_allocations = 0;
 
-void* allocate(std::size_t num_bytes, std::size_t alignment) {
+__attribute__((noinline)) void* allocate(std::size_t num_bytes, std::size_t alignment) {
   ++num_allocations;
   const std::size_t rounded = (num_bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
