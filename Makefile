@@ -94,9 +94,10 @@ format: $(VENV)/.galago-dev
 	$(BIN)/ruff check --fix .
 	git ls-files '*.cc' '*.h' '*.c' | xargs $(BIN)/clang-format -i
 
-# pytest comes last, so that its closing line closes the command.
+# pytest comes last, so that its closing line closes the command. The models of the tests are tiny: threads cost
+# them more than they bring.
 test: native-test check
-	GALAGO_LIBRARY=$(LIBRARY) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	GALAGO_LIBRARY=$(LIBRARY) OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 sanitize: $(VENV)/.galago-dev | compiler
 	@set -e; for preset in asan tsan; do \
