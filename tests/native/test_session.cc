@@ -274,6 +274,48 @@ TEST(an_utterance_longer_than_the_limit_is_finalised) {
   for (const Heard& one : finals) CHECK(one.end_ns - one.begin_ns <= 1'100'000'000);
 }
 
+// The voice ends with token 8; 480 ms later, with token 20, the utterance may end. Chunks end with
+// tokens 8, 16 and 24, so that the last rows are not known by then.
+galago_session_options ending_within_a_chunk() {
+  galago_session_options options = SessionFixture::defaults();
+  options.endpoint_silence_ms = 480;
+  return options;
+}
+
+TEST(an_utterance_ends_on_time_although_its_chunk_is_not_full) {
+  SessionFixture fixture("....aabb", ending_within_a_chunk());
+  fixture.push(20 * kTokenSamples - 1);
+  fixture.step_all();
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 0u);
+  fixture.push(1);
+  CHECK_EQ(fixture.session->wait(0), GALAGO_OK);  // there is a step to do
+  fixture.step_all();
+  const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
+  CHECK_EQ(finals.size(), 1u);
+  if (finals.empty()) return;
+  CHECK_EQ(finals[0].text, "ab");
+  CHECK_EQ(finals[0].end_ns, 7'000'000'000 + 8 * kTokenNs);
+  fixture.run_tokens(64);
+  fixture.end();
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
+}
+
+TEST(an_utterance_does_not_end_within_a_chunk_while_something_sounds) {
+  SessionFixture fixture("....aabb", ending_within_a_chunk());
+  fixture.push(19 * kTokenSamples);
+  const std::vector<float> sound(kTokenSamples, 0.05f);
+  CHECK_EQ(fixture.session->push_audio(sound.data(), sound.size(), fixture.next_ns), GALAGO_OK);
+  fixture.next_ns += kTokenNs;
+  fixture.step_all();
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 0u);
+  fixture.push(4 * kTokenSamples);  // the chunk is full but for its context
+  fixture.step_all();
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 0u);
+  fixture.push(240);
+  fixture.step_all();  // its rows say that it was no speech
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
+}
+
 TEST(flags_choose_what_is_told) {
   SessionFixture fixture(
       "....aab~bb..................",
