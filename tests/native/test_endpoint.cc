@@ -122,6 +122,31 @@ TEST(the_end_of_input_ends_the_utterance) {
   CHECK_EQ(stream.utterances().size(), 1u);
 }
 
+TEST(silence_that_is_known_otherwise_ends_it_at_the_deadline) {
+  galago::VoiceActivity voice({});
+  Endpoint endpoint({});
+  const auto hear = [&](int num_tokens, float speech_probability) {
+    for (int i = 0; i < num_tokens; ++i) {
+      voice.advance(speech_probability);
+      endpoint.advance(voice);
+    }
+  };
+  CHECK_EQ(endpoint.silence_deadline(voice), -1);
+  CHECK(endpoint.finish_in_silence(voice) == UtteranceChange::kNone);
+  hear(10, 1.0f);
+  CHECK_EQ(endpoint.silence_deadline(voice), -1);  // the voice goes on
+  hear(8, 0.0f);
+  CHECK_EQ(endpoint.silence_deadline(voice), 10 + 15);
+  hear(1, 1.0f);
+  CHECK_EQ(endpoint.silence_deadline(voice), -1);  // one may be about to start
+  hear(1, 0.0f);
+  CHECK_EQ(endpoint.silence_deadline(voice), 25);
+  CHECK(endpoint.finish_in_silence(voice) == UtteranceChange::kEnd);
+  CHECK(endpoint.reason() == EndReason::kSilence);
+  CHECK_EQ(endpoint.end_token(), 25);
+  CHECK(!endpoint.in_utterance());
+}
+
 TEST(a_silent_stream_has_no_utterance) {
   Stream stream;
   stream.hear(100000, 0.1f);
