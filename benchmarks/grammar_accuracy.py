@@ -39,7 +39,7 @@ from benchmarks.spoken_commands import (
     clip_of,
     lj_texts,
 )
-from galago.runtime.lexicon import load_default
+from galago.runtime.language.lexicon import load_default
 
 GRAMMARS = tuple(sorted((Path(__file__).parent / "grammars").glob("*.yaml")))
 NUM_SENTENCES = 60  # of each grammar

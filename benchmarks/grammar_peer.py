@@ -15,9 +15,9 @@ from typing import Any
 
 from benchmarks.corpora import Audio, to_int16
 from benchmarks.spoken_commands import CommandGrammar
-from galago.runtime.lexicon import Lexicon
-from galago.runtime.template_graph import LabelKind
-from galago.runtime.word_graph import WordGraph
+from galago.runtime.language.lexicon import Lexicon
+from galago.runtime.language.template_graph import LabelKind
+from galago.runtime.language.word_graph import WordGraph
 
 DEFAULT_CACHE = Path.home() / ".cache" / "galago-benchmarks" / "pocketsphinx-grammar.jsonl"
 

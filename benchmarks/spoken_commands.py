@@ -19,9 +19,9 @@ import numpy as np
 
 from benchmarks.corpora import SAMPLE_RATE_HZ, Audio, data_dir, read_clips, resample
 from benchmarks.hearing import AFTER_S, BEFORE_S
-from galago.runtime.sentence_templates import IntentSentences, read_templates
-from galago.runtime.template_graph import Label, LabelKind
-from galago.runtime.word_graph import WordGraph, build_word_graph
+from galago.runtime.language.sentence_templates import IntentSentences, read_templates
+from galago.runtime.language.template_graph import Label, LabelKind
+from galago.runtime.language.word_graph import WordGraph, build_word_graph
 
 #: Kept out of training: the first fold of ESC-10 and two of the six long background noises.
 TEST_NOISE_FILES = ("_background_noise__doing_the_dishes", "_background_noise__running_tap")

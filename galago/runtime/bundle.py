@@ -30,7 +30,7 @@ from galago.runtime.errors import (
 from galago.runtime.manifest import MANIFEST_NAME, SCHEMA_VERSION, Manifest, parse_manifest, read_manifest
 
 if TYPE_CHECKING:
-    from galago.runtime.lexicon import Lexicon
+    from galago.runtime.language.lexicon import Lexicon
     from galago.runtime.session import Session
 
 __all__ = ["Bundle", "check_files", "find_bundle", "read_manifest", "write_manifest"]
@@ -213,7 +213,7 @@ class Bundle:
         Raises:
             NotFoundError: neither is there.
         """
-        from galago.runtime import lexicon  # takes a moment: only for those who compile here
+        from galago.runtime.language import lexicon  # takes a moment: only for those who compile here
 
         own = self.manifest.ear.lexicon if self.manifest.ear is not None else None
         try:
@@ -241,7 +241,7 @@ class Bundle:
                     if file.read(len(_COMPILED_MAGIC)) == _COMPILED_MAGIC:
                         file.seek(0)
                         return file.read()
-            from galago.runtime import grammar as compiler
+            from galago.runtime.language import grammar as compiler
 
             return compiler.compile_grammar(grammar, lexicon=self.lexicon, phones=self._phones())
         except ImportError as error:
@@ -257,7 +257,7 @@ class Bundle:
         Raises:
             InvalidArgumentError: a phrase that nobody can pronounce.
         """
-        from galago.runtime import grammar as compiler
+        from galago.runtime.language import grammar as compiler
 
         return compiler.compile_phrases(phrases, lexicon=self.lexicon, phones=self._phones())
 

@@ -24,8 +24,8 @@ from benchmarks.spoken_commands import (
     active_rms,
     clip_of,
 )
-from galago.runtime.grammar import compile_grammar, sentences
-from galago.runtime.lexicon import load_default
+from galago.runtime.language.grammar import compile_grammar, sentences
+from galago.runtime.language.lexicon import load_default
 
 LEXICON = load_default()
 EXAMPLES = tuple(sorted(Path(__file__).resolve().parents[2].glob("examples/grammars/*.yaml")))

@@ -19,7 +19,7 @@ from tests.house.repository import ROOT, python_modules, run_python
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "galago": frozenset({"galago.runtime"}),
     "galago.runtime": frozenset(),
-    "galago.models": frozenset({"galago.runtime.lexicon"}),
+    "galago.models": frozenset({"galago.runtime.language.lexicon"}),
     "galago.boards": frozenset({"galago.runtime"}),
     "galago.boards.profile": frozenset(),
     "galago.streaming": frozenset({"galago.runtime", "galago.boards.profile"}),

@@ -176,7 +176,7 @@ def test_json_blocks_are_json(block: Block) -> None:
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
 def test_yaml_blocks_are_grammars(block: Block) -> None:
-    from galago.runtime.grammar import compile_grammar
+    from galago.runtime.language.grammar import compile_grammar
 
     assert compile_grammar(block.text).startswith(b"GGRM")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from galago.models.tokenizer import PHONES, TOKENS, encode_phones, encode_words, greedy_text
-from galago.runtime import lexicon
+from galago.runtime.language import lexicon
 
 
 def test_phones_are_silence_and_the_lexicons_inventory() -> None:

@@ -3,7 +3,7 @@
 //
 //   tool_phones --compiled FILE --num-phones 40 < rows.f32    [num_rows][num_phones] -> JSON
 //     --log-priors FILE.f32 (default: equal)  --prior-scale 0.3  --rows-per-call 8
-//     --beam 30  --max-active 4096  --accept-mean -1  --accept-worst-word -2.5     of grammars
+//     --beam 30  --max-active 2048  --accept-mean -1  --accept-worst-word -2.5     of grammars
 //     --threshold -1                                                              of phrases
 //     --bench 100 (adds ns_per_row, best of 100)
 #include <algorithm>

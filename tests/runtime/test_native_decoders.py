@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from galago.runtime.grammar import compile_grammar, read_grammar
-from galago.runtime.grammar_format import ARC_DTYPE, EPSILON, KIND_GRAMMAR, CompiledGrammar
-from galago.runtime.phones import PHONE_INDEX, PHONES
-from galago.runtime.template_graph import Label, LabelKind
+from galago.runtime.language.grammar import compile_grammar, read_grammar
+from galago.runtime.language.grammar_format import ARC_DTYPE, EPSILON, KIND_GRAMMAR, CompiledGrammar
+from galago.runtime.language.phones import PHONE_INDEX, PHONES
+from galago.runtime.language.template_graph import Label, LabelKind
+from tests.runtime.language.tiny_lexicon import tiny_lexicon
+from tests.runtime.language.viterbi_oracle import Oracle
 from tests.runtime.native_tools import decode, find_tool
-from tests.runtime.tiny_lexicon import tiny_lexicon
-from tests.runtime.viterbi_oracle import Oracle
 
 TOKENS = ["<blank>", " ", "a", "b"]
 EXHAUSTIVE = {"tokens": "|".join(TOKENS), "beam-width": 64, "token-beam": 1000, "rows-per-call": 4}

@@ -49,14 +49,14 @@ class Alignment:
 
 @cache
 def _lexicon() -> Any:
-    from galago.runtime.lexicon import load_default
+    from galago.runtime.language.lexicon import load_default
 
     return load_default()
 
 
 def sound_out(word: str) -> list[tuple[str, ...]]:
     """Pronunciations of ``word`` by galago's own lexicon; none for what cannot be sounded out."""
-    from galago.runtime.lexicon import LexiconError
+    from galago.runtime.language.lexicon import LexiconError
 
     try:
         variants: list[tuple[str, ...]] = _lexicon().pronounce(word)

@@ -31,7 +31,7 @@ struct GrammarOptions {
   float accept_worst_word = -2.5f;
   // Hypotheses this far below the best one are dropped; infinity: none is.
   float beam_nats = 30.0f;
-  int max_active_arcs = 4096;  // the best that go on; [16, 1 << 20]
+  int max_active_arcs = 2048;  // the best that go on; [16, 1 << 20]
   int max_tokens = 1024;       // rows of the longest utterance; [1, 65536]
 };
 

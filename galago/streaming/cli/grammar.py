@@ -24,7 +24,7 @@ def grammar(
         raise typer.BadParameter("expected a FILE, or --phrases, and not both")
     with exit_codes():
         compiled = _compile(file, phrases, bundle)
-        from galago.runtime.grammar import read_grammar, sentences
+        from galago.runtime.language.grammar import read_grammar, sentences
 
         automaton = read_grammar(compiled)
         if output is not None:
@@ -44,7 +44,7 @@ def _compile(file: Path | None, phrases: tuple[str, ...], bundle: str | None) ->
     if bundle is not None:
         with Bundle(find_bundle(bundle)) as opened:
             return opened.compile_grammar(file) if file is not None else opened.compile_phrases(phrases)
-    from galago.runtime import grammar as compiler
+    from galago.runtime.language import grammar as compiler
 
     try:
         return compiler.compile_grammar(file) if file is not None else compiler.compile_phrases(phrases)
