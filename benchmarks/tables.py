@@ -87,6 +87,17 @@ TABLES: dict[str, Table] = {
         ),
         each="numbers",
     ),
+    "grammar-accuracy": Table(
+        "grammar_accuracy",
+        (
+            Column("noise", "key", is_number=False),
+            Column("commands", "entry.galago.num_commands", digits=0),
+            Column("right: intent and every slot", "entry.galago.right_percent", unit=" %"),
+            Column("other speech rejected", "entry.galago.rejected_percent", unit=" %"),
+            Column("pocketsphinx right", "entry.pocketsphinx.right_percent", unit=" %", optional=True),
+        ),
+        each="numbers",
+    ),
     "nine-words": Table(
         "nine_words",
         (

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import typer
 
-from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain
+from galago.streaming.cli.exits import FAILED, complain
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,11 @@ def hand_over(name: str, arguments: Sequence[str]) -> None:
             "(torch first: with plain pip its newest build brings gigabytes of CUDA)"
         )
         raise typer.Exit(FAILED)
-    try:
-        code = subprocess.run([sys.executable, "-m", command.module, *arguments], check=False).returncode
-    except KeyboardInterrupt:  # the child got it as well and had its time to save a checkpoint
-        code = INTERRUPTED
-    raise typer.Exit(code)
+    process = subprocess.Popen([sys.executable, "-m", command.module, *arguments])
+    while True:
+        try:
+            raise typer.Exit(process.wait())
+        except KeyboardInterrupt:
+            # The terminal told the child as well. It finishes its step and saves a checkpoint, however long
+            # that takes; its own exit code says that it was interrupted.
+            continue
