@@ -22,7 +22,7 @@ __all__ = ["AccuracyConfig", "Controlled", "Divergence", "Revert", "control_accu
 class AccuracyConfig:
     """What int8 may cost, measured by :func:`divergence` unless a caller brings a metric of its own."""
 
-    max_cost: float = 0.01
+    max_cost: float = 0.001
     max_reverted_layers: int = 12
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,10 +82,10 @@ class CalibrationSet:
     def load(cls, path: Path) -> CalibrationSet:
         """Raises CalibrationError for anything but a set that :meth:`save` wrote, unchanged since."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 note = json.loads(str(stored["__note__"]))
                 arrays = {name: stored[name] for name in stored.files if name != "__note__"}
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise CalibrationError(f"{path}: no calibration set: {error}") from error
         count = len(arrays["features"])
         samples = tuple({name: values[i] for name, values in arrays.items()} for i in range(count))

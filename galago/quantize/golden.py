@@ -21,15 +21,15 @@ TOLERANCE = 0.25
 def golden_samples(paths: Sequence[Path], *, num_samples: int = 4 * SAMPLE_RATE_HZ) -> Array:
     """Samples (num_samples,) of recordings one after the other, or of a sweep where there are none.
 
-    The sweep rises from 100 Hz to 4 kHz in bursts over a faint hum: it needs no file and moves every band.
+    The sweep rises from 100 Hz to 7.6 kHz in bursts over a faint hum: it needs no file and moves every band.
     """
     if paths:
         pieces = [decode(path.read_bytes(), str(path)).astype(np.float32) / 32768.0 for path in paths]
         samples = np.concatenate(pieces)[:num_samples]
         return np.asarray(np.pad(samples, (0, num_samples - len(samples))), np.float32)
     time_s = np.arange(num_samples, dtype=np.float64) / SAMPLE_RATE_HZ
-    octaves = np.log2(40.0) * time_s / time_s[-1]
-    phase = 2 * np.pi * 100.0 * time_s[-1] / np.log(40.0) * np.exp2(octaves)
+    octaves = np.log2(76.0) * time_s / time_s[-1]
+    phase = 2 * np.pi * 100.0 * time_s[-1] / np.log(76.0) * np.exp2(octaves)
     bursts = 0.5 - 0.5 * np.cos(2 * np.pi * 4.0 * time_s)  # four a second, as syllables
     samples = 0.2 * bursts * np.sin(phase) + 0.002 * np.sin(2 * np.pi * 50.0 * time_s)
     return np.asarray(samples, np.float32)

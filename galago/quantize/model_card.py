@@ -59,8 +59,11 @@ def model_card(recipe: PackRecipe, model: Conformer, report: Mapping[str, Any], 
         or "- not stated",
         "weights_granularity": quantization.weights,
         "activations_granularity": quantization.activations,
-        "smooth_quant_alpha": (
-            f"with alpha {quantization.smooth_quant_alpha}" if quantization.smooth_quant_alpha >= 0 else "off"
+        "activation_range": quantization.activation_range,
+        "smooth_quant": (
+            f"SmoothQuant with alpha {quantization.smooth_quant_alpha}"
+            if quantization.smooth_quant_alpha >= 0
+            else "no SmoothQuant"
         ),
         "bias_correction": "fast bias correction" if quantization.bias_correction else "no bias correction",
         "num_calibration_samples": report["calibration"]["num_samples"],

@@ -1,8 +1,10 @@
 """int8 by NNCF: what is quantized, how finely, and what stays in float.
 
-Weights are int8 per output channel, activations int8 per tensor, which is what CPUs multiply fast. Outliers
-of the activations are moved into the weights first (SmoothQuant, Xiao et al. 2022), and the mean error of
-each layer is taken into its bias.
+Weights are int8 per output channel, activations int8 per tensor, which is what CPUs multiply fast. Moving
+outliers of the activations into the weights (SmoothQuant, Xiao et al. 2022) and taking a layer's mean error
+into its bias are there to be asked for. For the default ear the range decides: over everything that
+calibration saw it costs 0.0002 nats; NNCF's default, the mean of each step's extremes with SmoothQuant, forty
+times that.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class PerChannel:
 
 
 Granularity = PerTensor | PerChannel
+_RANGES = ("min-max", "mean-min-max")
 _GRANULARITIES: dict[str, Granularity] = {"per-tensor": PerTensor(), "per-channel": PerChannel()}
 
 
@@ -55,15 +58,19 @@ class QuantizationConfig:
 
     weights: str = "per-channel"
     activations: str = "per-tensor"
-    smooth_quant_alpha: float = (
-        0.95  # 0: all outliers stay in the activations, 1: all go to the weights; < 0: off
-    )
-    bias_correction: bool = True
+    activation_range: str = "min-max"  # of all that calibration saw; of a step, on average: "mean-min-max"
+    # 0: all outliers stay in the activations, 1: all go to the weights, below 0: no smoothing.
+    smooth_quant_alpha: float = -1.0
+    bias_correction: bool = False
     # Regular expressions on layer names. The products inside attention stay in float by default: quantizing
     # their inputs, the caches among them, costs more time than the small products save.
     ignored_layers: tuple[str, ...] = (r"blocks\.\d+\.attention/MatMul.*",)
 
     def __post_init__(self) -> None:
+        if self.activation_range not in _RANGES:
+            raise QuantizationError(
+                f"activation_range: no range {self.activation_range!r} (known: {', '.join(_RANGES)})"
+            )
         for key in ("weights", "activations"):
             if getattr(self, key) not in _GRANULARITIES:
                 known = ", ".join(_GRANULARITIES)
@@ -104,6 +111,7 @@ def quantize_graph(
         AdvancedSmoothQuantParameters,
         QuantizationParameters,
     )
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
     layers = [n.get_friendly_name() for n in graph.get_ordered_ops() if n.get_type_name() in _LAYER_TYPES]
     unknown = set(also_ignored) - set(layers)
@@ -116,6 +124,11 @@ def quantize_graph(
     samples = [{**sample, **values} for sample in calibration]
     advanced = AdvancedQuantizationParameters(
         disable_bias_correction=not config.bias_correction,
+        activations_range_estimator_params=(
+            RangeEstimatorParametersSet.MINMAX
+            if config.activation_range == "min-max"
+            else RangeEstimatorParametersSet.MEAN_MINMAX
+        ),
         smooth_quant_alphas=AdvancedSmoothQuantParameters(matmul=config.smooth_quant_alpha),
         weights_quantization_params=QuantizationParameters(
             per_channel=isinstance(_GRANULARITIES[config.weights], PerChannel)

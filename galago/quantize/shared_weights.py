@@ -18,6 +18,7 @@ import openvino as ov
 __all__ = ["save_graphs"]
 
 _ALIGNMENT_BYTES = 64  # a cache line, and the widest vector register
+_AUTOMATIC_NAME = re.compile(r"[A-Za-z]+_\d+")
 # What OpenVINO notes beside a layer and never reads again: where it came from.
 _UNREAD_NOTES = re.compile(r"fused_names.*|original_.*|nncf.*|precise.*")
 
@@ -57,6 +58,8 @@ def _strip(tree: ElementTree.ElementTree[Any]) -> None:
     for note in root.findall("rt_info"):  # versions, options and paths of the conversion
         root.remove(note)
     for layer in root.iter("layer"):
+        if _AUTOMATIC_NAME.fullmatch(layer.get("name", "")):  # counts up within a process
+            layer.set("name", f"{layer.get('type')}_{layer.get('id')}")
         for note in layer.findall("rt_info"):
             for attribute in list(note):
                 if _UNREAD_NOTES.fullmatch(attribute.get("name", "")):

@@ -115,7 +115,7 @@ def test_the_report_and_the_card_hold_the_numbers(run: Path, bundle: Path) -> No
     report = json.loads((run / "pack/report.json").read_text())
     assert report["checkpoint"]["step"] == 7
     assert report["calibration"]["num_samples"] == 8 and report["calibration"]["num_held_out"] == 2
-    assert len(report["quantization"]["layers"]) == 30
+    assert len(report["quantization"]["layers"]) == 29  # the lookahead's convolution is one of them
     assert report["targets"]["openvino-int8-chunk8"]["divergence"]["kl_nats"] > 0
     page = (run / "pack/report.html").read_text()
     assert "data:image/png;base64," in page and "http" not in page

@@ -28,8 +28,8 @@ def constants(graph: ov.Model, kind: ov.Type) -> dict[str, bytes]:
 
 def test_every_layer_with_weights_is_int8(quantized: ov.Model) -> None:
     layers = quantized_layers(quantized)
-    # 2 convolutions and 1 projection before, 12 layers a block, 3 for the two heads and the feedback.
-    assert len(layers) == 3 + 2 * 12 + 3
+    # 2 convolutions and 1 projection before, 11 layers a block, 3 for the two heads and the feedback.
+    assert len(layers) == 3 + 2 * 11 + 3
     assert not [name for name in layers if "attention/MatMul" in name]
     stored = sum(len(data) for data in constants(quantized, ov.Type.i8).values())
     assert stored > 80_000
@@ -104,6 +104,8 @@ def test_unknown_layers_and_granularities_are_refused(exports: Exports, calibrat
         )
     with pytest.raises(QuantizationError, match="no granularity 'per-brick'"):
         QuantizationConfig(weights="per-brick")
+    with pytest.raises(QuantizationError, match="no range 'median'"):
+        QuantizationConfig(activation_range="median")
     with pytest.raises(QuantizationError, match="ignored_layers"):
         QuantizationConfig(ignored_layers=("(",))
 
