@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.make_tiny_bundle import make_tiny_bundle
+
+
+class _SignalStack(ctypes.Structure):
+    """stack_t of <signal.h>."""
+
+    _fields_ = [("pointer", ctypes.c_void_p), ("flags", ctypes.c_int), ("size_bytes", ctypes.c_size_t)]
+
+
+_DISABLED = 2  # SS_DISABLE
+
+
+@pytest.fixture(autouse=True)
+def signals_find_a_stack() -> Iterator[None]:
+    """After each test, signals are handled on the ordinary stack again.
+
+    OpenVINO's CPU plugin gives the thread that creates an `ov.Core` a signal stack of its own, and puts the
+    one before it back when the core goes.  Of two cores that go in the order in which they came, the second
+    puts back the first's, which is freed: the next Ctrl-C kills the process (OpenVINO 2026.4.1).  The native
+    core keeps one core for ever and is safe; tests of the workstation's half, and NNCF in them, make many.
+    """
+    yield
+    if sys.platform == "linux":
+        disabled = _SignalStack(None, _DISABLED, 0)
+        assert ctypes.CDLL(None).sigaltstack(ctypes.byref(disabled), None) == 0
 
 
 @pytest.fixture(scope="session")
