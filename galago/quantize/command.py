@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -31,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipe", type=Path, required=True, help="packing recipe (NAME.pack.toml)")
     parser.add_argument("--corpora", type=Path, help="folder of imported corpora: calibration and evaluation")
     parser.add_argument("--work", type=Path, help="where graphs and the report go; default: RUN/pack")
+    parser.add_argument(
+        "--clips", type=int, help="clips of each corpus to evaluate on; default: the recipe's"
+    )
     parser.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
     parser.add_argument(
         "--no-timing", action="store_true", help="measure no times: the same bytes every time"
@@ -44,10 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(max(1, options.threads))
     begin = time.monotonic()
     try:
+        recipe = load_pack_recipe(options.recipe)
+        if options.clips is not None:
+            evaluation = replace(recipe.evaluation, clips_per_corpus=max(1, options.clips))
+            recipe = replace(recipe, evaluation=evaluation)
         pack(
             options.run,
             options.output,
-            load_pack_recipe(options.recipe),
+            recipe,
             corpora=options.corpora,
             recipe_folder=options.recipe.parent,
             work=options.work,

@@ -148,7 +148,7 @@ def test_what_cannot_be_packed_is_said(run: Path, tmp_path: Path, capsys: pytest
     assert "no.toml" in complaint(str(run), "-o", output, "--recipe", str(tmp_path / "no.toml"))
     needy = run / "needy.pack.toml"
     needy.write_text(RECIPE.replace("[calibration]", '[calibration]\ncorpora = ["voices"]'))
-    assert "'voices'" in complaint(str(run), "-o", output, "--recipe", str(needy))
+    assert "needs corpora (voices)" in complaint(str(run), "-o", output, "--recipe", str(needy))
     lost = run / "lost.pack.toml"
     lost.write_text(RECIPE.replace("NOTES.md", "LOST.md"))
     assert "LOST.md: named in the recipe" in complaint(str(run), "-o", output, "--recipe", str(lost))
