@@ -57,7 +57,8 @@ def model_card(recipe: PackRecipe, model: Conformer, report: Mapping[str, Any], 
         ),
         "data": "\n".join(f"- **{d.name}**: {d.what}. {d.licence}. {d.source}" for d in recipe.data)
         or "- not stated",
-        "weights_granularity": quantization.weights,
+        "weights_granularity": quantization.weights
+        + (", in 7 bits" if quantization.seven_bit_weights else ""),
         "activations_granularity": quantization.activations,
         "activation_range": quantization.activation_range,
         "smooth_quant": (

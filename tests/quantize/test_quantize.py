@@ -88,6 +88,29 @@ def test_another_network_is_refused(exports: Exports, quantized: ov.Model) -> No
         transfer(quantized, exports.graph(2, 8), exports.graph(0, 8))
 
 
+def test_weights_keep_to_seven_bits(
+    exports: Exports, quantized: ov.Model, calibration: CalibrationSet
+) -> None:
+    """Two products of u8 and such an i8 fit 16 bits: 2 * 255 * 64 = 32640. Depthwise ones do not meet."""
+
+    def largest(graph: ov.Model) -> int:
+        found = 0
+        for node in graph.get_ordered_ops():
+            if (
+                node.get_friendly_name() in quantized_layers(graph)
+                and "depthwise" not in node.get_friendly_name()
+            ):
+                weight = node.input_value(1).get_node()
+                while weight.get_type_name() != "Constant":
+                    weight = weight.input_value(0).get_node()
+                found = max(found, int(np.abs(weight.data.astype(int)).max()))
+        return found
+
+    assert largest(quantized) <= 64
+    config = QuantizationConfig(seven_bit_weights=False)
+    assert largest(quantize_graph(exports.graph(0, 8), calibration, config)) > 120
+
+
 def test_a_layer_can_be_left_in_float(exports: Exports, calibration: CalibrationSet) -> None:
     name = "blocks.0.feed_forward1.expand/MatMul"
     config = QuantizationConfig(ignored_layers=(r"blocks\..*",), bias_correction=False)
