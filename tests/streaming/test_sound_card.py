@@ -22,6 +22,8 @@ from tests.make_tiny_bundle import synthesise
 from tests.streaming.virtual_sound_card import RATE_HZ, VirtualSoundCard, skip_unless_possible
 
 SENTENCE = "turn on the light"
+#: Of a sentence that began when the microphone was open already.
+WHOLE_FINAL = f'"type": "final", "file": "mic", "text": "{SENTENCE}"'
 NEEDED_MODULE = {"sounddevice": "sounddevice", "pyaudio": "pyaudio"}
 
 # Records until standard input closes, then writes samples and capture times.
@@ -155,9 +157,9 @@ def listening(backend: str, card: VirtualSoundCard, tiny_bundle: Path) -> Iterat
         lines = Lines(process.stdout)
         for _ in range(6):  # it may still be starting when the first sentence is said
             card.play(synthesise(SENTENCE.split()))
-            if lines.have('"final"'):
+            if lines.have(WHOLE_FINAL):
                 break
-        lines.wait_for('"final"')
+        lines.wait_for(WHOLE_FINAL)
         yield Listening(process, lines)
 
 

@@ -80,6 +80,8 @@ def measure(bundle: Bundle, *, seconds: float, num_threads: int) -> dict[str, An
             num_words += sum(len(event.words) for event in session.events() if isinstance(event, Final))
         wall_ns = time.perf_counter_ns() - began_ns
         metrics = session.metrics()
+    # A step that only ends an utterance on time runs no engine and takes microseconds: it does not count.
+    step_ns = sorted(step_ns)[len(step_ns) - metrics.steps :]
     p50, p95, p99 = (float(value) / 1e6 for value in np.percentile(step_ns, (50, 95, 99)))
     return {
         "bench": "ear",
