@@ -87,6 +87,17 @@ TABLES: dict[str, Table] = {
         ),
         each="numbers",
     ),
+    "accuracy-cost": Table(
+        "accuracy_cost",
+        (
+            Column("set", "key", is_number=False),
+            Column("float, whole clips", "entry.wer_percent.full", unit=" %"),
+            Column("float, streaming", "entry.wer_percent.streaming", unit=" %"),
+            Column("int8, streaming", "entry.wer_percent.int8", unit=" %"),
+            Column("the finals of the core", "entry.wer_percent.finals", unit=" %"),
+        ),
+        each="numbers",
+    ),
     "grammar-accuracy": Table(
         "grammar_accuracy",
         (
