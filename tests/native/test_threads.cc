@@ -40,7 +40,10 @@ std::string talk() {
 }
 
 void run(uint32_t flags) {
-  SessionFixture fixture(talk(), SessionFixture::with_flags(flags));
+  // Room for every event: how often this thread gets to take them is the scheduler's business.
+  galago_session_options options = SessionFixture::with_flags(flags);
+  options.event_capacity = 4096;
+  SessionFixture fixture(talk(), options);
   std::atomic<int> num_wakes{0};
   fixture.session->set_wake(
       [](void* user_data) { static_cast<std::atomic<int>*>(user_data)->fetch_add(1); }, &num_wakes);
