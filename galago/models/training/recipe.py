@@ -192,6 +192,7 @@ class Recipe:
     loss: LossRecipe = LossRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
     dictionary: str | None = None  # a CMUdict-style file; None: the one that PocketSphinx ships
+    initial_weights: str | None = None  # another run's model.pt to begin with; its shape, or with a lookahead
     schema_version: int = SCHEMA_VERSION
 
 

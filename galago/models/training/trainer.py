@@ -151,7 +151,8 @@ class Trainer:
     """One run in one folder, gone on with where it was left. :meth:`run` trains until the recipe's last step.
 
     Raises:
-        CheckpointError: the folder's checkpoint is damaged or belongs to another recipe.
+        CheckpointError: the folder's checkpoint is damaged or belongs to another recipe, or the recipe's
+            initial weights are damaged or of another shape.
     """
 
     def __init__(self, recipe: Recipe, data: BatchMaker, folder: Path, *, device: str = "cpu") -> None:
@@ -178,8 +179,22 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         if (self.folder / "checkpoint.pt").is_file():
             self._resume()
+        elif recipe.initial_weights is not None:
+            self._begin_with(Path(recipe.initial_weights))
         else:
             self._measure_features()
+
+    def _begin_with(self, path: Path) -> None:
+        """Take over another run's averaged weights; a lookahead that they lack begins as a pure delay."""
+        weights = load_model(path).state_dict()
+        if self.model.lookahead is not None:
+            for name, value in self.model.lookahead.state_dict(prefix="lookahead.").items():
+                weights.setdefault(name, torch.zeros_like(value))
+        try:
+            self.model.load_state_dict(weights)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
+        self.average.load_state_dict(self.model.state_dict())
 
     def _measure_features(self) -> None:
         """Mean and deviation of each mel band over a few hundred seconds of augmented training data."""
