@@ -20,6 +20,8 @@ FIRST_BLOCK_S = 8.0  # a sound server may take two seconds to start a stream, a 
 SILENT_DEVICE_S = 2.0  # without any block: the device is gone
 RELEASE_S = 2.0  # what stopping a stream may take
 
+_NAP_S = 0.1  # `close` and the end of the stream are noticed between naps
+
 _RESYNC_LOST_NS = 40_000_000  # off by this after a reported loss: take the measured time
 _RESYNC_NS = NS_PER_S  # off by this in any case: the machine slept
 _MAX_SLEW = 1e-3  # of a block: faster than any crystal drifts, slower than any jitter shows
@@ -67,7 +69,7 @@ class CaptureSource(AudioSource):
         self.name = name
         self.sample_rate_hz = sample_rate_hz
         self.num_channels = num_channels
-        self._blocks: queue.Queue[AudioBlock | None] = queue.Queue(maxsize=QUEUE_MS // BLOCK_MS)
+        self._blocks: queue.Queue[AudioBlock] = queue.Queue(maxsize=QUEUE_MS // BLOCK_MS)
         self._clock = CaptureClock(sample_rate_hz)
         self._num_dropped = 0
         self._num_overflows = 0
@@ -115,29 +117,30 @@ class CaptureSource(AudioSource):
     def __iter__(self) -> Iterator[AudioBlock]:
         self._start()
         patience_s = FIRST_BLOCK_S
-        last_ns = time.monotonic_ns()
+        silent_s = 0.0
         while not self._closed.is_set():
+            # Looked at first: whatever was received before the end is in the queue by then.
+            is_gone = self._gone.is_set()
             try:
-                # Short naps: `close` and the end of the stream are noticed between them.
-                block = self._blocks.get(timeout=0.1)
+                block = self._blocks.get(timeout=0.0 if is_gone else _NAP_S)
             except queue.Empty:
-                silent_s = (time.monotonic_ns() - last_ns) / NS_PER_S
                 if self._closed.is_set():
                     return
-                if self._gone.is_set():
+                if is_gone:
                     raise SourceError(
                         f"{self.name}: the sound card ended the stream: is it unplugged?"
                     ) from None
+                # Naps are counted, not the clock asked: a process that was stopped for a minute naps once,
+                # and then the card has its chance to deliver.
+                silent_s += _NAP_S
                 if silent_s > patience_s:
                     raise SourceError(
                         f"{self.name}: no sound for {silent_s:.1f} s, not even silence: "
                         "the sound card or the sound server went away"
                     ) from None
                 continue
-            if block is None:
-                return
             patience_s = SILENT_DEVICE_S
-            last_ns = time.monotonic_ns()
+            silent_s = 0.0
             yield block
 
     def close(self) -> None:

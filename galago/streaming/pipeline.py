@@ -10,6 +10,7 @@ session then tells a Gap.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -138,7 +139,9 @@ class Listener:
         except BaseException as error:  # of any kind: it is raised on the caller's thread
             self._failure = error
         finally:
-            self._end_input()
+            # A feeder that was left behind in a slow source finds the session closed.
+            with contextlib.suppress(InvalidStateError):
+                self._end_input()
 
     def _push_if_room(self, block: AudioBlock, begin: int) -> bool:
         try:
@@ -171,8 +174,9 @@ class Listener:
 
     def _end_input(self) -> None:
         if not self._input_ended:
-            self._input_ended = True
+            # In this order: a Ctrl-C between the two must not leave the input open.
             self._session.end_input()
+            self._input_ended = True
 
     def _events(self) -> Iterator[Event]:
         for event in self._session.events():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from galago.runtime.errors import SourceError
 from galago.streaming import capture
 from galago.streaming.capture import CaptureClock, CaptureSource
+from galago.streaming.source import AudioBlock
 
 BLOCK_NS = 20_000_000
 
@@ -34,6 +37,22 @@ class FakeCard(CaptureSource):
 
     def unplug(self) -> None:
         self._stopped()
+
+
+class Waits(queue.Queue[AudioBlock]):
+    """A queue that nobody waits for: where it is empty, what is to happen meanwhile happens at once."""
+
+    def __init__(self, *happenings: Callable[[], object]) -> None:
+        super().__init__()
+        self._happenings = list(happenings)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> AudioBlock:
+        try:
+            return super().get(timeout=0.0)
+        except queue.Empty:
+            if self._happenings:
+                self._happenings.pop(0)()
+            raise
 
 
 def stamps(clock: CaptureClock, arrivals_ns: list[int], lost_at: int | None = None) -> list[int]:
@@ -76,10 +95,24 @@ def test_blocks_arrive_in_order_and_nothing_is_lost() -> None:
     card = FakeCard()
     for value in range(10):
         card.deliver(value / 10)
-    threading.Timer(0.3, card.close).start()
-    assert [round(float(block.samples[0, 0]) * 10) for block in card] == list(range(10))
+    heard: list[int] = []
+    for block in card:
+        heard.append(round(float(block.samples[0, 0]) * 10))
+        if len(heard) == 10:
+            card.close()
+    assert heard == list(range(10))
     assert card.dropped_frames == 0
-    assert card.stopped.wait(1.0)
+    assert card.stopped.wait(60.0)
+
+
+def test_closing_ends_a_reader_that_waits_for_a_block() -> None:
+    card = FakeCard()
+    reader = threading.Thread(target=lambda: list(card), daemon=True)
+    reader.start()
+    assert card.started.wait(60.0)
+    card.close()
+    reader.join(timeout=60.0)
+    assert not reader.is_alive()
 
 
 def test_a_reader_that_sleeps_costs_blocks_which_are_counted() -> None:
@@ -111,22 +144,59 @@ def test_an_unplugged_card_is_told_after_everything_that_was_heard() -> None:
     assert num_blocks == 5
 
 
-def test_a_card_that_falls_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "SILENT_DEVICE_S", 0.3)
+def test_what_a_card_delivers_in_its_last_moment_is_heard() -> None:
+    """The last block and the end come between a look into the empty queue and the look at the card."""
     card = FakeCard()
-    card.deliver()
-    began = time.monotonic()
-    with card, pytest.raises(SourceError, match="mic: no sound for .* not even silence"):
+
+    def deliver_and_go() -> None:
+        card.deliver()
+        card.unplug()
+
+    card._blocks = Waits(deliver_and_go)
+    num_blocks = 0
+    with card, pytest.raises(SourceError, match="mic: the sound card ended the stream"):
         for _ in card:
-            pass
-    assert time.monotonic() - began < 3.0
+            num_blocks += 1
+    assert num_blocks == 1
 
 
-def test_a_library_that_hangs_when_it_closes_does_not_hold_the_program() -> None:
+def test_a_card_that_falls_silent_is_told() -> None:
+    card = FakeCard()
+    card._blocks = Waits()
+    card.deliver()
+    num_blocks = 0
+    with card, pytest.raises(SourceError, match=r"mic: no sound for 2\.\d s, not even silence"):
+        for _ in card:
+            num_blocks += 1
+    assert num_blocks == 1
+
+
+def test_a_process_that_was_stopped_for_a_minute_does_not_blame_the_card(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clock has moved on, but the card's thread had no more of that time than the reader's."""
+    card = FakeCard()
+    a_minute_later_ns = time.monotonic_ns() + 60 * 10**9
+    card._blocks = Waits(
+        lambda: monkeypatch.setattr("time.monotonic_ns", lambda: a_minute_later_ns), card.deliver, card.close
+    )
+    card.deliver()
+    assert sum(1 for _ in card) == 2
+
+
+def test_a_library_that_hangs_when_it_closes_does_not_hold_the_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(capture, "RELEASE_S", 0.1)
+    let_go = threading.Event()
+
     class Stuck(FakeCard):
         def _stop(self) -> None:
-            time.sleep(60)
+            let_go.wait()
+            super()._stop()
 
-    began = time.monotonic()
-    Stuck().close()
-    assert time.monotonic() - began < 5.0
+    card = Stuck()
+    card.close()  # comes back, although the library does not
+    assert not card.stopped.is_set()
+    let_go.set()
+    assert card.stopped.wait(60.0)

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENTRY = [sys.executable, "-m", "galago.streaming.entry"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 SENTENCE = "turn on the light"
+HANGS_S = 120  # nothing here takes a tenth of it
 KEYS = ["type", "file", "text", "words", "name", "slots", "begin_s", "end_s", "latency_ms"]
 GRAMMAR = """\
 language: en
@@ -126,10 +127,12 @@ def test_real_time_has_latency(tiny_bundle: Path, tmp_path: Path) -> None:
     soundfile.write(path, synthesise(["go"], lead_ms=200, tail_ms=900), SAMPLE_RATE_HZ, subtype="FLOAT")
     began = time.monotonic()
     result = run("listen", path, "-b", tiny_bundle, "--realtime", "--json")
-    assert time.monotonic() - began > 1.0
+    lasted_s = time.monotonic() - began
+    assert lasted_s > soundfile.info(path).duration - 0.1
     (final,) = [line for line in json_lines(result) if line["type"] == "final"]
     assert final["text"] == "go"
-    assert 0 < final["latency_ms"] < 3000
+    # However slow the machine is: what was said after the beginning was told before now.
+    assert 0 < final["latency_ms"] < 1000 * lasted_s
     assert 0.1 < final["begin_s"] < 1.0, "times count from the first sample, not from when the machine booted"
 
 
@@ -172,7 +175,7 @@ def test_raw_pcm_from_a_pipe(tiny_bundle: Path) -> None:
             env=ENVIRONMENT,
             input=content,
             capture_output=True,
-            timeout=60,
+            timeout=HANGS_S,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.decode() == SENTENCE + "\n"
@@ -195,18 +198,19 @@ def test_a_format_that_cannot_be_is_refused(tiny_bundle: Path, clip: Path) -> No
 
 
 def test_a_closed_pipe_ends_quietly(tiny_bundle: Path, clip: Path) -> None:
-    with start("listen", *[clip] * 40, "-b", tiny_bundle, "--json") as process:
+    # What it has to say fills any pipe many times: it cannot be done before somebody reads or goes away.
+    with start("listen", *[clip] * 500, "-b", tiny_bundle, "--json") as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline().startswith(b"{")
         process.stdout.close()
-        assert process.wait(timeout=60) == 141
+        assert process.wait(timeout=HANGS_S) == 141
         assert process.stderr.read() == b""
 
 
 def test_an_interrupt_ends_with_what_was_said(tiny_bundle: Path) -> None:
     with start("listen", "-", "-b", tiny_bundle, "--json", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-        # Cut in the middle of the tail: no endpoint has come yet.
+        # Cut in the middle of the tail: no endpoint will come.
         samples = synthesise(SENTENCE.split(), tail_ms=100)
         process.stdin.write((samples * 32767).astype("<i2").tobytes())
         process.stdin.flush()
@@ -214,12 +218,14 @@ def test_an_interrupt_ends_with_what_was_said(tiny_bundle: Path) -> None:
         while b'"partial"' not in heard:
             heard = process.stdout.readline()
             assert heard, process.stderr.read()
-        time.sleep(0.5)
+        # It may have heard the rest by now, or may not have.
         process.send_signal(signal.SIGINT)
         printed = process.stdout.read().decode()
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=HANGS_S) == 130
         assert process.stderr.read() == b""
-        assert any(json.loads(line)["type"] == "final" for line in printed.splitlines())
+        lines = [json.loads(line) for line in printed.splitlines()]
+        (final,) = [line for line in lines if line["type"] == "final"]
+        assert final["text"] and SENTENCE.startswith(final["text"])
 
 
 # -- the other commands --------------------------------------------------------------------------------
@@ -315,7 +321,7 @@ def test_help_loads_no_library_of_a_command() -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], env=ENVIRONMENT, capture_output=True, text=True, timeout=HANGS_S
     )
     assert done.returncode == 0, done.stderr
     for command in (
@@ -421,7 +427,7 @@ def test_a_terminal_shows_partials_live_and_keeps_the_final(tiny_bundle: Path, c
                 break
             shown += received
         os.close(controller)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=HANGS_S) == 0
     text = shown.decode()
     assert "… " in text, "partials are shown while they change"
     assert "\x1b[2K" in text, "and rewritten in place"
