@@ -80,12 +80,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   options.event_capacity = 2 + program.byte() % 16;
   options.max_utterance_ms = 1000 + 100u * program.byte();
   const galago::Ear ear = galago::scripted_ear();
-  const galago::Target target = galago::scripted_target(1 + program.byte() % 8, program.byte() % 4);
+  const galago::EarTarget target =
+      galago::scripted_target(1 + program.byte() % 8, program.byte() % 4);
   auto engine = std::make_shared<galago::ScriptedEngine>(
       ear, target, galago::script("...aab_bca~~c........................."));
   engine->loops = true;
-  const auto session =
-      std::unique_ptr<galago_session>(new galago_session{{engine, ear, target, options}});
+  const galago::OpenedEar opened{ear, target, engine};
+  const auto session = std::unique_ptr<galago_session>(new galago_session{{&opened, options}});
   galago_session* handle = session.get();
 
   int64_t capture_ns = 0;

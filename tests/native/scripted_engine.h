@@ -30,8 +30,8 @@ inline Ear scripted_ear() {
   return ear;
 }
 
-inline Target scripted_target(int chunk_tokens = 8, int lookahead_tokens = 0) {
-  Target target;
+inline EarTarget scripted_target(int chunk_tokens = 8, int lookahead_tokens = 0) {
+  EarTarget target;
   target.name = "scripted";
   target.chunk_tokens = chunk_tokens;
   target.chunk_frames = 4 * chunk_tokens;
@@ -70,7 +70,7 @@ inline std::vector<ScriptedToken> script(const std::string& text) {
 
 class ScriptedEngine : public Engine {
  public:
-  ScriptedEngine(const Ear& ear, const Target& target, std::vector<ScriptedToken> tokens)
+  ScriptedEngine(const Ear& ear, const EarTarget& target, std::vector<ScriptedToken> tokens)
       : ear_(ear), target_(target), script(std::move(tokens)) {}
 
   std::unique_ptr<EngineStream> open_stream() override;
@@ -80,7 +80,7 @@ class ScriptedEngine : public Engine {
  private:
   friend class ScriptedStream;
   const Ear ear_;
-  const Target target_;
+  const EarTarget target_;
   const std::string description_ = "a script";
   const std::string precision_ = "f32";
 
@@ -104,10 +104,8 @@ class ScriptedStream : public EngineStream {
         input_(num_rows_ * 4 * static_cast<size_t>(engine->ear_.features.num_mels)),
         phones_(num_rows_ * num_phones_),
         tokens_(num_rows_ * num_tokens_) {
-    features_ = input_.data();
-    keep_ = &keep_value_;
-    phone_log_probs_ = phones_.data();
-    token_log_probs_ = tokens_.data();
+    inputs_ = {input_.data(), &keep_value_};      // EarTarget::Input
+    outputs_ = {phones_.data(), tokens_.data()};  // EarTarget::Output
   }
 
   const char* run() noexcept override {

@@ -32,9 +32,10 @@ struct Heard {
 class SessionFixture {
  public:
   explicit SessionFixture(const std::string& text, galago_session_options options = defaults(),
-                          Target target = scripted_target(), Ear ear = scripted_ear())
+                          EarTarget target = scripted_target(), Ear ear = scripted_ear())
       : engine(std::make_shared<ScriptedEngine>(ear, target, galago::script(text))),
-        session(std::make_unique<Session>(engine, ear, target, options)) {}
+        opened{ear, target, engine},
+        session(std::make_unique<Session>(&opened, options)) {}
 
   static galago_session_options defaults() { return GALAGO_SESSION_OPTIONS_INIT; }
   static galago_session_options with_flags(uint32_t flags) {
@@ -99,6 +100,7 @@ class SessionFixture {
   }
 
   std::shared_ptr<ScriptedEngine> engine;
+  OpenedEar opened;
   std::unique_ptr<Session> session;
   int64_t next_ns = 7'000'000'000;  // capture time of the next sample
   std::vector<Heard> heard;

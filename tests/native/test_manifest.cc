@@ -49,10 +49,13 @@ TEST(a_manifest_is_read_and_unknown_keys_are_ignored) {
   CHECK_EQ(manifest.ear->token_ms(), 40);
   CHECK_EQ(manifest.ear->endpoint_silence_ms, 700);
   CHECK_EQ(manifest.ear->max_utterance_ms, 20000);  // the default
-  const Target& target = manifest.ear->targets.at(0);
+  const EarTarget& target = manifest.ear->targets.at(0);
   CHECK_EQ(target.weights.size_bytes, 20u);
   CHECK_EQ(target.lookahead_tokens, 2);
-  CHECK_EQ(target.keep_input, "k");
+  CHECK_EQ(target.inputs.at(EarTarget::kKeep).name, "k");
+  CHECK(target.inputs.at(EarTarget::kFeatures).shape == (std::vector<int64_t>{1, 32, 80}));
+  CHECK_EQ(target.outputs.at(EarTarget::kTokenLogProbs).key, "outputs.token_log_probs");
+  CHECK(target.outputs.at(EarTarget::kTokenLogProbs).shape == (std::vector<int64_t>{1, 8, 3}));
 }
 
 TEST(a_bundle_without_an_ear_is_read_too) {

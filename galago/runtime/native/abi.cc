@@ -194,7 +194,7 @@ galago_status galago_session_open(galago_bundle* bundle, const galago_session_op
     const galago_session_options given =
         read_struct(options, defaults, kFirstSessionOptionsBytes, "galago_session_options");
     const galago::Bundle& opened = *bundle->bundle;
-    *out = new galago_session{{opened.engine(), opened.ear(), opened.target(), given}};
+    *out = new galago_session{{opened.ear(), given}};
     return GALAGO_OK;
   });
 }

@@ -11,16 +11,51 @@ namespace {
 
 constexpr uint64_t kMaxManifestBytes = 16 << 20;
 
-std::shared_ptr<Engine> open_engine(const std::string& folder, const Ear& ear, const Target& target,
+std::shared_ptr<Engine> open_engine(const std::string& folder, const Target& target,
                                     const EngineOptions& options) {
-  const EngineShape shape{ear.features.num_mels, static_cast<int>(ear.phones.size()),
-                          static_cast<int>(ear.tokens.size())};
   if (target.engine == "openvino") {
-    return open_openvino(target, shape, options, read_checked(folder, target.model),
+    return open_openvino(target, options, read_checked(folder, target.model),
                          read_checked(folder, target.weights));
   }
   fail(GALAGO_E_UNSUPPORTED, "target %s: this build has no engine \"%s\"", target.name.c_str(),
        target.engine.c_str());
+}
+
+// The first target that fits the options and runs here, into *opened, with its engine.
+// `chunk_ms` tells that of a target; 0: it has none, and any fits.
+template <typename Opened, typename T, typename ChunkMs>
+void open_first(const std::string& folder, const std::string& role, const std::vector<T>& targets,
+                const BundleOptions& options, const ChunkMs& chunk_ms, Opened* opened) {
+  std::exception_ptr first_failure;
+  std::string known;  // what the bundle would have had
+  bool chunks_count = false;
+  for (const T& target : targets) {
+    const int target_ms = chunk_ms(target);
+    chunks_count = chunks_count || target_ms != 0;
+    known += (known.empty() ? "" : ", ") + target.engine;
+    if (target_ms != 0) known += " " + std::to_string(target_ms) + " ms";
+    if (options.chunk_ms != 0 && target_ms != 0 && options.chunk_ms != target_ms) continue;
+    if (!options.backend.empty() && options.backend != target.engine) continue;
+    try {
+      opened->engine = open_engine(folder, target, options.engine);
+      opened->target = target;
+      log(GALAGO_LOG_INFO, "%s: target %s on %s, %s", role.c_str(), target.name.c_str(),
+          opened->engine->description().c_str(), opened->engine->precision().c_str());
+      return;
+    } catch (const Error& error) {
+      if (error.status() == GALAGO_E_CORRUPT) throw;
+      log(GALAGO_LOG_WARNING, "target %s does not run here: %s", target.name.c_str(), error.what());
+      if (!first_failure) first_failure = std::current_exception();
+    }
+  }
+  if (first_failure) std::rethrow_exception(first_failure);
+  std::string wanted;
+  if (!options.backend.empty()) wanted += " of backend " + options.backend;
+  if (options.chunk_ms != 0 && chunks_count) {
+    wanted += " with chunks of " + std::to_string(options.chunk_ms) + " ms";
+  }
+  fail(GALAGO_E_NOT_FOUND, "%s: the %s has no target%s; it has: %s", folder.c_str(), role.c_str(),
+       wanted.c_str(), known.c_str());
 }
 
 // "labels.3": the member "labels", then the item 3.
@@ -52,38 +87,29 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
   const Manifest& manifest = bundle->manifest_;
   for (const FileEntry& file : manifest.files) check_file(folder, file);
   if (!manifest.ear) {
-    fail(GALAGO_E_UNSUPPORTED, "%s: has no role \"ear\", the one this build can run",
+    fail(GALAGO_E_UNSUPPORTED, "%s: has no role that this build can run; it runs \"ear\"",
          folder.c_str());
   }
-
-  const Ear& ear = *manifest.ear;
-  std::exception_ptr first_failure;
-  std::string known;  // what the bundle would have had
-  for (const Target& target : ear.targets) {
-    const int chunk_ms = target.chunk_tokens * ear.token_ms();
-    known += (known.empty() ? "" : ", ") + target.engine + " " + std::to_string(chunk_ms) + " ms";
-    if (options.chunk_ms != 0 && options.chunk_ms != chunk_ms) continue;
-    if (!options.backend.empty() && options.backend != target.engine) continue;
-    try {
-      bundle->engine_ = open_engine(folder, ear, target, options.engine);
-      bundle->target_ = &target;
-      log(GALAGO_LOG_INFO, "%s %s: target %s on %s, %s", manifest.name.c_str(),
-          manifest.version.c_str(), target.name.c_str(), bundle->engine_->description().c_str(),
-          bundle->engine_->precision().c_str());
-      return bundle;
-    } catch (const Error& error) {
-      if (error.status() == GALAGO_E_CORRUPT) throw;
-      log(GALAGO_LOG_WARNING, "target %s does not run here: %s", target.name.c_str(), error.what());
-      if (!first_failure) first_failure = std::current_exception();
-    }
+  if (const auto& ear = manifest.ear) {
+    bundle->ear_.emplace();
+    bundle->ear_->ear = *ear;
+    const auto chunk_ms = [&](const EarTarget& target) {
+      return target.chunk_tokens * ear->token_ms();
+    };
+    open_first(folder, "ear", ear->targets, options, chunk_ms, &*bundle->ear_);
   }
-  if (first_failure) std::rethrow_exception(first_failure);
-  std::string wanted;
-  if (!options.backend.empty()) wanted += " of backend " + options.backend;
-  if (options.chunk_ms != 0)
-    wanted += " with chunks of " + std::to_string(options.chunk_ms) + " ms";
-  fail(GALAGO_E_NOT_FOUND, "%s: no target%s; it has: %s", folder.c_str(), wanted.c_str(),
-       known.c_str());
+  return bundle;
+}
+
+std::string Bundle::opened(const std::string& role, const std::string& what) const {
+  const auto tell = [&](const auto& opened) -> std::string {
+    if (what == "target") return opened.target.name;
+    if (what == "engine") return opened.engine->description();
+    if (what == "inference_precision") return opened.engine->precision();
+    return "";
+  };
+  if (ear_ && (role.empty() || role == "ear")) return tell(*ear_);
+  return "";
 }
 
 const char* Bundle::metadata(const std::string& key) const {
@@ -91,12 +117,12 @@ const char* Bundle::metadata(const std::string& key) const {
   const auto known = metadata_.find(key);
   if (known != metadata_.end()) return known->second.c_str();
   std::string text;
-  if (key == "open.target") {
-    text = target_->name;
-  } else if (key == "open.engine") {
-    text = engine_->description();
-  } else if (key == "open.inference_precision") {
-    text = engine_->precision();
+  if (key.compare(0, 5, "open.") == 0) {
+    // "open.target" is that of the first role, "open.ear.target" names one.
+    const size_t dot = key.find('.', 5);
+    const std::string role = dot == std::string::npos ? "" : key.substr(5, dot - 5);
+    text = opened(role, key.substr(dot == std::string::npos ? 5 : dot + 1));
+    if (text.empty()) fail(GALAGO_E_NOT_FOUND, "nothing is known of \"%s\"", key.c_str());
   } else if (const Json* entry = find_entry(manifest_.root, key)) {
     text = entry->type == Json::Type::kString ? entry->string : entry->to_text();
   } else {

@@ -1,19 +1,22 @@
-// An opened bundle: a checked manifest and the compiled network of the target that runs here.
+// An opened bundle: a checked manifest, and for each role that this build can run the compiled
+// network of the first target that runs here.
 #ifndef GALAGO_NATIVE_BUNDLE_H_
 #define GALAGO_NATIVE_BUNDLE_H_
 
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
+#include "ear_stream.h"
 #include "engine.h"
 #include "manifest.h"
 
 namespace galago {
 
 struct BundleOptions {
-  int chunk_ms = 0;     // 0: any
+  int chunk_ms = 0;     // of the ear; 0: any
   std::string backend;  // empty: any
   EngineOptions engine;
 };
@@ -26,16 +29,17 @@ class Bundle {
   // Throws GALAGO_E_NOT_FOUND. Valid as long as the bundle. From any thread.
   const char* metadata(const std::string& key) const;
 
-  const Ear& ear() const { return *manifest_.ear; }
-  const Target& target() const { return *target_; }
-  const std::shared_ptr<Engine>& engine() const { return engine_; }
+  // NULL: the bundle has no such role.
+  const OpenedEar* ear() const { return ear_ ? &*ear_ : nullptr; }
 
  private:
   Bundle() = default;
 
+  // "target", "engine" or "inference_precision" of a role; empty if there is none.
+  std::string opened(const std::string& role, const std::string& what) const;
+
   Manifest manifest_;
-  const Target* target_ = nullptr;  // in manifest_
-  std::shared_ptr<Engine> engine_;
+  std::optional<OpenedEar> ear_;
 
   mutable std::mutex metadata_mutex_;
   mutable std::map<std::string, std::string> metadata_;  // what was asked for before

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "manifest.h"
 
@@ -16,22 +17,18 @@ class EngineStream {
  public:
   virtual ~EngineStream() = default;
 
-  float* features() { return features_; }  // [chunk_frames][num_mels]
-  // 1: go on. 0: forget all states first (the stream begins, or begins anew).
-  void set_keep(float keep) { *keep_ = keep; }
-  const float* phone_log_probs() const { return phone_log_probs_; }  // [chunk_tokens][num_phones]
-  const float* token_log_probs() const { return token_log_probs_; }  // [chunk_tokens][num_tokens]
+  // Numbered as in the target.
+  float* input(size_t index) { return inputs_[index]; }
+  const float* output(size_t index) const { return outputs_[index]; }
 
-  // One chunk. Returns nullptr, or what went wrong: valid until the next call. Never throws.
+  // One step. Returns nullptr, or what went wrong: valid until the next call. Never throws.
   virtual const char* run() noexcept = 0;
 
   virtual size_t num_bytes() const = 0;  // of the buffers
 
  protected:
-  float* features_ = nullptr;
-  float* keep_ = nullptr;
-  float* phone_log_probs_ = nullptr;
-  float* token_log_probs_ = nullptr;
+  std::vector<float*> inputs_;
+  std::vector<float*> outputs_;
 };
 
 // A compiled network, shared by the streams over it, from any thread.
@@ -49,20 +46,12 @@ struct EngineOptions {
   std::string engine_path;  // library or its directory; empty: not given
 };
 
-// Sizes of what goes in and out, which the graph must have.
-struct EngineShape {
-  int num_mels = 0;
-  int num_phones = 0;
-  int num_tokens = 0;
-};
-
 // `model` and `weights` are the checked bytes of the target's files. Throws Error:
 // GALAGO_E_NOT_FOUND if the engine's library is not there, GALAGO_E_UNSUPPORTED if it is of a
 // version this build does not know, GALAGO_E_CORRUPT if the graph is not what the manifest says,
 // GALAGO_E_BACKEND if the engine cannot compile it.
-std::shared_ptr<Engine> open_openvino(const Target& target, const EngineShape& shape,
-                                      const EngineOptions& options, FileBytes model,
-                                      FileBytes weights);
+std::shared_ptr<Engine> open_openvino(const Target& target, const EngineOptions& options,
+                                      FileBytes model, FileBytes weights);
 
 }  // namespace galago
 

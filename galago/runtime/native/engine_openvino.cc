@@ -275,28 +275,18 @@ std::string shape_text(const OvShape& shape) {
   return text + "]";
 }
 
-// An input or output: a name of the graph, and a buffer of ours bound to it.
-struct Port {
-  const char* role;  // as the manifest calls it
-  std::string name;
-  std::vector<int64_t> dims;
-
-  size_t num_elements() const {
-    int64_t product = 1;
-    for (int64_t dim : dims) product *= dim;
-    return static_cast<size_t>(product);
-  }
-};
+size_t num_elements(const TensorSpec& tensor) {
+  int64_t product = 1;
+  for (int64_t dim : tensor.shape) product *= dim;
+  return static_cast<size_t>(product);
+}
 
 class OpenVinoStream : public EngineStream {
  public:
-  OpenVinoStream(const OpenVino& ov, OvInferRequest* request, const Port& features,
-                 const Port& keep, const Port& phones, const Port& tokens)
+  OpenVinoStream(const OpenVino& ov, OvInferRequest* request, const Target& target)
       : ov_(ov), request_(own(request, ov.request_free)) {
-    features_ = bind(features);
-    keep_ = bind(keep);
-    phone_log_probs_ = bind(phones);
-    token_log_probs_ = bind(tokens);
+    for (const TensorSpec& tensor : target.inputs) inputs_.push_back(bind(tensor));
+    for (const TensorSpec& tensor : target.outputs) outputs_.push_back(bind(tensor));
   }
 
   const char* run() noexcept override {
@@ -313,12 +303,12 @@ class OpenVinoStream : public EngineStream {
   size_t num_bytes() const override { return num_bytes_; }
 
  private:
-  float* bind(const Port& port) {
-    buffers_.emplace_back(port.num_elements() * sizeof(float));
+  float* bind(const TensorSpec& spec) {
+    buffers_.emplace_back(num_elements(spec) * sizeof(float));
     FileBytes& buffer = buffers_.back();
     std::memset(buffer.data(), 0, buffer.size());
     num_bytes_ += buffer.size();
-    std::vector<int64_t> dims = port.dims;
+    std::vector<int64_t> dims = spec.shape;
     OvTensor* tensor = nullptr;
     check(ov_,
           ov_.tensor_create_from_host(ov_.type_f32,
@@ -326,7 +316,7 @@ class OpenVinoStream : public EngineStream {
                                       buffer.data(), &tensor),
           "ov_tensor_create_from_host_ptr");
     tensors_.push_back(own(tensor, ov_.tensor_free));
-    check(ov_, ov_.request_set_tensor(request_.get(), port.name.c_str(), tensor),
+    check(ov_, ov_.request_set_tensor(request_.get(), spec.name.c_str(), tensor),
           "ov_infer_request_set_tensor");
     return reinterpret_cast<float*>(buffer.data());
   }
@@ -341,53 +331,47 @@ class OpenVinoStream : public EngineStream {
 
 class OpenVinoEngine : public Engine {
  public:
-  OpenVinoEngine(const Target& target, const EngineShape& shape, const EngineOptions& options,
-                 FileBytes model_text, FileBytes weights)
+  OpenVinoEngine(const Target& target, const EngineOptions& options, FileBytes model_text,
+                 FileBytes weights)
       : ov_(openvino(options.engine_path)),
+        target_(target),
         weights_(std::move(weights)),
         compiled_(nullptr, Freed<OvCompiledModel>{ov_.compiled_free}),
         description_("OpenVINO " + ov_.version),
-        precision_(target.inference_precision),
-        features_{
-            "inputs.features", target.features_input, {1, target.chunk_frames, shape.num_mels}},
-        keep_{"inputs.keep", target.keep_input, {1}},
-        phones_{"outputs.phone_log_probs",
-                target.phones_output,
-                {1, target.chunk_tokens, shape.num_phones}},
-        tokens_{"outputs.token_log_probs",
-                target.tokens_output,
-                {1, target.chunk_tokens, shape.num_tokens}} {
+        precision_(target.inference_precision) {
     if (precision_ == "bf16" && !cpu_has_bf16()) {
       precision_ = "f32";
       log(GALAGO_LOG_INFO, "target %s asks for bf16; this CPU has none, f32 is used",
           target.name.c_str());
     }
-    compile(target, options, model_text);
+    compile(options, model_text);
     size_t num_inputs = 0;
     check(ov_, ov_.compiled_inputs_size(compiled_.get(), &num_inputs),
           "ov_compiled_model_inputs_size");
-    if (num_inputs != 2) {
-      fail(GALAGO_E_CORRUPT, "%s: has %zu inputs, expected two: features and keep",
-           target.model.path.c_str(), num_inputs);
+    if (num_inputs != target_.inputs.size()) {
+      std::string expected;
+      for (const TensorSpec& tensor : target_.inputs) {
+        expected += (expected.empty() ? "" : ", ") + tensor.key;
+      }
+      fail(GALAGO_E_CORRUPT, "%s: has %zu inputs, expected %zu: %s", target_.model.path.c_str(),
+           num_inputs, target_.inputs.size(), expected.c_str());
     }
-    check_port(target, features_, ov_.compiled_input);
-    check_port(target, keep_, ov_.compiled_input);
-    check_port(target, phones_, ov_.compiled_output);
-    check_port(target, tokens_, ov_.compiled_output);
+    for (const TensorSpec& tensor : target_.inputs) check_tensor(tensor, ov_.compiled_input);
+    for (const TensorSpec& tensor : target_.outputs) check_tensor(tensor, ov_.compiled_output);
   }
 
   std::unique_ptr<EngineStream> open_stream() override {
     OvInferRequest* request = nullptr;
     check(ov_, ov_.compiled_create_request(compiled_.get(), &request),
           "ov_compiled_model_create_infer_request");
-    return std::make_unique<OpenVinoStream>(ov_, request, features_, keep_, phones_, tokens_);
+    return std::make_unique<OpenVinoStream>(ov_, request, target_);
   }
 
   const std::string& description() const override { return description_; }
   const std::string& precision() const override { return precision_; }
 
  private:
-  void compile(const Target& target, const EngineOptions& options, const FileBytes& model_text) {
+  void compile(const EngineOptions& options, const FileBytes& model_text) {
     int64_t dims[1] = {static_cast<int64_t>(weights_.size())};
     OvTensor* weights_raw = nullptr;
     check(ov_,
@@ -399,7 +383,7 @@ class OpenVinoEngine : public Engine {
     check(ov_,
           ov_.core_read_model(ov_.core, reinterpret_cast<const char*>(model_text.data()),
                               model_text.size(), weights.get(), &model_raw),
-          ("reading " + target.model.path).c_str());
+          ("reading " + target_.model.path).c_str());
     const Owned<OvModel> model = own(model_raw, ov_.model_free);
 
     const std::string num_threads = std::to_string(options.num_threads);
@@ -412,57 +396,51 @@ class OpenVinoEngine : public Engine {
         "NUM_STREAMS", "1", "ENABLE_CPU_PINNING", "NO", "INFERENCE_NUM_THREADS",
         num_threads.c_str(), "INFERENCE_PRECISION_HINT", precision_.c_str(), "CACHE_DIR",
         options.cache_dir.c_str());
-    check(ov_, status, ("compiling " + target.model.path).c_str());
+    check(ov_, status, ("compiling " + target_.model.path).c_str());
     compiled_.reset(compiled);
   }
 
-  void check_port(const Target& target, const Port& port,
-                  int (*find)(const OvCompiledModel*, const char*, OvPort**)) {
+  void check_tensor(const TensorSpec& tensor,
+                    int (*find)(const OvCompiledModel*, const char*, OvPort**)) {
+    const char* path = target_.model.path.c_str();
     OvPort* raw = nullptr;
-    if (find(compiled_.get(), port.name.c_str(), &raw) != 0) {
-      fail(GALAGO_E_CORRUPT, "%s: has no tensor \"%s\" (%s of target %s)",
-           target.model.path.c_str(), port.name.c_str(), port.role, target.name.c_str());
+    if (find(compiled_.get(), tensor.name.c_str(), &raw) != 0) {
+      fail(GALAGO_E_CORRUPT, "%s: has no tensor \"%s\" (%s of target %s)", path,
+           tensor.name.c_str(), tensor.key.c_str(), target_.name.c_str());
     }
     const Owned<OvPort> owned = own(raw, ov_.port_free);
     int type = 0;
     check(ov_, ov_.port_get_element_type(raw, &type), "ov_port_get_element_type");
     if (type != ov_.type_f32) {
-      fail(GALAGO_E_CORRUPT, "%s: tensor \"%s\" is not f32", target.model.path.c_str(),
-           port.name.c_str());
+      fail(GALAGO_E_CORRUPT, "%s: tensor \"%s\" is not f32", path, tensor.name.c_str());
     }
     OvShape shape = {};
     if (ov_.port_get_shape(raw, &shape) != 0) {
-      fail(GALAGO_E_CORRUPT, "%s: tensor \"%s\" has no fixed shape", target.model.path.c_str(),
-           port.name.c_str());
+      fail(GALAGO_E_CORRUPT, "%s: tensor \"%s\" has no fixed shape", path, tensor.name.c_str());
     }
     const std::string found = shape_text(shape);
     ov_.shape_free(&shape);
-    std::vector<int64_t> dims = port.dims;
+    std::vector<int64_t> dims = tensor.shape;
     const std::string wanted = shape_text(OvShape{static_cast<int64_t>(dims.size()), dims.data()});
     if (found != wanted) {
-      fail(GALAGO_E_CORRUPT, "%s: tensor \"%s\" has shape %s, manifest.json leads to %s",
-           target.model.path.c_str(), port.name.c_str(), found.c_str(), wanted.c_str());
+      fail(GALAGO_E_CORRUPT, "%s: tensor \"%s\" has shape %s, manifest.json leads to %s", path,
+           tensor.name.c_str(), found.c_str(), wanted.c_str());
     }
   }
 
   const OpenVino& ov_;
+  const Target target_;
   FileBytes weights_;  // constants of the compiled network point into it
   Owned<OvCompiledModel> compiled_;
   std::string description_;
   std::string precision_;
-  Port features_;
-  Port keep_;
-  Port phones_;
-  Port tokens_;
 };
 
 }  // namespace
 
-std::shared_ptr<Engine> open_openvino(const Target& target, const EngineShape& shape,
-                                      const EngineOptions& options, FileBytes model,
-                                      FileBytes weights) {
-  return std::make_shared<OpenVinoEngine>(target, shape, options, std::move(model),
-                                          std::move(weights));
+std::shared_ptr<Engine> open_openvino(const Target& target, const EngineOptions& options,
+                                      FileBytes model, FileBytes weights) {
+  return std::make_shared<OpenVinoEngine>(target, options, std::move(model), std::move(weights));
 }
 
 }  // namespace galago

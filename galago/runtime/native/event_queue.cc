@@ -81,6 +81,15 @@ bool EventQueue::add_label(std::string_view name, std::string_view value, float 
   return true;
 }
 
+bool EventQueue::add_class(std::string_view name, float score) {
+  galago_event& event = writing_->event;
+  if (event.num_labels == limits_.num_labels) return false;
+  const char* stored = store(writing_, name);
+  if (stored == nullptr) return false;
+  writing_->labels[event.num_labels++] = {stored, nullptr, score, 0};
+  return true;
+}
+
 float* EventQueue::add_values(size_t num_values) {
   writing_->event.num_values = num_values;
   return writing_->values.data();

@@ -35,6 +35,7 @@ class EventQueue {
   void set_text(std::string_view text);  // cut at a character's boundary
   bool add_word(std::string_view text, int64_t begin_ns, int64_t end_ns, float confidence);
   bool add_label(std::string_view name, std::string_view value, float score);
+  bool add_class(std::string_view name, float score);  // a label without a value
   // Room for so many values, to be filled before publish(); at most limits.num_values.
   float* add_values(size_t num_values);
   void publish();

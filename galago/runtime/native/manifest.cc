@@ -168,33 +168,46 @@ std::vector<std::string> read_names(const Entry& entry, size_t max_names) {
   return names;
 }
 
-Target read_target(const Entry& entry, const std::vector<FileEntry>& files,
-                   int subsampling_factor) {
-  Target target;
-  target.name = entry.at("name").string();
-  target.engine = entry.at("engine").string();
-  target.dtype = entry.at("dtype").string();
-  target.model = find_file(entry.at("model"), files);
-  target.weights = find_file(entry.at("weights"), files);
-  target.inference_precision = entry.at("inference_precision").string();
-  if (target.inference_precision != "f32" && target.inference_precision != "bf16") {
+TensorSpec read_tensor(const Entry& target, const char* group, const char* key,
+                       std::vector<int64_t> shape) {
+  return {std::string(group) + "." + key, target.at(group).at(key).string(), std::move(shape)};
+}
+
+// What the targets of all roles have.
+void read_target(const Entry& entry, const std::vector<FileEntry>& files, Target* target) {
+  target->name = entry.at("name").string();
+  target->engine = entry.at("engine").string();
+  target->dtype = entry.at("dtype").string();
+  target->model = find_file(entry.at("model"), files);
+  target->weights = find_file(entry.at("weights"), files);
+  target->inference_precision = entry.at("inference_precision").string();
+  if (target->inference_precision != "f32" && target->inference_precision != "bf16") {
     entry.at("inference_precision").complain("expected \"f32\" or \"bf16\"");
   }
+}
+
+EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& files, const Ear& ear) {
+  EarTarget target;
+  read_target(entry, files, &target);
   if (!entry.at("stateful").boolean()) {
     entry.at("stateful").complain("only graphs that keep their states are known");
   }
   target.chunk_tokens = static_cast<int>(entry.at("chunk_tokens").integer(1, 1024));
   target.chunk_frames = static_cast<int>(entry.at("chunk_frames").integer(1, 65536));
-  if (target.chunk_frames != target.chunk_tokens * subsampling_factor) {
+  if (target.chunk_frames != target.chunk_tokens * ear.subsampling_factor) {
     entry.at("chunk_frames").complain("is not chunk_tokens * subsampling_factor");
   }
   target.left_context_tokens =
       static_cast<int>(entry.at("left_context_tokens").integer(0, 1 << 20));
   target.lookahead_tokens = static_cast<int>(entry.at("lookahead_tokens").integer(0, 1024));
-  target.features_input = entry.at("inputs").at("features").string();
-  target.keep_input = entry.at("inputs").at("keep").string();
-  target.phones_output = entry.at("outputs").at("phone_log_probs").string();
-  target.tokens_output = entry.at("outputs").at("token_log_probs").string();
+  const auto num_phones = static_cast<int64_t>(ear.phones.size());
+  const auto num_tokens = static_cast<int64_t>(ear.tokens.size());
+  target.inputs = {
+      read_tensor(entry, "inputs", "features", {1, target.chunk_frames, ear.features.num_mels}),
+      read_tensor(entry, "inputs", "keep", {1})};
+  target.outputs = {
+      read_tensor(entry, "outputs", "phone_log_probs", {1, target.chunk_tokens, num_phones}),
+      read_tensor(entry, "outputs", "token_log_probs", {1, target.chunk_tokens, num_tokens})};
   return target;
 }
 
@@ -221,7 +234,7 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
                   std::to_string(ear.phones.size()) + " phones");
   }
   for (const Entry& item : entry.at("targets").items()) {
-    ear.targets.push_back(read_target(item, files, ear.subsampling_factor));
+    ear.targets.push_back(read_ear_target(item, files, ear));
   }
   if (ear.targets.empty()) entry.at("targets").complain("is empty");
 

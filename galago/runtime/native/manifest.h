@@ -14,7 +14,14 @@
 
 namespace galago {
 
-// One compiled form of a role's network.
+// An input or output of a graph: float32, of a fixed shape.
+struct TensorSpec {
+  std::string key;   // how manifest.json calls it: "inputs.features"
+  std::string name;  // how the graph does
+  std::vector<int64_t> shape;
+};
+
+// One compiled form of a role's network. The order of inputs and outputs is the role's.
 struct Target {
   std::string name;    // "openvino-int8-chunk8"
   std::string engine;  // "openvino"
@@ -22,15 +29,18 @@ struct Target {
   FileEntry model;
   FileEntry weights;
   std::string inference_precision;  // "f32" or "bf16"
+  std::vector<TensorSpec> inputs;
+  std::vector<TensorSpec> outputs;
+};
+
+// The ear's: states are variables of the graph.
+struct EarTarget : Target {
+  enum Input { kFeatures, kKeep, kNumInputs };                  // [chunk_frames][num_mels], [1]
+  enum Output { kPhoneLogProbs, kTokenLogProbs, kNumOutputs };  // [chunk_tokens][...]
   int chunk_tokens = 0;
   int chunk_frames = 0;
   int left_context_tokens = 0;
   int lookahead_tokens = 0;
-  // Names of the graph's inputs and outputs.
-  std::string features_input;
-  std::string keep_input;
-  std::string phones_output;
-  std::string tokens_output;
 };
 
 // The role "ear": a streaming network with a phone head and a token head, and what is heard by it.
@@ -40,7 +50,7 @@ struct Ear {
   std::vector<std::string> tokens;      // [0] is the CTC blank
   std::vector<std::string> phones;      // [0] is silence
   std::vector<float> phone_log_priors;  // [num phones]
-  std::vector<Target> targets;
+  std::vector<EarTarget> targets;
 
   std::string decoding_method = "greedy";  // or "beam"
   int beam_width = 8;

@@ -1,13 +1,9 @@
-// One stream: audio in on the capture thread, steps on the control thread or a worker, events out.
+// A session: the roles of a bundle that take input, one after the other in each step, and one queue
+// for all their events.
 //
-//   push_audio ─> ring ─> window ─> log-mel ─> engine ─> listener ─> events ─> next_event
-//   (capture)             └──────────── step ───────────────────┘              (control)
-//
-// A window is the chunk's samples and the window_samples - hop_samples that its last frames reach
-// into the next chunk; those are kept for it:
-//
-//   chunk c      [---- chunk_samples ----|-context-]
-//   chunk c + 1                          [---- chunk_samples ----|-context-]
+//   push_audio ─> ear ─┐
+//   (capture)          ├─ step ─> events ─> next_event
+//                      ┘                    (control)
 #ifndef GALAGO_NATIVE_SESSION_H_
 #define GALAGO_NATIVE_SESSION_H_
 
@@ -15,27 +11,22 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "capture_clock.h"
-#include "engine.h"
+#include "ear_stream.h"
 #include "event_queue.h"
-#include "fbank.h"
-#include "listener.h"
-#include "manifest.h"
 #include "metrics.h"
-#include "ring.h"
+#include "role_stream.h"
 #include "waker.h"
 
 namespace galago {
 
 class Session {
  public:
-  // Throws Error. The engine is kept alive; of the rest copies are made.
-  Session(std::shared_ptr<Engine> engine, const Ear& ear, const Target& target,
-          const galago_session_options& options);
+  // NULL: the bundle has no such role. Throws Error. Engines are kept alive; of the rest copies are
+  // made.
+  Session(const OpenedEar* ear, const galago_session_options& options);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -43,7 +34,7 @@ class Session {
   galago_session_info info() const;
   galago_metrics metrics() const { return metrics_.get(); }
 
-  // The capture thread; real-time safe; the status's message is set.
+  // The capture threads; real-time safe; the status's message is set.
   galago_status push_audio(const float* samples, size_t num_samples, int64_t capture_ns) noexcept;
   galago_status end_input() noexcept;
 
@@ -58,57 +49,26 @@ class Session {
   void set_hotwords(const std::vector<Hotword>& hotwords);
 
  private:
-  // Under step_mutex_.
-  bool advance();  // false: nothing to do yet
-  void begin_stream(const CaptureMark& mark);
-  void run_chunk();
-  bool run_padded_chunk();  // false: the stream's tail is decoded already
-  // The samples until the utterance at hand ends by its silence; 0: nothing to wait for.
-  size_t samples_until_silent_end() const;
-  bool end_in_silence();  // false: the samples that wait are not silent
-  void fail_stream(galago_status status, const char* message);
-  size_t missing_samples() const { return window_.size() - num_filled_; }
-  // Until a step can do something.
-  size_t needed_samples() const;
-
-  bool step_is_ready() const;
+  // Under step_mutex_: what one step answers.
+  galago_status advance();
   void work();
+  bool has_worker() const { return (flags_ & GALAGO_SESSION_WORKER) != 0; }
+  bool has_failed() const;  // every role has: until reset, nothing more will come
+  bool step_is_ready() const;
+  Listener& listener(const char* call);  // throws GALAGO_E_UNSUPPORTED where nothing hears
 
-  const std::shared_ptr<Engine> engine_;
-  const Target target_;
   const uint32_t flags_;
-  const int sample_rate_hz_;
-  const size_t chunk_samples_;
-  const size_t token_samples_;
-  const size_t num_phones_;
-  const size_t num_tokens_;
-  const int64_t chunk_ns_;
 
   // Between the threads.
-  AudioRing ring_;
   std::atomic<bool> end_requested_{false};
   std::atomic<bool> is_over_{false};  // ended and all of it processed
-  std::atomic<bool> has_failed_{false};
-  std::atomic<size_t> num_missing_samples_;  // until a step is ready; a hint for the capture thread
   Waker waker_;
   SessionMetrics metrics_;
 
-  CaptureTracker tracker_;  // the capture thread's
-
   std::mutex step_mutex_;  // a step against changes from the control thread
-  std::unique_ptr<EngineStream> stream_;
-  Fbank fbank_;
-  StreamClock clock_;
   EventQueue events_;
-  Listener listener_;
-  std::vector<float> window_;
-  size_t num_filled_ = 0;
-  bool in_stream_ = false;
-  uint64_t stream_samples_ = 0;      // real ones that went into the window
-  int64_t num_chunks_ = 0;           // of this stream
-  std::vector<float> token_powers_;  // mean square of each token of the last chunk
-  int64_t refused_deadline_sample_ =
-      -1;  // where it was not silent when the utterance might have ended
+  std::unique_ptr<EarStream> ear_;
+  std::vector<RoleStream*> roles_;  // those that there are, in the order of their turn
 
   std::atomic<bool> stop_worker_{false};
   std::thread worker_;
