@@ -12,6 +12,19 @@ import pytest
 
 from tests.make_tiny_bundle import make_tiny_bundle
 
+#: What terminals and runners of continuous integration set and rich, typer and click heed: tests that look
+#: at what is printed must not depend on who runs them.
+_TERMINAL_SETTINGS = (
+    "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "LINES", "NO_COLOR",
+    "PY_COLORS", "TERMINAL_WIDTH", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+)  # fmt: skip
+
+
+def pytest_sessionstart() -> None:
+    """Before any test module is imported: some of these are read at import."""
+    for name in _TERMINAL_SETTINGS:
+        os.environ.pop(name, None)
+
 
 class _SignalStack(ctypes.Structure):
     """stack_t of <signal.h>."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from benchmarks.accuracy_cost import core_texts
 from benchmarks.core_parity import compare
 from benchmarks.ear_speed import GalagoEar, Timed
 from benchmarks.hearing import hear, only_target, opened, running_target
-from benchmarks.latency import Latencies, measure, replay, voice_span
+from benchmarks.latency import NS_PER_MS, Latencies, measure, replay, voice_span
 from tests.make_tiny_bundle import synthesise
 
 pytest.importorskip("kaldi_native_fbank")
@@ -61,15 +62,17 @@ def test_replay_takes_as_long_as_the_audio(tiny_bundle: Path) -> None:
     samples = synthesise(["go"], lead_ms=200, tail_ms=1200)
     with galago.open(tiny_bundle, chunk_ms=160) as bundle, bundle.session(worker=True) as session:
         events, begin_ns = replay(session, samples)
-    duration_ns = len(samples) * 62_500
+    lasted_ns = time.monotonic_ns() - begin_ns
+    assert lasted_ns > len(samples) * 62_500 - NS_PER_MS
     finals = [event for event in events if isinstance(event, galago.Final)]
     assert [final.text for final in finals] == ["go"]
-    assert 600e6 < finals[0].emitted_ns - begin_ns < duration_ns
     begin, end = voice_span(samples)
+    # How much later than this is the machine's business.
+    assert finals[0].emitted_ns - begin_ns > end * 62_500 + 500 * NS_PER_MS
     found = Latencies()
     at = [begin_ns + sample * 62_500 for sample in (begin, end)]
-    measure(found, events, at[0], at[1], 600_000_000, begin_ns + duration_ns)
-    assert len(found.final_ms) == 1 and -50 < found.final_ms[0] < 600
+    measure(found, events, at[0], at[1], 600 * NS_PER_MS, begin_ns + lasted_ns)
+    assert len(found.final_ms) == 1 and -50 < found.final_ms[0] < lasted_ns / NS_PER_MS
 
 
 def test_log_probabilities_and_finals_give_the_same_text(tiny_bundle: Path) -> None:

@@ -19,12 +19,22 @@ from galago.runtime.errors import InvalidArgumentError, SourceError, Unsupported
 from galago.streaming import extras
 from galago.streaming.sound_card import BACKENDS, Device, find_input, open_microphone
 from tests.make_tiny_bundle import synthesise
-from tests.streaming.virtual_sound_card import RATE_HZ, VirtualSoundCard, skip_unless_possible
+from tests.streaming.virtual_sound_card import (
+    HANGS_S,
+    RATE_HZ,
+    Metronome,
+    VirtualSoundCard,
+    skip_unless_possible,
+    skip_where_there_is_a_real_one,
+)
 
 SENTENCE = "turn on the light"
 #: Of a sentence that began when the microphone was open already.
 WHOLE_FINAL = f'"type": "final", "file": "mic", "text": "{SENTENCE}"'
 NEEDED_MODULE = {"sounddevice": "sounddevice", "pyaudio": "pyaudio"}
+NUM_TAKES = 5
+#: As late as this, a thread is too late for sound: half of what PulseAudio keeps for a low latency.
+TOO_LATE_S = 0.010
 
 # Records until standard input closes, then writes samples and capture times.
 RECORDER = """
@@ -44,14 +54,14 @@ with open_microphone(backend=sys.argv[1]) as source:
 
 
 @pytest.fixture
-def card(tmp_path: Path) -> Iterator[VirtualSoundCard]:
+def card() -> Iterator[VirtualSoundCard]:
     skip_unless_possible()
-    folder = tmp_path / "card"
-    folder.mkdir()
-    virtual = VirtualSoundCard(folder)
-    virtual.start()
-    yield virtual
-    virtual.unplug()
+    virtual = VirtualSoundCard()
+    try:
+        virtual.start()
+        yield virtual
+    finally:
+        virtual.discard()
 
 
 @pytest.fixture(params=BACKENDS)
@@ -83,13 +93,13 @@ class Lines:
     def have(self, text: str) -> bool:
         return any(text in line for line in self._lines)
 
-    def wait_for(self, text: str, timeout_s: float = 30.0) -> None:
+    def wait_for(self, text: str) -> None:
         with self._changed:
-            found = self._changed.wait_for(lambda: self.have(text), timeout_s)
+            found = self._changed.wait_for(lambda: self.have(text), HANGS_S)
         assert found, f"{text!r} never came; there was {self._lines}"
 
     def all(self) -> list[str]:
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=HANGS_S)
         return list(self._lines)
 
 
@@ -106,44 +116,63 @@ def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=HANGS_S)
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
 
 
-@pytest.mark.sound_card
-def test_what_is_played_is_recorded(backend: str, card: VirtualSoundCard, tmp_path: Path) -> None:
+def record_noise(backend: str, card: VirtualSoundCard, folder: Path) -> str:
+    """Play noise and record it meanwhile; what is wrong with the recording, or nothing."""
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ).astype(np.float32)
-    recorder = card.python("-c", RECORDER, backend, str(tmp_path / "heard.npz"))
+    recorder = card.python("-c", RECORDER, backend, str(folder / "heard.npz"))
     with running(recorder):
         lines = Lines(recorder.stdout)
         lines.wait_for("recording 16000 1")
-        card.play(
-            np.concatenate([np.zeros(RATE_HZ // 2, np.float32), noise])
-        )  # an idle sink swallows its start
+        silence = np.zeros(RATE_HZ // 2, np.float32)  # an idle sink swallows its start
+        card.play(np.concatenate([silence, noise]))
         assert recorder.stdin is not None
         recorder.stdin.close()
-        assert recorder.wait(timeout=30) == 0
-    heard = np.load(tmp_path / "heard.npz")
+        assert recorder.wait(timeout=HANGS_S) == 0
+    heard = np.load(folder / "heard.npz")
     samples = heard["samples"][:, 0]
     # Where the noise begins in the recording: the peak of their correlation.
     size = len(samples) + len(noise)
     spectrum = np.fft.rfft(samples, size) * np.conj(np.fft.rfft(noise, size))
     begin = int(np.fft.irfft(spectrum, size)[: len(samples)].argmax())
     there = samples[begin : begin + len(noise)]
-    np.testing.assert_allclose(there, noise[: len(there)], atol=2e-4)  # the sink is 16 bits wide
-    assert len(there) > 0.9 * len(noise)
-    assert heard["dropped"] == 0
     begins, lengths = heard["times"].T
     gaps_ns = begins[1:] - (begins[:-1] + lengths[:-1] * 1_000_000_000 // RATE_HZ)
-    assert np.abs(gaps_ns).max() < 40_000_000, "an undisturbed recording has no gap"
+    complaints = {
+        f"{len(there)} of {len(noise)} samples were recorded": len(there) <= 0.9 * len(noise),
+        # The sink is 16 bits wide.
+        "what was recorded is not what was played": not np.allclose(there, noise[: len(there)], atol=2e-4),
+        f"{heard['dropped']} frames were dropped": heard["dropped"] != 0,
+        f"gaps up to {np.abs(gaps_ns).max()} ns": np.abs(gaps_ns).max() >= 40_000_000,
+    }
+    return "; ".join(complaint for complaint, holds in complaints.items() if holds)
+
+
+@pytest.mark.sound_card
+def test_what_is_played_is_recorded(backend: str, card: VirtualSoundCard, tmp_path: Path) -> None:
+    """To the sample and without a gap: on a machine that has time for sound, so there are several takes."""
+    calm_takes = []
+    for _ in range(NUM_TAKES):
+        with Metronome() as metronome:
+            complaint = record_noise(backend, card, tmp_path)
+        if not complaint:
+            return
+        if metronome.worst_s < TOO_LATE_S:
+            calm_takes.append(complaint)
+    if not calm_takes:
+        pytest.skip(f"this machine is too busy for sound in real time; {complaint}")
+    pytest.fail(f"in {NUM_TAKES} takes none was whole; while the machine was calm: {calm_takes}")
 
 
 @pytest.mark.sound_card
 def test_the_microphone_is_listed(backend: str, card: VirtualSoundCard) -> None:
     with running(card.galago("devices", "--backend", backend, "--json")) as process:
-        printed, complaints = process.communicate(timeout=60)
+        printed, complaints = process.communicate(timeout=HANGS_S)
         assert process.returncode == 0, complaints
     (default,) = [device for device in json.loads(printed) if device["is_default_input"]]
     assert default["max_input_channels"] >= 1
@@ -155,29 +184,27 @@ def listening(backend: str, card: VirtualSoundCard, tiny_bundle: Path) -> Iterat
     process = card.galago("listen", "mic", "--json", "--backend", backend, "--bundle", str(tiny_bundle))
     with running(process):
         lines = Lines(process.stdout)
-        for _ in range(6):  # it may still be starting when the first sentence is said
+        # It may still be starting when the first sentences are said, or too busy to hear one whole.
+        while not lines.have(WHOLE_FINAL):
+            assert process.poll() is None, f"it ended early: {lines.all()}"
             card.play(synthesise(SENTENCE.split()))
-            if lines.have(WHOLE_FINAL):
-                break
-        lines.wait_for(WHOLE_FINAL)
         yield Listening(process, lines)
 
 
 @pytest.mark.sound_card
 def test_an_interrupt_ends_listening(listening: Listening) -> None:
     listening.process.send_signal(signal.SIGINT)
-    assert listening.process.wait(timeout=30) == 130
+    assert listening.process.wait(timeout=HANGS_S) == 130
     heard = [json.loads(line) for line in listening.lines.all()]
     finals = [line for line in heard if line["type"] == "final"]
     assert SENTENCE in " ".join(line["text"] for line in finals)
     assert all(line["file"] == "mic" and line["latency_ms"] > 0 for line in finals)
-    assert not any(line["type"] == "gap" for line in heard)
 
 
 @pytest.mark.sound_card
 def test_a_microphone_that_is_pulled_out_is_told(card: VirtualSoundCard, listening: Listening) -> None:
     card.unplug()
-    assert listening.process.wait(timeout=30) == 1
+    assert listening.process.wait(timeout=HANGS_S) == 1
     assert listening.process.stderr is not None
     complaints = listening.process.stderr.read()
     assert "galago: mic: " in complaints and "Traceback" not in complaints
@@ -188,9 +215,10 @@ def test_a_microphone_that_is_pulled_out_is_told(card: VirtualSoundCard, listeni
 def test_no_sound_card_at_all_is_a_clear_answer(
     backend: str, card: VirtualSoundCard, tiny_bundle: Path
 ) -> None:
+    skip_where_there_is_a_real_one()
     card.unplug()
     with running(card.galago("listen", "mic", "--backend", backend, "--bundle", str(tiny_bundle))) as process:
-        _, complaints = process.communicate(timeout=60)
+        _, complaints = process.communicate(timeout=HANGS_S)
         assert process.returncode == 1
     assert f"galago: {backend}: " in complaints
     assert "Traceback" not in complaints
