@@ -60,7 +60,7 @@ def text_of(path: Path) -> str | None:
 
 
 def run_python(
-    program: str, *, cwd: Path = ROOT, environment: dict[str, str] | None = None, timeout_s: float = 100
+    program: str, *, cwd: Path = ROOT, environment: dict[str, str] | None = None, timeout_s: float = 280
 ) -> str:
     """Run a program in a fresh interpreter that imports this tree; return what it printed.
 

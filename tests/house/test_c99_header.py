@@ -33,5 +33,5 @@ def test_the_header_compiles_alone(language: str, standard: str, compiler: str, 
     warnings = [flag for flag in WARNINGS if language == "c" or "prototypes" not in flag]
     command = [compiler, "-x", language, f"-std={standard}", *warnings, "-fsyntax-only"]
     command += [f"-I{HEADER.parent.parent}", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr

@@ -71,7 +71,7 @@ def test_python_blocks_run(block: Block, workplace: Path) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
 
@@ -89,7 +89,7 @@ def test_c_blocks_hear(block: Block, workplace: Path, tmp_path: Path) -> None:
         + [f"-L{abi.find_library().parent}", "-lgalago", "-o", str(program)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
     )
     assert compiled.returncode == 0, compiled.stderr
     with open(workplace / "samples.f32", "rb") as samples:
@@ -100,7 +100,7 @@ def test_c_blocks_hear(block: Block, workplace: Path, tmp_path: Path) -> None:
             stdin=samples,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=280,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{SENTENCE}\n"

@@ -213,7 +213,7 @@ def test_the_makefile_needs_no_command_that_it_does_not_make(tmp_path: Path) -> 
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=280,
         )
         assert done.returncode == 0, done.stderr
 

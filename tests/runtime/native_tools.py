@@ -28,7 +28,7 @@ def run_tool(tool: Path, rows: ArrayLike, options: Mapping[str, object] | None =
         for one in value if isinstance(value, list) else [value]:
             arguments += [f"--{name}", str(one)]
     data = np.ascontiguousarray(rows, np.float32).tobytes()
-    done = subprocess.run(arguments, input=data, capture_output=True, timeout=60)
+    done = subprocess.run(arguments, input=data, capture_output=True, timeout=280)
     if done.returncode != 0:
         raise RuntimeError(f"{tool.name} answered {done.returncode}: {done.stderr.decode()}")
     return done.stdout

@@ -39,7 +39,7 @@ def compiled_layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     program = folder / "layout"
     include = HEADER.parents[1]
     subprocess.run(
-        ["cc", "-std=c99", "-Werror", f"-I{include}", str(source), "-o", str(program)], check=True, timeout=60
+        ["cc", "-std=c99", "-Werror", f"-I{include}", str(source), "-o", str(program)], check=True, timeout=280
     )
     printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
     return {name: int(value) for name, value in (line.split() for line in printed.splitlines())}
@@ -254,7 +254,7 @@ def test_the_engine_is_found_without_importing_it(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(abi.__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     printed = done.stdout.strip()

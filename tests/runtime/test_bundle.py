@@ -290,7 +290,7 @@ def test_an_engine_that_is_not_there_is_named(tiny_bundle: Path, tmp_path: Path)
     program = f"import galago.runtime as r; r.Bundle({str(tiny_bundle)!r}, engine_path={str(tmp_path)!r})"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 1
     assert "NotFoundError" in done.stderr and "libopenvino_c" in done.stderr and str(tmp_path) in done.stderr
