@@ -41,7 +41,7 @@ def load_network(checkpoint: str) -> Conformer:
     if checkpoint in PRESETS:
         torch.manual_seed(7)
         return Conformer(PRESETS[checkpoint]).eval()
-    from galago.models.training.trainer import load_model
+    from galago.models.training.ear.trainer import load_model
 
     return load_model(Path(checkpoint)).eval()
 

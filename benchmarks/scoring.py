@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from galago.models.training.transcripts import UnspeakableTextError, normalise
+from galago.models.training.ear.transcripts import UnspeakableTextError, normalise
 
 __all__ = ["UnspeakableTextError", "WordErrors", "count_errors", "normalise", "reference_words"]
 

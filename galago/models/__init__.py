@@ -6,8 +6,9 @@ The native library is never needed.
 
 from __future__ import annotations
 
-import importlib
 import typing
+
+from galago.models.doors import lazy_names as _lazy_names
 
 if typing.TYPE_CHECKING:
     from galago.models.attention import RelativeAttention, attend
@@ -34,21 +35,13 @@ __all__ = [
     "patchify",
 ]
 
-_MODULES = {
-    "attention": ("RelativeAttention", "attend"),
-    "conformer": ("PRESETS", "Conformer", "ConformerConfig", "EarOutput", "States"),
-    "features": ("LogMel", "LogMelConfig"),
-    "patches": ("patchify",),
-    "tokenizer": ("PHONES", "TOKENS", "encode_phones", "encode_words", "greedy_text"),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = _lazy_names(
+    __name__,
+    {
+        "attention": ("RelativeAttention", "attend"),
+        "conformer": ("PRESETS", "Conformer", "ConformerConfig", "EarOutput", "States"),
+        "features": ("LogMel", "LogMelConfig"),
+        "patches": ("patchify",),
+        "tokenizer": ("PHONES", "TOKENS", "encode_phones", "encode_words", "greedy_text"),
+    },
+)

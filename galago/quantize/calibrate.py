@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from galago.models.training.corpus import SAMPLE_RATE_HZ, Corpus
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
 from galago.quantize.compile_openvino import compile_graph, state_names
 from galago.quantize.export import NEXT_PREFIX, STATE_PREFIX
 from galago.quantize.oracle import Array, chunk_features

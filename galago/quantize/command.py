@@ -11,12 +11,13 @@ from pathlib import Path
 
 import torch
 
-from galago.models.training.corpus import CorpusError
+from galago.models.training.ear.corpus import CorpusError
+from galago.models.training.toml_tables import RecipeError
 from galago.quantize.calibrate import CalibrationError
 from galago.quantize.export import ExportError
 from galago.quantize.pack import pack
 from galago.quantize.quantize import QuantizationError
-from galago.quantize.recipe import RecipeError, load_pack_recipe
+from galago.quantize.recipe import load_pack_recipe
 
 __all__ = ["main"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from galago.models.conformer import Conformer
-from galago.models.training.corpus import Corpus
+from galago.models.training.ear.corpus import Corpus
 from galago.quantize.oracle import Array, Oracle, chunk_features, greedy
 
 __all__ = ["Utterance", "WordErrorRate", "dev_utterances", "edit_distance", "whole_text", "word_error_rate"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from galago.models.training.corpus import SAMPLE_RATE_HZ, decode
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, decode
 from galago.quantize.oracle import Array, Oracle
 
 __all__ = ["golden_samples", "write_golden"]

@@ -11,7 +11,7 @@ import numpy as np
 import openvino as ov
 
 from galago.models.conformer import Conformer
-from galago.models.training.corpus import Corpus
+from galago.models.training.ear.corpus import Corpus
 from galago.quantize.accuracy_control import divergence
 from galago.quantize.calibrate import Stream
 from galago.quantize.evaluate import dev_utterances, whole_text, word_error_rate

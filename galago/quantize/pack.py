@@ -16,8 +16,9 @@ import torch
 
 from galago.boards.profile import this_machine
 from galago.models.conformer import Conformer
-from galago.models.training.corpus import SAMPLE_RATE_HZ, Corpus
-from galago.models.training.trainer import load_model
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
+from galago.models.training.ear.trainer import load_model
+from galago.models.training.toml_tables import RecipeError
 from galago.quantize.accuracy_control import Controlled, control_accuracy
 from galago.quantize.calibrate import CalibrationSet, Stream, draw_streams, record
 from galago.quantize.compile_openvino import Precision, convert_onnx, make_stateful
@@ -28,7 +29,7 @@ from galago.quantize.measure import measure_target, phone_log_priors, word_error
 from galago.quantize.model_card import model_card
 from galago.quantize.oracle import Oracle
 from galago.quantize.quantize import transfer
-from galago.quantize.recipe import PackRecipe, RecipeError
+from galago.quantize.recipe import PackRecipe
 from galago.quantize.report import write_report
 from galago.quantize.shared_weights import save_graphs
 from galago.runtime.bundle import check_files, read_manifest, write_manifest

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-from galago.models.training.recipe import RecipeError, build
+from galago.models.training.toml_tables import RecipeError, build, read_toml
 from galago.quantize.accuracy_control import AccuracyConfig
 from galago.quantize.quantize import QuantizationConfig
 
@@ -22,7 +16,6 @@ __all__ = [
     "EvaluationRecipe",
     "GoldenRecipe",
     "PackRecipe",
-    "RecipeError",
     "load_pack_recipe",
 ]
 
@@ -137,17 +130,8 @@ def load_pack_recipe(path: Path) -> PackRecipe:
     """Read a recipe.
 
     Raises:
-        RecipeError: no such file, no TOML, an unknown or missing key, a wrong type or value, another schema.
+        RecipeError: no such file, no UTF-8, no TOML, an unknown or missing key, a wrong type or value,
+            another schema version.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: {error}") from error
-    if document.get("schema_version") != SCHEMA_VERSION:
-        raise RecipeError(
-            f"{path}: schema_version must be {SCHEMA_VERSION}, got {document.get('schema_version')!r}"
-        )
-    recipe: PackRecipe = build(PackRecipe, document, path.name)
+    recipe: PackRecipe = build(PackRecipe, read_toml(path, SCHEMA_VERSION), path.name)
     return recipe

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago.models.training.corpus import Corpus, CorpusWriter
+from galago.models.training.ear.corpus import Corpus, CorpusWriter
 from galago.quantize.calibrate import CalibrationError, CalibrationSet, Stream, draw_streams, record
 from galago.quantize.compile_openvino import compile_graph
 from tests.quantize.tiny import Exports, noise

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from galago.models.tokenizer import PHONES, TOKENS
+from galago.models.training.toml_tables import RecipeError
 from galago.quantize import command
 from galago.quantize.oracle import Oracle
-from galago.quantize.recipe import PackRecipe, RecipeError, load_pack_recipe
+from galago.quantize.recipe import PackRecipe, load_pack_recipe
 from galago.runtime.bundle import check_files, read_manifest
 from galago.runtime.errors import CorruptError
 from tests.quantize.tiny import tiny_model

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["save_curves"]
+__all__ = ["Panel", "moving_average", "save_curves"]
 
 SMOOTHING_STEPS = 50
+
+
+class Panel(NamedTuple):
+    """One plot of the picture: its title, the keys of a row that it draws, and whether they are smoothed."""
+
+    title: str
+    keys: tuple[str, ...]
+    is_smoothed: bool = True
 
 
 def moving_average(values: Sequence[float], width: int) -> NDArray[np.float64]:
@@ -22,31 +31,33 @@ def moving_average(values: Sequence[float], width: int) -> NDArray[np.float64]:
     return averages
 
 
-def save_curves(history: Sequence[dict[str, float]], path: Path) -> None:
-    """Draw losses, phone accuracy, dev WER and learning rate over steps to a PNG."""
+def save_curves(history: Sequence[dict[str, float]], panels: Sequence[Panel], path: Path) -> None:
+    """Draw ``panels`` over steps to a PNG, two in a row; without history there is no picture.
+
+    Args:
+        history: a row a step, with its ``step`` and any of the panels' keys. Keys that begin with ``dev``
+            stand in few rows: each of their values is drawn as a point.
+    """
     if not history:
         return
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    num_rows = -(-len(panels) // 2)
+    figure = Figure(figsize=(11, 3.25 * num_rows), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(2, 2)
-    for axes, keys, title in (
-        (panels[0, 0], ("phone_frames", "phone_ctc", "token_ctc"), "loss"),
-        (panels[0, 1], ("phone_accuracy", "dev_phone_accuracy"), "phones right, of 40 ms tokens"),
-        (panels[1, 0], ("dev_wer",), "greedy word error rate on dev clips, 320 ms chunks"),
-        (panels[1, 1], ("learning_rate",), "learning rate"),
-    ):
-        for key in keys:
+    for place, panel in enumerate(panels, 1):
+        axes = figure.add_subplot(num_rows, 2, place)
+        for key in panel.keys:
             points = [(row["step"], row[key]) for row in history if key in row]
             if not points:
                 continue
             steps, values = zip(*points, strict=True)
-            width = 1 if key.startswith("dev") or key == "learning_rate" else SMOOTHING_STEPS
-            smooth = moving_average(values, width)
-            axes.plot(steps, smooth, label=key, marker="o" if key.startswith("dev") else None, markersize=3)
-        axes.set_title(title)
+            is_measure = key.startswith("dev")
+            width = SMOOTHING_STEPS if panel.is_smoothed and not is_measure else 1
+            curve = moving_average(values, width)
+            axes.plot(steps, curve, label=key, marker="o" if is_measure else None, markersize=3)
+        axes.set_title(panel.title)
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
         if axes.lines:

@@ -1,139 +1,88 @@
-"""`galago train`: from files to a model, errors as messages with exit code 2, Ctrl-C after a checkpoint."""
+"""`galago train`: the recipe says what is trained, and gets the command line's options."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import signal
-import tarfile
+import sys
+import types
 from pathlib import Path
 
 import pytest
-import soundfile
-import torch
 
 from galago.models.training import command
-from galago.models.training.command import main, read_sentences, run
-from galago.models.training.corpus import CorpusError
-from tests.models.training.tone_corpus import tone_clip
+from galago.models.training.command import main, role_of, run
+from galago.models.training.errors import TrainingError
+from galago.models.training.options import DONE, INTERRUPTED, TrainOptions
 
-RECIPE = """
-schema_version = 1
-name = "said"
-[[corpora]]
-path = "said/manifest.jsonl"
-[network]
-width = 16
-num_blocks = 1
-num_heads = 2
-phone_block = 1
-subsampling_channels = [2, 4]
-left_context_tokens = 8
-[augmentation]
-reverberation_probability = 0.0
-[schedule]
-num_steps = 2
-batch_s = 4
-clean_steps = 0
-"""
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text("schema_version = 1\n" + text)
+    return path
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A JSONL manifest with four clips of tones, and a recipe."""
-    folder = tmp_path / "data" / "said"
-    folder.mkdir(parents=True)
-    rows = []
-    for number, word in enumerate(("up", "go", "it", "up")):
-        soundfile.write(folder / f"{number}.wav", tone_clip([word], number)[0], 16_000)
-        rows.append({"file": f"{number}.wav", "text": word, "split": "dev" if number == 3 else "train"})
-    (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "said.toml").write_text(RECIPE)
-    return tmp_path
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, TrainOptions]]:
+    """A role called "nose" stands in the table; what it is asked to train is in this list."""
+    calls: list[tuple[Path, TrainOptions]] = []
+
+    def train_recipe(recipe: Path, options: TrainOptions) -> int:
+        calls.append((recipe, options))
+        return INTERRUPTED if options.num_steps == 1 else DONE
+
+    module = types.ModuleType("made_up_nose")
+    module.train_recipe = train_recipe  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "made_up_nose", module)
+    monkeypatch.setitem(command.ROLES, "nose", "made_up_nose")
+    monkeypatch.setattr("torch.set_flush_denormal", lambda on: None)
+    return calls
 
 
-@pytest.fixture(autouse=True)
-def _torch_as_it_was() -> object:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
+def test_the_role_is_an_ear_where_a_recipe_says_nothing(tmp_path: Path) -> None:
+    assert role_of(write(tmp_path, "")) == role_of(write(tmp_path, "role = 'ear'")) == "ear"
 
 
-def test_from_files_to_a_model(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("pocketsphinx", reason="pocketsphinx is not installed: nothing aligns")
-    arguments = [
-        str(data / "said.toml"),
-        "--data-root",
-        str(data / "data"),
-        "--run-folder",
-        str(data / "run"),
-    ]
-    assert run([*arguments, "--prepare-only", "--threads", "1"]) == 0
-    assert (data / "corpora" / "said.pcm").is_file() and not (data / "run").exists()
-    assert "4 clips" in capsys.readouterr().err
-    assert run([*arguments, "--num-workers", "0"]) == 0
-    said = capsys.readouterr().err
-    assert "step 2 of 2" in said and "model.pt" in said
-    assert (data / "run" / "model.pt").is_file()
-    assert run([*arguments, "--num-workers", "0", "--num-steps", "3"]) == 0
-    assert "step 3 of 3" in capsys.readouterr().err
-
-
-def test_what_is_wrong_is_said_in_one_line(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_recipe_goes_to_its_role_with_the_options(
+    trained: list[tuple[Path, TrainOptions]], tmp_path: Path
 ) -> None:
-    recipe, root = data / "said.toml", data / "data"
-
-    def said(expected: str, path: Path = recipe, **options: object) -> None:
-        keywords = {"data_root": root, "run_folder": tmp_path / "run", **options}
-        assert main(path, **keywords) == 2  # type: ignore[arg-type]  # each keyword is of its own type
-        lines = capsys.readouterr().err.strip().splitlines()
-        assert lines[-1].startswith("galago train: ") and expected in lines[-1] and "Traceback" not in lines
-
-    said("No such file", tmp_path / "none.toml")
-    said("no such corpus", data_root=tmp_path / "nowhere")
-    said("at least 1, got 0", num_steps=0)
-    said("cannot run with 0 threads", threads=0)
-    said("cannot run with None threads and -1 workers", num_workers=-1)
-    said("no device 'meta' here", device="meta")
-    said("RuntimeError", device="toaster")
-    if not torch.cuda.is_available():
-        said("no device 'cuda' here", device="cuda")
-    recipe.write_text('dictionary = "my.dict"\n' + RECIPE)
-    said("my.dict: no such dictionary")
-    recipe.write_text(RECIPE.replace("num_steps = 2", "num_steps = -2"))
-    said("said.toml.schedule.num_steps: must be at least 1")
+    recipe = write(tmp_path, "role = 'nose'")
+    assert run([str(recipe), "--data-root", "d", "--cache", "c", "--num-workers", "0"]) == DONE
+    assert run([str(recipe), "--num-steps", "1", "--prepare-only"]) == INTERRUPTED
+    (first, options), (_, others) = trained
+    assert first == recipe
+    assert options == TrainOptions(data_root=Path("d"), cache=Path("c"), num_workers=0)
+    assert (others.num_steps, others.prepare_only) == (1, True)
+    assert options.folder_of("n") == Path("runs/n") and options.cache_of("n") == Path("c")
+    assert others.cache_of("n") == Path("runs/corpora")
 
 
-def test_sentences_of_a_file_and_of_a_member(tmp_path: Path) -> None:
-    text = "LJ001|In 1455|In fourteen fifty five\nplain text\n\n"
-    (tmp_path / "s.txt").write_text(text)
-    with tarfile.open(tmp_path / "s.tar", "w") as tar:
-        info = tarfile.TarInfo("in/s.txt")
-        info.size = len(text)
-        tar.addfile(info, io.BytesIO(text.encode()))
-    expected = ["In fourteen fifty five", "plain text"]
-    assert read_sentences("s.txt", tmp_path) == read_sentences("s.tar:in/s.txt", tmp_path) == expected
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
-    for place, message in (
-        ("none.txt", "No such file"),
-        ("s.tar:none", r"s.tar: holds no none"),
-        ("s.txt:none", r"s.txt: no readable tar"),
-        ("latin.txt", r"is not UTF-8 \(byte 3\)"),
-    ):
-        with pytest.raises(CorpusError, match=message):
-            read_sentences(place, tmp_path)
+@pytest.mark.parametrize("role", ['"tail"', "3", "[]", "{}"])
+def test_an_unknown_role_is_an_error_that_names_those_there_are(
+    role: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(write(tmp_path, f"role = {role}")) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("galago train: mine.toml.role: must be one of ear") and "\n" not in said
 
 
-def test_ctrl_c_waits_for_the_step_and_a_second_one_does_not() -> None:
-    interrupt = command._Interrupt()
-    before = signal.getsignal(signal.SIGINT)
-    with interrupt.caught():
-        assert not interrupt()
-        os.kill(os.getpid(), signal.SIGINT)
-        assert interrupt()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (TrainingError("the nose is blocked"), "galago train: the nose is blocked"),
+        (OSError(28, "No space left"), "galago train: OSError: [Errno 28] No space left"),
+    ],
+)
+def test_what_a_role_raises_is_said_in_one_line(
+    error: Exception,
+    message: str,
+    trained: list[tuple[Path, TrainOptions]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(recipe: Path, options: TrainOptions) -> int:
+        raise error
+
+    monkeypatch.setattr(sys.modules["made_up_nose"], "train_recipe", fail)
+    assert main(write(tmp_path, "role = 'nose'")) == 2
+    assert capsys.readouterr().err.strip() == message
+    assert trained == []

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.models.training.corpus import SAMPLE_RATE_HZ, Corpus
-from galago.models.training.recipe import AugmentationRecipe
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
+from galago.models.training.ear.recipe import AugmentationRecipe
 
 __all__ = ["Augmenter", "NoiseBank", "Samples", "mix_at_snr", "room_responses", "spec_augment"]
 

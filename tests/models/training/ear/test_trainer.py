@@ -18,20 +18,18 @@ import pytest
 import torch
 
 from galago.models.conformer import EarOutput
-from galago.models.training.batches import Batch, BatchMaker
-from galago.models.training.plots import moving_average
-from galago.models.training.recipe import LossRecipe, Recipe, ScheduleRecipe
-from galago.models.training.trainer import (
-    CheckpointError,
+from galago.models.training.checkpoints import CheckpointError
+from galago.models.training.ear.batches import Batch, BatchMaker
+from galago.models.training.ear.recipe import LossRecipe, Recipe, ScheduleRecipe
+from galago.models.training.ear.trainer import (
     Trainer,
     TrainingDivergedError,
     dev_batches,
     learning_rate,
     load_model,
     losses,
-    save_atomically,
 )
-from tests.models.training.tone_corpus import NETWORK, tone_recipe, write_tone_corpus
+from tests.models.training.ear.tone_corpus import NETWORK, tone_recipe, write_tone_corpus
 
 
 @pytest.fixture(autouse=True)
@@ -203,13 +201,6 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(cache: Path, tmp_path: Path
     assert trainer_of(tone_recipe(num_steps=4), tmp_path, cache).step == 4
 
 
-def test_a_file_that_cannot_be_replaced_leaves_no_part(tmp_path: Path) -> None:
-    (tmp_path / "taken.pt").mkdir()
-    with pytest.raises(OSError):
-        save_atomically({"a": 1}, tmp_path / "taken.pt")
-    assert [p.name for p in tmp_path.iterdir()] == ["taken.pt"]
-
-
 def test_the_checkpoint_of_another_recipe_is_refused(cache: Path, tmp_path: Path) -> None:
     trainer_of(tone_recipe(num_steps=1), tmp_path, cache).run([], num_workers=0)
     for other in (
@@ -219,6 +210,67 @@ def test_the_checkpoint_of_another_recipe_is_refused(cache: Path, tmp_path: Path
     ):
         with pytest.raises(CheckpointError, match="checkpoint.pt: belongs to another recipe"):
             trainer_of(other, tmp_path, cache)
+
+
+def shape(**changes: Any) -> Recipe:
+    return replace(tone_recipe(num_steps=2), network={**NETWORK, **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model.pt of a run of two steps, whose averaged weights differ from its last ones."""
+    folder = tmp_path_factory.mktemp("finished")
+    trainer_of(shape(), folder, cache).run([], num_workers=0)
+    return folder / "model.pt"
+
+
+def test_a_run_begins_with_the_averaged_weights_of_another(
+    finished: Path, cache: Path, tmp_path: Path
+) -> None:
+    recipe = replace(shape(), initial_weights=str(finished))
+    trainer = trainer_of(recipe, tmp_path / "b", cache)
+    expected = load_model(finished).state_dict()
+    for model in (trainer.model, trainer.average):
+        assert all(torch.equal(value, expected[key]) for key, value in model.state_dict().items())
+    last = torch.load(finished.parent / "checkpoint.pt", weights_only=True)["model"]
+    assert any(not torch.equal(value, expected[key]) for key, value in last.items())
+    # A run that is resumed goes on from its own checkpoint, not from where it once began.
+    trainer.run([], num_workers=0)
+    resumed = trainer_of(recipe, tmp_path / "b", cache)
+    assert resumed.step == 2
+    assert_identical(resumed, trainer)
+
+
+def test_a_lookahead_that_the_initial_weights_lack_begins_as_a_delay(
+    finished: Path, cache: Path, tmp_path: Path
+) -> None:
+    """And it is no dead end: the first step already moves it away from the delay."""
+    recipe = replace(shape(lookahead_tokens=3), initial_weights=str(finished))
+    trainer = trainer_of(recipe, tmp_path / "c", cache)
+    tokens = torch.randn(2, 10, trainer.config.width)
+    for model in (trainer.model, trainer.average):
+        assert model.lookahead is not None
+        with torch.no_grad():
+            delayed, _ = model.lookahead.forward_chunk(tokens, torch.zeros(2, 3, trainer.config.width))
+        assert torch.equal(delayed[:, 3:], tokens[:, :-3]) and not delayed[:, :3].any()
+        others = {k: v for k, v in model.state_dict().items() if not k.startswith("lookahead.")}
+        assert others.keys() == load_model(finished).state_dict().keys()
+        assert all(torch.equal(v, others[k]) for k, v in load_model(finished).state_dict().items())
+    trainer.run([], num_workers=0)
+    assert trainer.model.lookahead is not None and trainer.model.lookahead.conv.weight.any()
+
+
+@pytest.mark.parametrize("changes", [{"width": 32}, {"num_blocks": 1}])
+def test_initial_weights_of_another_shape_are_refused(
+    changes: dict[str, int], finished: Path, cache: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=r"model.pt: holds a network of another shape"):
+        trainer_of(replace(shape(**changes), initial_weights=str(finished)), tmp_path, cache)
+
+
+def test_initial_weights_that_are_not_there_are_named(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"nowhere.pt: cannot be read"):
+        trainer_of(replace(shape(), initial_weights="nowhere.pt"), tmp_path, cache)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5])
@@ -268,10 +320,3 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert rates[10:81] == pytest.approx([1e-3] * 71)
     assert all(a > b for a, b in zip(rates[80:], rates[81:], strict=False))
     assert rates[100] == pytest.approx(schedule.final_learning_rate)
-
-
-def test_curves_are_smoothed_by_the_mean_of_the_last_values() -> None:
-    values = [float(i * i) for i in range(9)]
-    expected = [sum(values[max(0, i - 2) : i + 1]) / min(i + 1, 3) for i in range(9)]
-    assert moving_average(values, 3).tolist() == pytest.approx(expected)
-    assert moving_average(values, 1).tolist() == values

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from galago.models.tokenizer import TOKENS, encode_phones
-from galago.models.training.batches import IGNORED, Batch, BatchMaker, Example, collate
-from galago.models.training.corpus import CorpusError
-from galago.models.training.recipe import CorpusRecipe
-from tests.models.training.tone_corpus import LEXICON, PHONE_FRAMES, tone_recipe, write_tone_corpus
+from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker, Example, collate
+from galago.models.training.ear.corpus import CorpusError
+from galago.models.training.ear.recipe import CorpusRecipe
+from tests.models.training.ear.tone_corpus import LEXICON, PHONE_FRAMES, tone_recipe, write_tone_corpus
 
 
 def maker(folder: Path, *, augmentation: dict[str, Any] | None = None, **schedule: Any) -> BatchMaker:

@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from galago.models.training.corpus import Corpus, CorpusError, CorpusWriter, decode, refuse_other_source
-from galago.models.training.transcripts import UnspeakableTextError, normalise
+from galago.models.training.ear.corpus import Corpus, CorpusError, CorpusWriter, decode, refuse_other_source
+from galago.models.training.ear.transcripts import UnspeakableTextError, normalise
 
 __all__ = ["ESPEAK_VOICES", "FESTIVAL_VOICES", "FLITE_VOICES", "SpeechPlan", "synthesize_corpus"]
 

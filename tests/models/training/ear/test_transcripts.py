@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from galago.models.training.transcripts import UnspeakableTextError, normalise
+from galago.models.training.ear.transcripts import UnspeakableTextError, normalise
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from galago.models.training import synthesize
-from galago.models.training.corpus import Corpus, CorpusError
-from galago.models.training.synthesize import SpeechPlan, synthesize_corpus
+from galago.models.training.ear import synthesize
+from galago.models.training.ear.corpus import Corpus, CorpusError
+from galago.models.training.ear.synthesize import SpeechPlan, synthesize_corpus
 
 PLAN = SpeechPlan(num_sentences=2, num_commands=3, num_word_sequences=2, flite_share=0.0)
 SENTENCES = [

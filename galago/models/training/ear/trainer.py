@@ -10,11 +10,8 @@ A run is a folder::
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import os
-import pickle
 import random
 import time
 from collections.abc import Callable
@@ -28,29 +25,28 @@ from torch.nn import functional as F
 
 from galago.models.conformer import Conformer, ConformerConfig, EarOutput
 from galago.models.tokenizer import greedy_text
-from galago.models.training.batches import IGNORED, Batch, BatchMaker, collate
-from galago.models.training.plots import save_curves
-from galago.models.training.recipe import LossRecipe, Recipe, ScheduleRecipe, network_config
+from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker, collate
+from galago.models.training.ear.recipe import LossRecipe, Recipe, ScheduleRecipe, network_config
+from galago.models.training.errors import TrainingDivergedError
+from galago.models.training.plots import Panel, save_curves
 
 __all__ = [
-    "CheckpointError",
     "Losses",
     "Trainer",
     "TrainingDivergedError",
     "learning_rate",
     "load_model",
     "losses",
-    "save_atomically",
     "train",
 ]
 
-
-class TrainingDivergedError(RuntimeError):
-    """The loss is no number any more; the last checkpoint holds the last good state."""
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is damaged or belongs to another recipe; the message names the file."""
+PANELS = (
+    Panel("loss", ("phone_frames", "phone_ctc", "token_ctc")),
+    Panel("phones right, of 40 ms tokens", ("phone_accuracy", "dev_phone_accuracy")),
+    Panel("greedy word error rate on dev clips, 320 ms chunks", ("dev_wer",)),
+    Panel("learning rate", ("learning_rate",), is_smoothed=False),
+)
 
 
 class Losses(NamedTuple):
@@ -98,38 +94,13 @@ def learning_rate(schedule: ScheduleRecipe, step: int) -> float:
     return rate
 
 
-def save_atomically(value: Any, path: Path) -> None:
-    """Write beside ``path`` and rename: a full disk or a kill leaves the old file whole.
-
-    Raises:
-        OSError: it cannot be written; nothing of it is left.
-    """
-    part = path.with_suffix(path.suffix + ".part")
-    try:
-        buffer = io.BytesIO()  # written by torch, a full disk would look like a fault inside torch
-        torch.save(value, buffer)
-        part.write_bytes(buffer.getbuffer())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _load(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        stored: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    return stored
-
-
 def load_model(path: Path) -> Conformer:
     """The network stored in a run's ``model.pt``, in evaluation mode.
 
     Raises:
         CheckpointError: the file is damaged or holds no network.
     """
-    stored = _load(path, torch.device("cpu"))
+    stored = load(path)
     try:
         model = Conformer(ConformerConfig(**stored["config"]))
         model.load_state_dict(stored["model"])
@@ -211,7 +182,7 @@ class Trainer:
 
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
-        stored = _load(path, self.device)
+        stored = load(path, self.device)
         if json.loads(stored["identity"]) != json.loads(json.dumps(self._identity())):
             raise CheckpointError(
                 f"{path}: belongs to another recipe ({stored['identity']}); name another folder for this run"
@@ -364,7 +335,7 @@ class Trainer:
                 stopping = should_stop()
                 if stopping or self.step % schedule.checkpoint_steps == 0 or self.step == schedule.num_steps:
                     self.save()
-                    save_curves(self.history, self.folder / "curves.png")
+                    save_curves(self.history, PANELS, self.folder / "curves.png")
                 rate = heard_s / (time.monotonic() - began)
                 progress.set_postfix_str(
                     f"loss {row['total']:.2f} phones {row['phone_accuracy']:.0%} {rate:.0f}x real time"

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.models.training.corpus import SAMPLE_RATE_HZ, Corpus, CorpusWriter
-from galago.models.training.recipe import AugmentationRecipe, CorpusRecipe, Recipe, ScheduleRecipe
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus, CorpusWriter
+from galago.models.training.ear.recipe import AugmentationRecipe, CorpusRecipe, Recipe, ScheduleRecipe
 
 TONES_HZ = {"AA": 400.0, "IY": 900.0, "UW": 1700.0, "S": 3100.0}
 LEXICON = {"up": ("AA", "S"), "go": ("IY", "UW"), "it": ("S", "IY")}

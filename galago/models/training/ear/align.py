@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.models.training.corpus import Clip, Corpus
+from galago.models.training.ear.corpus import Clip, Corpus
 
 __all__ = ["Alignment", "align_corpus", "load_alignments", "sound_out"]
 

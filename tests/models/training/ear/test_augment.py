@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from galago.models.training.augment import (
+from galago.models.training.ear.augment import (
     Augmenter,
     NoiseBank,
     Samples,
@@ -17,7 +17,7 @@ from galago.models.training.augment import (
     room_responses,
     spec_augment,
 )
-from galago.models.training.recipe import AugmentationRecipe
+from galago.models.training.ear.recipe import AugmentationRecipe
 
 RECIPE = AugmentationRecipe()
 

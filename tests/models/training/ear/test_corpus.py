@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from galago.models.training.corpus import Corpus, CorpusError, CorpusWriter, decode, import_corpus
+from galago.models.training.ear.corpus import Corpus, CorpusError, CorpusWriter, decode, import_corpus
 
 ROWS = [
     {"id": "a", "file": "audio/a.wav", "text": "Turn left.", "speaker": "ann", "split": "train", "age": 9},

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from galago.models.tokenizer import PHONES
-from galago.models.training.align import Alignment, align_corpus, load_alignments, sound_out
-from galago.models.training.corpus import Corpus, CorpusWriter, decode
+from galago.models.training.ear.align import Alignment, align_corpus, load_alignments, sound_out
+from galago.models.training.ear.corpus import Corpus, CorpusWriter, decode
 
 WORDS = ["please", "open", "the", "kitchen", "window"]
 

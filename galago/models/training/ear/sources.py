@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from galago.models.training.errors import TrainingError
+
 __all__ = ["CorpusError", "Row", "fingerprint", "read_rows"]
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
@@ -21,7 +23,7 @@ MANIFEST = "manifest.jsonl"
 Row = dict[str, Any]
 
 
-class CorpusError(ValueError):
+class CorpusError(TrainingError, ValueError):
     """A corpus cannot be read; the message names the file and the line."""
 
 

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from galago.models.features import LogMel
 from galago.models.tokenizer import encode_phones, encode_words
-from galago.models.training.align import Alignment, load_alignments
-from galago.models.training.augment import Augmenter, NoiseBank, Samples, room_responses, spec_augment
-from galago.models.training.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError, import_corpus
-from galago.models.training.recipe import CorpusRecipe, Recipe
+from galago.models.training.ear.align import Alignment, load_alignments
+from galago.models.training.ear.augment import Augmenter, NoiseBank, Samples, room_responses, spec_augment
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError, import_corpus
+from galago.models.training.ear.recipe import CorpusRecipe, Recipe
 
 __all__ = ["IGNORED", "Batch", "BatchMaker", "CorpusPart", "Example", "Source", "collate", "load_corpora"]
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from galago.models.training.recipe import RecipeError, load_recipe, network_config
+from galago.models.training.ear.recipe import load_recipe, network_config
+from galago.models.training.toml_tables import RecipeError
 
 MINIMAL = 'schema_version = 1\nname = "mine"\n[[corpora]]\npath = "a.tar"\n'
-RECIPES = Path(__file__).resolve().parents[3] / "recipes"
-SHIPPED = [path for path in sorted(RECIPES.glob("*.toml")) if not path.name.endswith(".pack.toml")]
+RECIPES = Path(__file__).resolve().parents[4] / "recipes"
+SHIPPED = sorted(set(RECIPES.glob("ear-*.toml")) - set(RECIPES.glob("*.pack.toml")))
 
 
 def write(folder: Path, text: str) -> Path:
@@ -72,6 +73,7 @@ BAD = {
     MINIMAL + "[network]\nnum_phones = 41": r"mine.toml.network.num_phones: is given by",
     MINIMAL + "[synthetic]\nnum_commands = 1": r"mine.toml.synthetic: key 'sentences' is missing",
     "schema_version = ": r"mine.toml: ",
+    MINIMAL.replace("[[", "role = 'eye'\n[["): r"mine.toml.role: must be 'ear', got 'eye'",
     "corpora = 5\nname = 'x'\nschema_version = 1": r"mine.toml.corpora: expected a list, got 5",
 }
 
@@ -80,11 +82,3 @@ BAD = {
 def test_what_is_wrong_is_refused_with_its_place(text: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=BAD[text]):
         load_recipe(write(tmp_path, text))
-
-
-def test_files_that_are_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="No such file"):
-        load_recipe(tmp_path / "none.toml")
-    (tmp_path / "latin.toml").write_bytes(b'name = "caf\xe9"')
-    with pytest.raises(RecipeError, match=r"latin.toml: is not UTF-8 \(byte 11\)"):
-        load_recipe(tmp_path / "latin.toml")

@@ -1,0 +1,51 @@
+"""Checkpoints: written aside and renamed, read without running what they hold."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from galago.models.training.errors import TrainingError
+
+__all__ = ["CheckpointError", "load", "save_atomically"]
+
+
+class CheckpointError(TrainingError, ValueError):
+    """A checkpoint is damaged or belongs to another recipe; the message names the file."""
+
+
+def save_atomically(value: Any, path: Path) -> None:
+    """Write beside ``path`` and rename: a full disk or a kill leaves the old file whole.
+
+    Raises:
+        OSError: it cannot be written; nothing of it is left.
+    """
+    part = path.with_suffix(path.suffix + ".part")
+    try:
+        buffer = io.BytesIO()  # written by torch, a full disk would look like a fault inside torch
+        torch.save(value, buffer)
+        part.write_bytes(buffer.getbuffer())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """What :func:`save_atomically` wrote, with its tensors on ``device``; a file cannot run code here.
+
+    Raises:
+        CheckpointError: no such file, or it is damaged.
+    """
+    try:
+        stored: Any = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(stored, dict):
+        raise CheckpointError(f"{path}: holds a {type(stored).__name__}, no checkpoint")
+    return stored
