@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,17 @@ def signals_find_a_stack() -> Iterator[None]:
     if sys.platform == "linux":
         disabled = _SignalStack(None, _DISABLED, 0)
         assert ctypes.CDLL(None).sigaltstack(ctypes.byref(disabled), None) == 0
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes that the test starts end on SIGINT.
+
+    A shell script that runs the tests in its background ignores SIGINT, and every process inherits that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

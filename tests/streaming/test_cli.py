@@ -207,6 +207,7 @@ def test_a_closed_pipe_ends_quietly(tiny_bundle: Path, clip: Path) -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_with_what_was_said(tiny_bundle: Path) -> None:
     with start("listen", "-", "-b", tiny_bundle, "--json", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None

@@ -179,7 +179,9 @@ def test_the_microphone_is_listed(backend: str, card: VirtualSoundCard) -> None:
 
 
 @pytest.fixture
-def listening(backend: str, card: VirtualSoundCard, tiny_bundle: Path) -> Iterator[Listening]:
+def listening(
+    backend: str, card: VirtualSoundCard, tiny_bundle: Path, interruptible: None
+) -> Iterator[Listening]:
     """`galago listen mic` that has just heard its first sentence."""
     process = card.galago("listen", "mic", "--json", "--backend", backend, "--bundle", str(tiny_bundle))
     with running(process):
