@@ -316,6 +316,45 @@ TEST(an_utterance_does_not_end_within_a_chunk_while_something_sounds) {
   CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
 }
 
+// The same with a lookahead of 4 tokens and a voice that ends with token 7: when token 20 comes, the
+// rows end with token 12, and of the tokens from there on only the level is known.
+galago_session_options ending_within_a_lookahead() {
+  galago_session_options options = SessionFixture::defaults();
+  options.endpoint_silence_ms = 520;
+  return options;
+}
+
+TEST(a_lookahead_does_not_keep_an_utterance_from_ending_on_time) {
+  SessionFixture fixture("...aabb", ending_within_a_lookahead(), scripted_target(8, 4));
+  fixture.push(20 * kTokenSamples - 1);
+  fixture.step_all();
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 0u);
+  fixture.push(1);
+  fixture.step_all();
+  const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
+  CHECK_EQ(finals.size(), 1u);
+  if (finals.empty()) return;
+  CHECK_EQ(finals[0].text, "ab");
+  CHECK_EQ(finals[0].end_ns, 7'000'000'000 + 7 * kTokenNs);
+  fixture.run_tokens(64);
+  fixture.end();
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
+}
+
+TEST(what_sounds_within_a_lookahead_keeps_an_utterance_open) {
+  SessionFixture fixture("...aabb", ending_within_a_lookahead(), scripted_target(8, 4));
+  fixture.push(14 * kTokenSamples);
+  std::vector<float> sound(kTokenSamples, 0.0f);
+  std::fill(sound.end() - 160, sound.end(), 0.001f);  // a faint onset, 10 ms long
+  CHECK_EQ(fixture.session->push_audio(sound.data(), sound.size(), fixture.next_ns), GALAGO_OK);
+  fixture.next_ns += kTokenNs;
+  fixture.push(6 * kTokenSamples);
+  fixture.step_all();
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 0u);
+  fixture.run_tokens(16);  // their rows say that it was no speech
+  CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
+}
+
 TEST(flags_choose_what_is_told) {
   SessionFixture fixture(
       "....aab~bb..................",
