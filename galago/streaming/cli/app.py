@@ -16,7 +16,6 @@ from galago.streaming.sound_card import Backend
 
 app = typer.Typer(
     name="galago",
-    help="Eyes, ears and a voice for devices.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +25,24 @@ app = typer.Typer(
 def run() -> None:
     """Run the command line of this process."""
     app()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from galago import __version__
+
+        typer.echo(f"galago {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def galago(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say which galago this is.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Eyes, ears and a voice for devices."""
 
 
 @app.command()
@@ -187,12 +204,13 @@ def demo(
     )
 
 
+# Help is rich's markup, in which an unescaped "[train]" would be a colour and leave no trace.
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def train(context: typer.Context) -> None:
-    """Train a network from a recipe (on a workstation; needs galago[train])."""
+    r"""Train a network from a recipe (on a workstation; needs galago\[train])."""
     from galago.streaming.cli import workstation
 
     workstation.hand_over("train", context.args)
@@ -200,7 +218,7 @@ def train(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def pack(context: typer.Context) -> None:
-    """Export, quantize and pack a checkpoint into a bundle (needs galago[quantize])."""
+    r"""Export, quantize and pack a checkpoint into a bundle (needs galago\[quantize])."""
     from galago.streaming.cli import workstation
 
     workstation.hand_over("pack", context.args)
