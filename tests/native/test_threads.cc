@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "check.h"
+#include "scripted_eye.h"
 #include "session_fixture.h"
 #include "waker.h"
 
@@ -13,7 +14,8 @@ using namespace galago;
 namespace {
 
 constexpr size_t kBlockSamples = 320;
-constexpr size_t kNumBlocks = 4000;  // 80 s of audio
+constexpr size_t kNumBlocks = 4000;    // 80 s of audio
+constexpr int32_t kHangsMs = 600'000;  // a guard: on any machine, something comes sooner
 
 // Pushes everything, waiting where the ring is full; with a jump of time now and then.
 void capture(Session* session, bool gaps) {
@@ -58,7 +60,7 @@ void run(uint32_t flags) {
   });
   int round = 0;
   galago_status status;
-  while ((status = fixture.session->wait(20'000)) == GALAGO_OK) {
+  while ((status = fixture.session->wait(kHangsMs)) == GALAGO_OK) {
     if ((flags & GALAGO_SESSION_WORKER) == 0) fixture.session->step();
     fixture.take_all();
     if (++round % 10 == 0) fixture.session->set_hotwords({{round % 20 == 0 ? "ab" : "cab", 1.0f}});
@@ -106,14 +108,57 @@ TEST(a_worker_whose_engine_fails_tells_it_and_waits_for_reset) {
   SessionFixture fixture(talk(), SessionFixture::with_flags(GALAGO_SESSION_WORKER));
   fixture.engine->fail_at_chunk = 0;
   fixture.push_tokens(40);
-  CHECK_EQ(fixture.session->wait(20'000), GALAGO_OK);
+  CHECK_EQ(fixture.session->wait(kHangsMs), GALAGO_OK);
   fixture.take_all();
   CHECK_EQ(fixture.of_type(GALAGO_EVENT_FAILED).size(), 1u);
-  CHECK_EQ(fixture.session->wait(20'000), GALAGO_EMPTY);
+  CHECK_EQ(fixture.session->wait(kHangsMs), GALAGO_EMPTY);
   fixture.session->reset();
   fixture.push_tokens(40);
   fixture.session->end_input();
-  while (fixture.session->wait(20'000) == GALAGO_OK) fixture.take_all();
+  while (fixture.session->wait(kHangsMs) == GALAGO_OK) fixture.take_all();
+  CHECK(!fixture.of_type(GALAGO_EVENT_FINAL).empty());
+}
+
+TEST(a_camera_runs_beside_capture_worker_and_control) {
+  constexpr int64_t kNumImages = 3000;
+  galago_session_options options = SessionFixture::with_flags(GALAGO_SESSION_WORKER);
+  options.event_capacity = 8192;
+  ScriptedEye eye;
+  SessionFixture fixture(talk(), options, scripted_target(), scripted_ear(), &eye.opened);
+  std::thread camera([&] {
+    Picture pictures[] = {Picture(30, 20, 255, 0, 0), Picture(20, 30, 0, 0, 255)};
+    for (int64_t i = 0; i < kNumImages; ++i) {
+      CHECK_EQ(fixture.session->push_image(pictures[i % 2].at(i)), GALAGO_OK);
+    }
+  });
+  std::thread capturing([&] {
+    const std::vector<float> block(kBlockSamples, 0.01f);
+    for (int64_t i = 0; i < 1000;) {
+      const int64_t capture_ns = i * static_cast<int64_t>(kBlockSamples) * kSampleNs;
+      const galago_status status =
+          fixture.session->push_audio(block.data(), kBlockSamples, capture_ns);
+      if (status == GALAGO_OK) ++i;
+      if (status == GALAGO_E_FULL) std::this_thread::yield();
+    }
+  });
+  std::thread control([&] {
+    while (fixture.session->wait(kHangsMs) == GALAGO_OK) fixture.take_all();
+    fixture.take_all();
+  });
+  camera.join();
+  capturing.join();
+  fixture.session->end_input();
+  control.join();
+  const auto seen = fixture.of_type(GALAGO_EVENT_LABELS);
+  const galago_metrics metrics = fixture.session->metrics();
+  CHECK_EQ(metrics.image_steps, seen.size());
+  CHECK_EQ(metrics.image_steps + metrics.replaced_images, static_cast<uint64_t>(kNumImages));
+  for (size_t i = 0; i < seen.size(); ++i) {
+    // Whole images, each with its own time, and never an older one after a newer.
+    CHECK_EQ(seen[i].labels.at(0), seen[i].begin_ns % 2 == 0 ? "red" : "blue");
+    if (i > 0) CHECK(seen[i].begin_ns > seen[i - 1].begin_ns);
+  }
+  CHECK(!seen.empty() && seen.back().begin_ns == kNumImages - 1);
   CHECK(!fixture.of_type(GALAGO_EVENT_FINAL).empty());
 }
 
@@ -129,7 +174,10 @@ TEST(a_wake_function_that_was_removed_is_not_called_again) {
   Waker waker;
   std::atomic<bool> is_done{false};
   std::thread caller([&] {
-    while (!is_done.load()) waker.call_wake();
+    while (!is_done.load()) {
+      waker.call_wake();
+      std::this_thread::yield();  // on one core, the other thread would wait for the end of a slice
+    }
   });
   for (int i = 0; i < 2000; ++i) {
     std::atomic<bool> alive{true};

@@ -136,7 +136,7 @@ TEST(a_worker_hears_the_same) {
   });
   std::string text;
   galago_event event = GALAGO_EVENT_INIT;
-  while (galago_session_wait(session, 20'000) == GALAGO_OK) {
+  while (galago_session_wait(session, 600'000) == GALAGO_OK) {
     while (galago_session_next_event(session, &event) == GALAGO_OK) {
       if (event.type == GALAGO_EVENT_FINAL) text = event.text;
     }
