@@ -1,4 +1,4 @@
-"""The two doors of the networks: every name is there, and opening them loads nothing."""
+"""The doors of the networks: every name is there, and opening them loads nothing."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 
 import galago.models
 import galago.models.training.ear
+import galago.models.training.eye
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("door", [galago.models, galago.models.training.ear])
+@pytest.mark.parametrize("door", [galago.models, galago.models.training.ear, galago.models.training.eye])
 def test_every_name_is_there_and_no_other(door: types.ModuleType) -> None:
     assert dir(door) == sorted(door.__all__)
     for name in door.__all__:
@@ -29,7 +30,7 @@ def test_opening_a_door_loads_neither_torch_nor_the_native_library() -> None:
     """And the network loads no part of training's: an exporter need not have an aligner installed."""
     program = """
 import json, sys
-import galago.models, galago.models.training.ear
+import galago.models, galago.models.training.ear, galago.models.training.eye
 doors = sorted(sys.modules)
 from galago.models import Conformer, LogMel
 print(json.dumps([doors, sorted(sys.modules)]))

@@ -24,6 +24,7 @@ __all__ = ["ROLES", "main", "role_of", "run"]
 #: Role -> the module whose ``train_recipe`` (see options.Train) trains it, loaded when a recipe asks for it.
 ROLES = {
     "ear": "galago.models.training.ear.command",
+    "eye": "galago.models.training.eye.command",
 }
 
 
