@@ -17,7 +17,7 @@ from tests.make_tiny_bundle import make_tiny_bundle
 #: at what is printed must not depend on who runs them.
 _TERMINAL_SETTINGS = (
     "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "LINES", "NO_COLOR",
-    "PY_COLORS", "TERMINAL_WIDTH", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+    "PY_COLORS", "PYTHONIOENCODING", "TERMINAL_WIDTH", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
 )  # fmt: skip
 
 

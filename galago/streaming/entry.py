@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import sys
 
 _NEEDED = ("typer", "rich")
@@ -17,6 +18,9 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal of another encoding shows "?" for an arrow or an accent; that is no reason to end.
+        sys.stdout.reconfigure(errors="replace")
     from galago.streaming.cli.app import run
 
     run()

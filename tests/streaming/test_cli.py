@@ -27,7 +27,7 @@ from tests.make_tiny_bundle import SAMPLE_RATE_HZ, synthesise
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = [sys.executable, "-m", "galago.streaming.entry"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
 SENTENCE = "turn on the light"
 HANGS_S = 120  # nothing here takes a tenth of it
 KEYS = ["type", "file", "text", "words", "name", "slots", "begin_s", "end_s", "latency_ms"]
@@ -114,6 +114,17 @@ def test_a_grammar_gives_an_intent(tiny_bundle: Path, clip: Path, grammar: Path)
     assert result.exit_code == 0, result.stderr
     (intent,) = [line for line in json_lines(result) if line["type"] == "intent"]
     assert (intent["name"], intent["slots"], intent["text"]) == ("TurnOn", {"thing": "light"}, SENTENCE)
+
+
+def test_an_encoding_without_arrows_gets_question_marks(tiny_bundle: Path, clip: Path, grammar: Path) -> None:
+    done = subprocess.run(
+        [*ENTRY, "listen", str(clip), "-b", str(tiny_bundle), "--grammar", str(grammar)],
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=HANGS_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"? TurnOn thing='light'" in done.stdout
 
 
 def test_phrases_and_hotwords_are_listened_for(tiny_bundle: Path, clip: Path) -> None:
