@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from galago.runtime.errors import InvalidArgumentError, SourceError
+from galago.runtime.errors import InvalidArgumentError
 from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
 
 BLOCK_MS = 20  # as sound cards deliver
@@ -43,22 +43,12 @@ class RealTimeSource(AudioSource):
 
     def __iter__(self) -> Iterator[AudioBlock]:
         start_ns = time.monotonic_ns()
-        failure: SourceError | None = None
-        blocks = iter(self._source)
-        while True:
-            try:
-                block = next(blocks, None)
-            except SourceError as error:
-                failure, block = error, None
-            if block is None:
-                break
+        for block in self._source:
             for piece in self._pieces(block):
                 due_ns = start_ns + round(piece.end_ns(self.sample_rate_hz) / self._speed)
                 if self._closed.wait(max(0, due_ns - time.monotonic_ns()) / NS_PER_S):
                     return
                 yield AudioBlock(piece.samples, start_ns + piece.capture_ns)
-        if failure is not None:
-            raise failure
 
     def _pieces(self, block: AudioBlock) -> Iterator[AudioBlock]:
         # A bigger block would come late by its own length, and that would look like latency.

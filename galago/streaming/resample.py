@@ -87,31 +87,25 @@ class MonoSource(AudioSource):
                 yield AudioBlock(samples[:, None], begin_ns + num_out * NS_PER_S // out_rate_hz)
                 num_out += len(samples)
 
-        failure: SourceError | None = None
-        blocks = iter(self._source)
-        while True:
-            try:
-                block = next(blocks, None)
-            except SourceError as error:
-                failure, block = error, None
-            if block is None:
-                break
-            mono = block.samples[:, 0] if self._source.num_channels == 1 else block.samples.mean(axis=1)
-            if not np.isfinite(mono).all():
-                # A file refuses such samples itself.  A device's hiccup must not end the stream.
-                self._num_skipped += len(mono)
-                continue
-            if expected_ns is None or abs(block.capture_ns - expected_ns) > GAP_NS:
-                yield from located(self._resampler.finish())
-                begin_ns, num_out = block.capture_ns, 0
-            elif self.live:
-                # The device's clock is not ours: follow it, or an hour of drift would look like latency.
-                begin_ns += block.capture_ns - expected_ns
-            expected_ns = block.end_ns(in_rate_hz)
-            yield from located(self._resampler.push(np.ascontiguousarray(mono, np.float32)))
+        try:
+            for block in self._source:
+                mono = block.samples[:, 0] if self._source.num_channels == 1 else block.samples.mean(axis=1)
+                if not np.isfinite(mono).all():
+                    # A file refuses such samples itself.  A device's hiccup must not end the stream.
+                    self._num_skipped += len(mono)
+                    continue
+                if expected_ns is None or abs(block.capture_ns - expected_ns) > GAP_NS:
+                    yield from located(self._resampler.finish())
+                    begin_ns, num_out = block.capture_ns, 0
+                elif self.live:
+                    # The device's clock is not ours: follow it, or an hour of drift would look like latency.
+                    begin_ns += block.capture_ns - expected_ns
+                expected_ns = block.end_ns(in_rate_hz)
+                yield from located(self._resampler.push(np.ascontiguousarray(mono, np.float32)))
+        except SourceError:  # what was said before it broke is whole first
+            yield from located(self._resampler.finish())
+            raise
         yield from located(self._resampler.finish())
-        if failure is not None:
-            raise failure
 
     def close(self) -> None:
         self._source.close()
