@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from pathlib import Path
@@ -11,11 +12,22 @@ import openvino as ov
 
 from galago.quantize.export import NEXT_PREFIX, STATE_PREFIX
 
-__all__ = ["Precision", "compile_graph", "convert_onnx", "make_stateful", "state_names"]
+__all__ = ["Precision", "compile_graph", "convert_onnx", "core", "make_stateful", "state_names"]
 
 Precision = Literal["f32", "bf16"]
 
 _AUTOMATIC_NAME = re.compile(r"[A-Za-z]+_\d+")  # "MVN_1763": counts up within a process
+
+
+@functools.cache
+def core() -> ov.Core:
+    """The one OpenVINO core of this process.
+
+    Each core remembers the signal handlers that it found and puts them back when it goes. With two that go in
+    the order of their making, the handler of one that is gone stays behind, on a stack that is freed: the
+    next Ctrl-C would then crash the process instead of interrupting it.
+    """
+    return ov.Core()
 
 
 def convert_onnx(path: Path) -> ov.Model:
@@ -80,4 +92,4 @@ def compile_graph(model: ov.Model | Path, precision: Precision = "f32", *, num_t
         "INFERENCE_NUM_THREADS": num_threads,
         "NUM_STREAMS": 1,
     }
-    return ov.Core().compile_model(model, "CPU", options)
+    return core().compile_model(model, "CPU", options)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from galago.models.features import LogMel
 from galago.models.tokenizer import greedy_text
-from galago.quantize.compile_openvino import Precision, compile_graph, make_stateful, state_names
+from galago.quantize.compile_openvino import Precision, compile_graph, core, make_stateful, state_names
 
 __all__ = ["Array", "Heard", "Oracle", "chunk_features", "greedy"]
 
@@ -96,7 +96,7 @@ class Oracle:
         num_threads: int = 1,
     ) -> None:
         if isinstance(graph, Path):
-            graph = ov.Core().read_model(graph, weights or graph.with_suffix(".bin"))
+            graph = core().read_model(graph, weights or graph.with_suffix(".bin"))
         if state_names(graph):
             graph = make_stateful(graph)
         compiled = compile_graph(graph, precision, num_threads=num_threads)
