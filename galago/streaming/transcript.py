@@ -51,8 +51,9 @@ def as_json(event: Event, *, file: str, origin_ns: int, live: bool) -> dict[str,
     """An event as the object of one JSON line; None for kinds that are no text (posteriors).
 
     Every line has every key: "type", "file", "text", "words" (each with "word", "begin_s", "end_s" and
-    "confidence"), "name", "slots", "begin_s", "end_s", "latency_ms".  Times count from the first sample
-    of the source; "latency_ms" is null where the source does not run in real time.
+    "confidence"), "name", "slots", "confidence", "begin_s", "end_s", "latency_ms".  "confidence" in [0, 1]
+    is of intents, rejections and phrases.  Times count from the first sample of the source; "latency_ms" is
+    null where the source does not run in real time.
 
     Args:
         event: what the session told.
@@ -77,6 +78,7 @@ def as_json(event: Event, *, file: str, origin_ns: int, live: bool) -> dict[str,
 
     words: tuple[Word, ...] = getattr(event, "words", ())
     text: str | None = getattr(event, "text", None)
+    confidence: float | None = getattr(event, "confidence", None)
     if isinstance(event, Intent):
         text = " ".join(word.text for word in words)
     return {
@@ -86,6 +88,7 @@ def as_json(event: Event, *, file: str, origin_ns: int, live: bool) -> dict[str,
         "words": [spelled(word) for word in words],
         "name": event.name if isinstance(event, Intent) else None,
         "slots": dict(event.slots) if isinstance(event, Intent) else None,
+        "confidence": None if confidence is None else round(confidence, 3),
         "begin_s": seconds(event.begin_ns),
         "end_s": seconds(event.end_ns),
         "latency_ms": round(event.latency_ms, 1) if live else None,

@@ -30,7 +30,18 @@ ENTRY = [sys.executable, "-m", "galago.streaming.entry"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
 SENTENCE = "turn on the light"
 HANGS_S = 120  # nothing here takes a tenth of it
-KEYS = ["type", "file", "text", "words", "name", "slots", "begin_s", "end_s", "latency_ms"]
+KEYS = [
+    "type",
+    "file",
+    "text",
+    "words",
+    "name",
+    "slots",
+    "confidence",
+    "begin_s",
+    "end_s",
+    "latency_ms",
+]
 GRAMMAR = """\
 language: en
 intents:

@@ -13,7 +13,18 @@ from galago.runtime import events
 from galago.streaming.transcript import JsonTranscript, PlainTranscript, as_json, lasting_line
 
 ORIGIN_NS = 1_000_000_000_000
-KEYS = ["type", "file", "text", "words", "name", "slots", "begin_s", "end_s", "latency_ms"]
+KEYS = [
+    "type",
+    "file",
+    "text",
+    "words",
+    "name",
+    "slots",
+    "confidence",
+    "begin_s",
+    "end_s",
+    "latency_ms",
+]
 SHARED: dict[str, Any] = {
     "sequence": 1,
     "utterance": 1,
@@ -71,6 +82,19 @@ def test_an_intent_has_name_slots_and_what_was_said() -> None:
     line = as_json(INTENT, file="-", origin_ns=ORIGIN_NS, live=True)
     assert line is not None
     assert (line["name"], line["slots"], line["text"]) == ("TurnOn", {"area": "kitchen"}, "turn on")
+
+
+def test_confidence_is_of_what_was_recognised_as_a_whole() -> None:
+    found = {}
+    for event, kind in ALL:
+        line = as_json(event, file="-", origin_ns=ORIGIN_NS, live=True)
+        assert line is not None
+        found[kind] = line["confidence"]
+    assert {kind: value for kind, value in found.items() if value is not None} == {
+        "intent": 0.875,
+        "rejected": 0.1,
+        "phrase": 0.9,
+    }
 
 
 def test_posteriors_are_no_line() -> None:
