@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from galago.models.conformer import Conformer
+from galago.quantize.provenance import describe_training
 from galago.quantize.recipe import PackRecipe
 
 __all__ = ["model_card"]
@@ -50,11 +51,7 @@ def model_card(recipe: PackRecipe, model: Conformer, report: Mapping[str, Any], 
         "size_mb": f"{size_bytes / 1e6:.1f}",
         "checkpoint_sha256": report["checkpoint"]["sha256"][:16],
         "checkpoint_step": report["checkpoint"]["step"],
-        "training_recipe": (
-            f"Recipe `{report['training_recipe']}`."
-            if report.get("training_recipe")
-            else "Recipe not recorded."
-        ),
+        "training_recipe": describe_training(report["checkpoint"]["recipe"]),
         "data": "\n".join(f"- **{d.name}**: {d.what}. {d.licence}. {d.source}" for d in recipe.data)
         or "- not stated",
         "weights_granularity": quantization.weights

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-import torch
 
 from galago.boards.profile import this_machine
 from galago.models.conformer import Conformer
@@ -28,6 +25,7 @@ from galago.quantize.golden import golden_samples, write_golden
 from galago.quantize.measure import measure_target, phone_log_priors, word_error_rates
 from galago.quantize.model_card import model_card
 from galago.quantize.oracle import Oracle
+from galago.quantize.provenance import provenance
 from galago.quantize.quantize import transfer
 from galago.quantize.recipe import PackRecipe
 from galago.quantize.report import write_report
@@ -100,8 +98,7 @@ def pack(
     shutil.rmtree(partial, ignore_errors=True)
     oracles = _write_graphs(partial, graphs, recipe, delay)
     report = {
-        "checkpoint": {"sha256": _sha256(checkpoint), "step": _step_of(checkpoint)},
-        "training_recipe": _training_recipe(checkpoint),
+        "checkpoint": provenance(checkpoint),
         **_measure(model, graphs, oracles, recipe, opened, measure_time, say),
     }
 
@@ -283,24 +280,6 @@ def _write_manifest(
             "golden": list(golden),
         },
     )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _step_of(checkpoint: Path) -> int:
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return int(stored.get("step", 0))
-
-
-def _training_recipe(checkpoint: Path) -> str | None:
-    """Name of the recipe that the run beside the checkpoint belongs to, if it is there."""
-    path = checkpoint.parent / "checkpoint.pt"
-    if not path.is_file():
-        return None
-    stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    return str(json.loads(stored["identity"])["name"])
 
 
 def _replace(partial: Path, output: Path) -> None:

@@ -38,7 +38,10 @@ FIXED_NETWORK_FIELDS = ("num_mels", "num_phones", "num_tokens")  # given by the 
 
 @dataclass(frozen=True)
 class CorpusRecipe:
-    """One corpus. ``share`` is the part of its clips that an epoch draws; ``speech = false`` marks noise."""
+    """One corpus. ``share`` is the part of its clips that an epoch draws; ``speech = false`` marks noise.
+
+    ``licence`` decides nothing here: it goes into ``model.pt``, and from there into the card of a bundle.
+    """
 
     path: str
     name: str | None = None  # of its decoded copy; by default as ``import_corpus`` says
@@ -46,6 +49,7 @@ class CorpusRecipe:
     share: Share = 1.0
     speech: bool = True
     without_labels: tuple[str, ...] = ()  # clips held out by label or id
+    licence: str | None = None
 
 
 @dataclass(frozen=True)

@@ -203,9 +203,10 @@ class Trainer:
         log.write_text("".join(json.dumps(row) + "\n" for row in self.history))
 
     def save(self) -> None:
+        recipe = json.dumps(asdict(self.recipe))
         state = {
             "identity": json.dumps(self._identity()),
-            "recipe": json.dumps(asdict(self.recipe)),
+            "recipe": recipe,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -216,7 +217,12 @@ class Trainer:
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         save_atomically(state, self.folder / "checkpoint.pt")
         save_atomically(
-            {"config": self.config.as_dict(), "model": self.average.state_dict(), "step": self.step},
+            {
+                "config": self.config.as_dict(),
+                "model": self.average.state_dict(),
+                "step": self.step,
+                "recipe": recipe,
+            },
             self.folder / "model.pt",
         )
 

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from galago.models.conformer import EarOutput
-from galago.models.training.checkpoints import CheckpointError
+from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.training.ear.batches import Batch, BatchMaker
 from galago.models.training.ear.recipe import LossRecipe, Recipe, ScheduleRecipe
 from galago.models.training.ear.trainer import (
@@ -90,6 +90,8 @@ def test_evaluation_and_the_stored_model(cache: Path, tmp_path: Path) -> None:
     trainer.run(dev, num_workers=0)
     last = trainer.history[-1]
     assert 0.0 <= last["dev_phone_accuracy"] <= 1.0 and last["dev_wer"] >= 0.0
+    recipe = json.loads(load(tmp_path / "model.pt")["recipe"])
+    assert (recipe["name"], recipe["schedule"]["num_steps"]) == ("tones", 2)
     stored = load_model(tmp_path / "model.pt").state_dict()
     assert all(torch.equal(value, stored[key]) for key, value in trainer.average.state_dict().items())
 
