@@ -16,10 +16,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from galago.runtime import abi
+from galago.runtime.closing import Closing
 from galago.runtime.errors import (
     CorruptError,
     InvalidArgumentError,
@@ -126,7 +126,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-class Bundle:
+class Bundle(Closing):
     """An opened bundle: immutable, shared by any number of sessions and threads.
 
     Args:
@@ -271,14 +271,6 @@ class Bundle:
         handle, self._handle = self._handle, None
         if handle is not None:
             self._library.galago_bundle_close(handle)
-
-    def __enter__(self) -> Bundle:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None) is not None:

@@ -19,13 +19,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from galago.runtime import abi
+from galago.runtime.closing import Closing
 from galago.runtime.errors import InvalidArgumentError, InvalidStateError, of_status
 from galago.runtime.events import NS_PER_S, Event, Failed, Final, decode
 
@@ -79,7 +79,7 @@ class Metrics:
         return self.busy_ns / self.input_duration_ns if self.input_duration_ns else None
 
 
-class Session:
+class Session(Closing):
     """One stream.  A context manager; every buffer is allocated when it opens, none later.
 
     Threads: `push_audio` and `end_input` may run on one thread while the other calls run on another.
@@ -375,14 +375,6 @@ class Session:
             handle, self._handle = self._handle, None
             if handle is not None:
                 self._library.galago_session_close(handle)
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None) is not None:
