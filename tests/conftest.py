@@ -86,6 +86,18 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_eye_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: Path) -> Path:
+    """A bundle that tells colours and hears nothing."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("tiny_eye"), ear=False, eye=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_both_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: Path) -> Path:
+    """A bundle that hears chords and tells colours."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("tiny_both"), eye=True)
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle(tiny_folder: Path, native_library: Path) -> Path:
     """The same where the native library is there to open it."""
     return tiny_folder

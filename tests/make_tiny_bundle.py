@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ def make_tiny_bundle(
     chunk_tokens: int | Sequence[int] = 8,
     lookahead_tokens: int = 0,
     changes: Mapping[str, Any] | None = None,
+    eye: bool = False,
+    ear: bool = True,
 ) -> Path:
     """Write the bundle into `folder` (made if needed) and return the folder.
 
@@ -94,6 +97,8 @@ def make_tiny_bundle(
         chunk_tokens: Tokens (of 40 ms) in a step; several make one target each, in this order.
         lookahead_tokens: Tokens by which the outputs are delayed.
         changes: Keys of ``roles.ear`` to replace, e.g. ``{"endpoint": {...}}``.
+        eye: With the eye of `tests.tiny_eye` too.
+        ear: False: without the ear, so that nothing hears.
     """
     root = Path(folder)
     (root / "ear").mkdir(parents=True, exist_ok=True)
@@ -146,7 +151,7 @@ def make_tiny_bundle(
             }
         )
 
-    ear: dict[str, Any] = {
+    ear_role: dict[str, Any] = {
         "type": "streaming_ctc",
         "features": {
             "type": "kaldi_log_mel",
@@ -181,6 +186,19 @@ def make_tiny_bundle(
         },
         **(changes or {}),
     }
+    roles: dict[str, Any] = {"ear": ear_role}
+    if eye:
+        from tests.tiny_eye import add_tiny_eye  # not found where this file is run as a program
+
+        roles["eye"], golden_images = add_tiny_eye(root)
+        golden += golden_images
+    if not ear:
+        del roles["ear"]
+        shutil.rmtree(root / "ear")
+        golden = [entry for entry in golden if entry["role"] != "ear"]
+        for path in (root / "golden").glob("*"):
+            if not path.name.startswith("image."):
+                path.unlink()
     manifest = {
         "schema_version": 1,
         "name": "galago-tiny",
@@ -189,7 +207,7 @@ def make_tiny_bundle(
         "languages": ["en-US"],
         "description": "Hears chords: for tests only.",
         "files": {},
-        "roles": {"ear": ear},
+        "roles": roles,
         "golden": golden,
     }
     write_manifest(root, manifest)

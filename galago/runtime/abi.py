@@ -63,6 +63,12 @@ EVENT_INTENT = 11
 EVENT_POSTERIORS = 12
 EVENT_REJECTED = 13
 EVENT_PHRASE = 14
+EVENT_LOGITS = 15
+
+RGB8 = 1
+BGR8 = 2
+GRAY8 = 3
+NV12 = 4
 
 # -- structs, field by field as in the header ----------------------------------------------------------
 
@@ -171,7 +177,12 @@ class Metrics(ctypes.Structure):
         ("ttfa_ns", c_int64),
         ("peak_bytes", c_int64),
         ("engine_ns", c_int64),
-        ("reserved", c_uint64 * 7),
+        ("image_steps", c_uint64),
+        ("image_busy_ns", c_int64),
+        ("image_engine_ns", c_int64),
+        ("image_step_p50_ns", c_int64),
+        ("image_step_p99_ns", c_int64),
+        ("reserved", c_uint64 * 2),
     ]
 
 

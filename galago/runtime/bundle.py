@@ -131,7 +131,7 @@ class Bundle(Closing):
 
     Args:
         folder: the directory that holds manifest.json.
-        chunk_ms: new audio of one step, one of the bundle's chunks; None: the bundle's first target.
+        chunk_ms: new audio of one step of the ear, one of the bundle's chunks; None: the bundle's first.
         engine: "openvino", ...; None: the first in the manifest that runs here.
         num_threads: of the engine; None: the board's.
         cache_dir: where the engine may keep compiled blobs; None: nowhere.
@@ -191,7 +191,8 @@ class Bundle(Closing):
     def metadata(self, key: str) -> str:
         """An entry of the manifest as the core gives it: "license", "languages.0", "roles.ear.phones".
 
-        "open.target", "open.engine" and "open.inference_precision" tell what this process runs.
+        "open.target", "open.engine" and "open.inference_precision" tell what this process runs: of the
+        ear, or where there is none of the eye; "open.eye.target" says which.
 
         Raises:
             NotFoundError: no such key.

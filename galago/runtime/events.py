@@ -10,8 +10,8 @@
     ├── Labels, Embedding                     of a sound or an image
     ├── SpeakStart, SpeakStop                 speech output
     ├── Gap                                   input is missing from begin_ns to end_ns
-    ├── Posteriors                            log-probabilities of a step, for research and verify
-    └── Failed                                the stream broke; reset the session
+    ├── Posteriors, Logits                    what the ear's and the eye's network said, for research
+    └── Failed                                a role broke; reset the session
 
 Times are capture time in nanoseconds, on the clock of the `capture_ns` that was pushed with the
 samples; the `_s` properties are the same in seconds.
@@ -153,9 +153,13 @@ class Phrase(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels(Event):
-    """What kind of sound or image it is, the likeliest first."""
+    """What an image shows, the likeliest first; empty: nothing that the eye knows.
 
-    labels: tuple[Label, ...]
+    `begin_ns` and `end_ns` are the image's `capture_ns`.
+    """
+
+    labels: tuple[Label, ...]  # at most five
+    confidence: float = 0.0  # of the likeliest class, known or not: a smoothed probability, [0, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -198,12 +202,24 @@ class Posteriors(Event):
         return self.log_probs[:, self.num_phones :]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Logits(Event):
+    """What the eye's network said of one image, told just before its Labels where the session was opened
+    with posteriors."""
+
+    values: npt.NDArray[np.float32]  # (num_labels,), read-only; before temperature and smoothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Event):
-    """The stream broke: `galago.runtime.errors.of_status(status, text)` is what to raise."""
+    """A role of the stream broke: `galago.runtime.errors.of_status(status, text)` is what to raise.
+
+    The other role, if there is one, goes on.
+    """
 
     status: int
     text: str
+    role: str = ""  # "ear" or "eye"
 
 
 # -- from the ABI --------------------------------------------------------------------------------------
@@ -260,9 +276,15 @@ def decode(raw: abi.Event, *, num_phones: int, num_tokens: int) -> Event | None:
                     Label(name=_text(raw.labels[i].name), score=raw.labels[i].score)
                     for i in range(raw.num_labels)
                 ),
+                confidence=_first_value(raw),
             )
         case abi.EVENT_EMBEDDING:
             return Embedding(
+                **shared,
+                values=_values(raw),
+            )
+        case abi.EVENT_LOGITS:
+            return Logits(
                 **shared,
                 values=_values(raw),
             )
@@ -277,6 +299,7 @@ def decode(raw: abi.Event, *, num_phones: int, num_tokens: int) -> Event | None:
                 **shared,
                 status=raw.status,
                 text=_text(raw.text),
+                role=_text(raw.labels[0].name) if raw.num_labels else "",
             )
     plain = _PLAIN.get(raw.type)
     if plain is None:

@@ -1,7 +1,7 @@
-"""Golden vectors: what a bundle heard where it was packed, replayed on the machine at hand.
+"""Golden vectors: what a bundle heard and saw where it was packed, replayed on the machine at hand.
 
 An engine, a processor or an instruction set that computes something else is found here and not in the
-field: the log-probabilities of a recorded stream are compared number by number.
+field: the log-probabilities of a recorded stream and the logits of an image are compared number by number.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from galago.runtime.bundle import Bundle, check_files, read_manifest
 from galago.runtime.errors import CorruptError, GalagoError
-from galago.runtime.events import Final, Posteriors
+from galago.runtime.events import Final, Labels, Logits, Posteriors
 from galago.runtime.manifest import Ear, GoldenVector, Target
+from galago.runtime.manifest_eye import Eye, EyeTarget, GoldenImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,10 @@ class GoldenResult:
     target: str
     tolerance: float
     max_abs_difference: float | None
-    text: str | None  # what is heard here
+    text: str | None  # what is heard here; of an image, the label; "" where nothing is known
     expected_text: str
     not_run: str | None  # why this target could not be replayed here
+    role: str = "ear"
 
     @property
     def passed(self) -> bool:
@@ -46,13 +48,18 @@ def verify_golden(folder: Path, *, num_threads: int | None = None) -> list[Golde
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    if not manifest.golden or manifest.ear is None:
+    results = []
+    if manifest.ear is not None:
+        targets = {target.name: target for target in manifest.ear.targets}
+        for golden in manifest.golden:
+            results.append(_replay(folder, manifest.ear, golden, targets[golden.target], num_threads))
+    if manifest.eye is not None:
+        eye_targets = {target.name: target for target in manifest.eye.targets}
+        for image in manifest.golden_images:
+            results.append(_replay_image(folder, manifest.eye, image, eye_targets[image.target], num_threads))
+    if not results:
         raise CorruptError(f"{folder}: holds no golden vectors")
-    targets = {target.name: target for target in manifest.ear.targets}
-    return [
-        _replay(folder, manifest.ear, golden, targets[golden.target], num_threads)
-        for golden in manifest.golden
-    ]
+    return results
 
 
 def _replay(
@@ -68,7 +75,7 @@ def _replay(
     except GalagoError as error:  # this engine is not here; another target may still run
         return skipped(str(error))
     with bundle:
-        opened = bundle.metadata("open.target")
+        opened = bundle.metadata("open.ear.target")
         if opened != target.name:
             return skipped(f"{opened} is taken before it here")
         samples = _read(folder, golden.audio, golden.num_samples, 1)[:, 0]
@@ -91,6 +98,43 @@ def _replay(
         return GoldenResult(target.name, golden.tolerance, float("inf"), " ".join(finals), golden.text, None)
     difference = float(np.abs(heard[: golden.num_tokens] - recorded).max())
     return GoldenResult(target.name, golden.tolerance, difference, " ".join(finals), golden.text, None)
+
+
+def _replay_image(
+    folder: Path, eye: Eye, golden: GoldenImage, target: EyeTarget, num_threads: int | None
+) -> GoldenResult:
+    def result(difference: float | None, label: str | None, why: str | None) -> GoldenResult:
+        return GoldenResult(target.name, golden.tolerance, difference, label, golden.label, why, role="eye")
+
+    try:
+        bundle = Bundle(folder, engine=target.engine, num_threads=num_threads)
+    except CorruptError:
+        raise
+    except GalagoError as error:  # this engine is not here; another target may still run
+        return result(None, None, str(error))
+    with bundle:
+        opened = bundle.metadata("open.eye.target")
+        if opened != target.name:
+            return result(None, None, f"{opened} is taken before it here")
+        pixels = np.fromfile(folder / golden.image, np.uint8)
+        if pixels.size != golden.height * golden.width * 3:
+            raise CorruptError(
+                f"{folder / golden.image}: {pixels.size} bytes; the manifest says "
+                f"{golden.height} x {golden.width} x 3"
+            )
+        recorded = _read(folder, golden.logits, 1, len(eye.labels))[0]
+        with bundle.session(posteriors=True) as session:
+            session.push_image(pixels.reshape(golden.height, golden.width, 3), 0)
+            while session.step():
+                pass
+            events = list(session.events())
+    difference, label = float("inf"), None
+    for event in events:
+        if isinstance(event, Logits):
+            difference = float(np.abs(event.values - recorded).max())
+        elif isinstance(event, Labels):
+            label = event.labels[0].name if event.labels else ""
+    return result(difference, label, None)
 
 
 def _read(folder: Path, name: str, num_rows: int, num_columns: int) -> npt.NDArray[np.float32]:

@@ -6,29 +6,30 @@
     │   ├── features: Features                   what turns samples into frames
     │   ├── targets: (Target, ...)               one graph for each engine, dtype and chunk
     │   └── decoding, voice_activity, endpoint, grammar: plain numbers for the core
-    └── golden: (GoldenVector, ...)              recorded inputs and outputs
+    ├── eye: Eye | None                          a classifier of images: manifest_eye.py
+    ├── golden: (GoldenVector, ...)              recorded samples, and what the ear made of them
+    └── golden_images: (GoldenImage, ...)        recorded images, and what the eye made of them
 
-Readers ignore keys that they do not know, so that a newer packer may add some; they refuse a
+Readers ignore keys and roles that they do not know, so that a newer packer may add some; they refuse a
 `schema_version` that they do not know.  Every complaint names the file, the key and what stood there.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from galago.runtime.errors import CorruptError, NotFoundError, UnsupportedError
+from galago.runtime.manifest_eye import Eye, GoldenImage, read_eye, read_golden_image
+from galago.runtime.manifest_keys import Keys, shown
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024  # bounds what a broken or hostile bundle makes us read
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ class Manifest:
     files: Mapping[str, FileEntry]
     ear: Ear | None
     golden: tuple[GoldenVector, ...]
+    eye: Eye | None = None
+    golden_images: tuple[GoldenImage, ...] = ()
     roles: tuple[str, ...] = field(default=())
 
 
@@ -156,8 +159,8 @@ def read_manifest(folder: Path) -> Manifest:
 def parse_manifest(document: Any, path: str = MANIFEST_NAME) -> Manifest:
     """Validate a manifest that is already JSON; `path` is how messages call it."""
     if not isinstance(document, dict):
-        raise CorruptError(f"{path}: expected an object, found {_shown(document)}")
-    top = _Keys(path, "", document)
+        raise CorruptError(f"{path}: expected an object, found {shown(document)}")
+    top = Keys(path, "", document)
     schema_version = top.integer("schema_version", minimum=1)
     if schema_version != SCHEMA_VERSION:
         raise UnsupportedError(
@@ -167,6 +170,8 @@ def parse_manifest(document: Any, path: str = MANIFEST_NAME) -> Manifest:
     files = {name: _file_entry(files_keys, name) for name in files_keys.names()}
     roles = top.object("roles")
     ear = _ear(roles.object("ear"), files) if "ear" in roles.names() else None
+    eye = read_eye(roles.object("eye"), files) if "eye" in roles.names() else None
+    golden = top.objects("golden", required=False)
     return Manifest(
         name=top.text("name"),
         version=top.text("version"),
@@ -175,12 +180,16 @@ def parse_manifest(document: Any, path: str = MANIFEST_NAME) -> Manifest:
         description=top.text("description", ""),
         files=files,
         ear=ear,
-        golden=tuple(_golden(keys, files, ear) for keys in top.objects("golden", required=False)),
+        golden=tuple(_golden(keys, files, ear) for keys in golden if keys.text("role") == "ear"),
+        eye=eye,
+        golden_images=tuple(
+            read_golden_image(keys, files, eye) for keys in golden if keys.text("role") == "eye"
+        ),
         roles=tuple(roles.names()),
     )
 
 
-def _file_entry(keys: _Keys, name: str) -> FileEntry:
+def _file_entry(keys: Keys, name: str) -> FileEntry:
     check_relative(name, f"{keys.path}: files")
     entry = keys.object(name)
     sha256 = entry.text("sha256")
@@ -200,7 +209,7 @@ def check_relative(name: str, where: str) -> None:
         raise CorruptError(f"{where}: {name!r} is no relative path inside the bundle")
 
 
-def _ear(keys: _Keys, files: Mapping[str, FileEntry]) -> Ear:
+def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
     if keys.text("type") != "streaming_ctc":
         raise UnsupportedError(f"{keys.path}: {keys.at('type')}: {keys.text('type')!r} is not known here")
     features = keys.object("features")
@@ -242,7 +251,7 @@ def _ear(keys: _Keys, files: Mapping[str, FileEntry]) -> Ear:
     )
 
 
-def _target(keys: _Keys, files: Mapping[str, FileEntry]) -> Target:
+def _target(keys: Keys, files: Mapping[str, FileEntry]) -> Target:
     weights = keys.optional_text("weights")
     keys.listed("model", keys.text("model"), files)
     if weights is not None:
@@ -263,7 +272,7 @@ def _target(keys: _Keys, files: Mapping[str, FileEntry]) -> Target:
     )
 
 
-def _golden(keys: _Keys, files: Mapping[str, FileEntry], ear: Ear | None) -> GoldenVector:
+def _golden(keys: Keys, files: Mapping[str, FileEntry], ear: Ear | None) -> GoldenVector:
     names = {target.name for target in ear.targets} if ear is not None else set()
     if keys.text("target") not in names:
         raise keys.wrong("target", "the name of a target", keys.text("target"))
@@ -280,98 +289,3 @@ def _golden(keys: _Keys, files: Mapping[str, FileEntry], ear: Ear | None) -> Gol
         tolerance=keys.number("tolerance"),
         text=keys.text("text", ""),
     )
-
-
-class _Keys:
-    """One JSON object with its place in the document, so that every complaint can name it."""
-
-    def __init__(self, path: str, place: str, document: Mapping[str, Any]) -> None:
-        self.path = path
-        self.place = place
-        self.document = document
-
-    def names(self) -> list[str]:
-        return list(self.document)
-
-    def at(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place else key
-
-    def wrong(self, key: str, expected: str, found: object) -> CorruptError:
-        return CorruptError(f"{self.path}: {self.at(key)}: expected {expected}, found {_shown(found)}")
-
-    def _get(self, key: str, expected: str, fits: Callable[[Any], bool]) -> Any:
-        if key not in self.document:
-            raise CorruptError(f"{self.path}: {self.at(key)} is missing; expected {expected}")
-        value = self.document[key]
-        if not fits(value):
-            raise self.wrong(key, expected, value)
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        if default is not None and key not in self.document:
-            return default
-        value: str = self._get(key, "a string", lambda value: isinstance(value, str))
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        return None if self.document.get(key) is None else self.text(key)
-
-    def boolean(self, key: str) -> bool:
-        value: bool = self._get(key, "true or false", lambda value: isinstance(value, bool))
-        return value
-
-    def integer(self, key: str, *, minimum: int) -> int:
-        def fits(value: Any) -> bool:
-            return isinstance(value, int) and not isinstance(value, bool) and minimum <= value < 2**53
-
-        value: int = self._get(key, f"an integer of at least {minimum}", fits)
-        return value
-
-    def number(self, key: str) -> float:
-        return float(self._get(key, "a finite number", _is_number))
-
-    def numbers(self, key: str) -> list[float]:
-        values = self._get(
-            key,
-            "a list of finite numbers",
-            lambda value: isinstance(value, list) and all(_is_number(item) for item in value),
-        )
-        return [float(value) for value in values]
-
-    def texts(self, key: str) -> list[str]:
-        values: list[str] = self._get(
-            key,
-            "a list of strings",
-            lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
-        )
-        return values
-
-    def object(self, key: str, *, required: bool = True) -> _Keys:
-        if not required and key not in self.document:
-            return _Keys(self.path, self.at(key), {})
-        value = self._get(key, "an object", lambda value: isinstance(value, dict))
-        return _Keys(self.path, self.at(key), value)
-
-    def objects(self, key: str, *, required: bool = True) -> list[_Keys]:
-        if not required and key not in self.document:
-            return []
-        values = self._get(
-            key,
-            "a list of objects",
-            lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
-        )
-        return [_Keys(self.path, f"{self.at(key)}[{i}]", value) for i, value in enumerate(values)]
-
-    def listed(self, key: str, name: str, files: Mapping[str, FileEntry]) -> None:
-        """Refuse a file that `files` does not list: it would be read unchecked."""
-        if name not in files:
-            raise self.wrong(key, "a file that stands in files", name)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,4 @@
-"""A session: one stream over a bundle.  Samples go in by push, events come out.
+"""A session: one stream over a bundle.  Samples and images go in by push, events come out.
 
     with Bundle(folder) as bundle, bundle.session() as session:
         for block in microphone:                      # float32, mono, at session.sample_rate_hz
@@ -26,8 +26,9 @@ import numpy.typing as npt
 
 from galago.runtime import abi
 from galago.runtime.closing import Closing
-from galago.runtime.errors import InvalidArgumentError, InvalidStateError, of_status
+from galago.runtime.errors import InvalidArgumentError, InvalidStateError, UnsupportedError, of_status
 from galago.runtime.events import NS_PER_S, Event, Failed, Final, decode
+from galago.runtime.image_planes import ImageFormat, Planes, describe_image
 
 if TYPE_CHECKING:
     from galago.runtime.bundle import Bundle, GrammarSource
@@ -40,18 +41,22 @@ _WAIT_SLICE_MS = 20
 class SessionInfo:
     """The shape of a stream, fixed while its session is open."""
 
-    sample_rate_hz: int  # of push_audio, mono
+    sample_rate_hz: int  # of push_audio, mono; 0: the bundle has no ear
     chunk_samples: int  # new audio of one step
     left_context_samples: int  # past that the caches hold
     lookahead_samples: int  # future that a step waits for
+    image_width: int = 0  # pixels that the eye's network sees; 0: the bundle has no eye
+    image_height: int = 0
 
     @property
     def chunk_ms(self) -> int:
-        return self.chunk_samples * 1000 // self.sample_rate_hz
+        return self.chunk_samples * 1000 // self.sample_rate_hz if self.sample_rate_hz else 0
 
     @property
     def algorithmic_latency_ms(self) -> int:
         """Audio that must exist before its text can: one chunk and the lookahead."""
+        if not self.sample_rate_hz:
+            return 0
         return (self.chunk_samples + self.lookahead_samples) * 1000 // self.sample_rate_hz
 
 
@@ -72,6 +77,12 @@ class Metrics:
     final_latency_ns: int | None  # end of voice to final, with the endpoint silence, last utterance
     peak_bytes: int  # of this session, without the bundle
     input_duration_ns: int
+    replaced_images: int = 0  # a newer one came before the eye had looked
+    image_steps: int = 0  # images looked at; steps, busy_ns and engine_ns are the ear's alone
+    image_busy_ns: int = 0
+    image_engine_ns: int = 0  # of image_busy_ns, inside the inference engine
+    image_step_p50_ns: int | None = None
+    image_step_p99_ns: int | None = None
 
     @property
     def rtf(self) -> float | None:
@@ -82,15 +93,16 @@ class Metrics:
 class Session(Closing):
     """One stream.  A context manager; every buffer is allocated when it opens, none later.
 
-    Threads: `push_audio` and `end_input` may run on one thread while the other calls run on another.
-    Calls of the same half wait for each other, so a mistake costs time and never memory safety;
-    `close` may come from any thread.
+    Threads: `push_audio` and `end_input` may run on one thread and `push_image` on a second while the other
+    calls run on a third.  Calls of the same part wait for each other, so a mistake costs time and never
+    memory safety; `close` may come from any thread.
 
     Args:
         bundle: stays open until the session lets go of it.
         worker: galago steps on its own thread; `step` is then refused.
         partials: False: only finals are told.
-        posteriors: tell `Posteriors` for every step: for research and verification.
+        posteriors: tell `Posteriors` for every step and `Logits` for every image: for research and
+            verification.
         beam: prefix beam search in place of the bundle's decoding.
         input_capacity_ms: audio that may wait; None: 2000.
         event_capacity: events that may wait; None: 64.
@@ -114,6 +126,7 @@ class Session(Closing):
         self._handle: ctypes.c_void_p | None = None
         self._closing = False
         self._capture = threading.Lock()
+        self._camera = threading.Lock()
         self._control = _FairLock()
         self._library = abi.library()
         self.bundle = bundle
@@ -147,6 +160,8 @@ class Session(Closing):
             chunk_samples=raw.chunk_samples,
             left_context_samples=raw.left_context_samples,
             lookahead_samples=raw.lookahead_samples,
+            image_width=raw.image_width,
+            image_height=raw.image_height,
         )
         self._next_capture_ns = 0
         self._event = abi.Event(struct_size=ctypes.sizeof(abi.Event))
@@ -168,6 +183,7 @@ class Session(Closing):
             FullError: no room; nothing was taken.  Step (or wait for the worker) and push again.
             InvalidArgumentError: wrong dtype or shape, or a sample that is not finite.
             InvalidStateError: after `end_input`, or the session is closed.
+            UnsupportedError: the bundle has no ear.
         """
         mono = _mono_float32(samples)
         with self._capture:
@@ -180,15 +196,46 @@ class Session(Closing):
             abi.check(self._library.galago_session_push_audio(handle, address, mono.size, start_ns))
             self._next_capture_ns = start_ns + mono.size * NS_PER_S // self.info.sample_rate_hz
 
+    def push_image(
+        self,
+        image: npt.NDArray[np.uint8] | Planes,
+        capture_ns: int | None = None,
+        *,
+        format: ImageFormat | None = None,
+    ) -> None:
+        """Show the eye an image; it replaces one that waits.  Cropped and scaled before this returns.
+
+        Args:
+            image: uint8: (height, width, 3), (height, width), or NV12 as (height * 3 // 2, width) or as its
+                two planes.  Rows may have any stride.
+            capture_ns: monotonic time, as of the audio; None: now.
+            format: "rgb8", "bgr8", "gray8" or "nv12"; None: rgb8 or gray8 by the shape, nv12 of two planes.
+
+        Raises:
+            InvalidArgumentError: wrong dtype, shape or format, or a side of no or more than 8192 pixels.
+            InvalidStateError: after `end_input`, the eye has failed, or the session is closed.
+            UnsupportedError: the bundle has no eye.
+        """
+        when_ns = time.monotonic_ns() if capture_ns is None else capture_ns
+        raw, planes = describe_image(image, format, when_ns)
+        with self._camera:
+            abi.check(self._library.galago_session_push_image(self._open_handle(), ctypes.byref(raw)))
+        del planes  # they had to live until here
+
     def end_input(self) -> None:
-        """No more input: the next steps decode the tail and finalise it.  `reset` begins anew."""
+        """No more input: the next steps finalise the tail and see the image that waits.
+
+        `reset` begins anew.
+        """
         with self._capture:
             abi.check(self._library.galago_session_end_input(self._open_handle()))
 
     # -- control ---------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Process one chunk.  False: not enough input yet, or all of it is done.
+        """Process one chunk or, where no audio waits, the newest image.
+
+        False: not enough input yet, or all of it is done.
 
         Raises:
             InvalidStateError: the session has a worker, or it failed and was not reset.
@@ -241,7 +288,7 @@ class Session(Closing):
 
     def reset(self) -> None:
         """Forget the stream, keep the memory, the grammar, the phrases and the hotwords."""
-        with self._capture, self._control:
+        with self._capture, self._camera, self._control:
             abi.check(self._library.galago_session_reset(self._open_handle()))
             self._next_capture_ns = 0
 
@@ -264,7 +311,13 @@ class Session(Closing):
             partial_latency_ns=_measured(raw.partial_latency_ns),
             final_latency_ns=_measured(raw.final_latency_ns),
             peak_bytes=max(raw.peak_bytes, 0),
-            input_duration_ns=raw.input_samples * NS_PER_S // self.info.sample_rate_hz,
+            input_duration_ns=raw.input_samples * NS_PER_S // max(self.info.sample_rate_hz, 1),
+            replaced_images=raw.replaced_images,
+            image_steps=raw.image_steps,
+            image_busy_ns=max(raw.image_busy_ns, 0),
+            image_engine_ns=max(raw.image_engine_ns, 0),
+            image_step_p50_ns=_measured(raw.image_step_p50_ns),
+            image_step_p99_ns=_measured(raw.image_step_p99_ns),
         )
 
     # -- what to listen for ----------------------------------------------------------------------------
@@ -337,6 +390,8 @@ class Session(Closing):
         if self.worker:
             raise InvalidStateError("run: this session has a worker; push, wait and take events instead")
         mono = _mono_float32(samples)
+        if not self.info.sample_rate_hz:
+            raise UnsupportedError(f"run: {self.bundle.manifest.name} has no ear")
         block_samples = self.info.chunk_samples
         self.reset()
         for begin in range(0, mono.size, block_samples):
@@ -371,7 +426,7 @@ class Session(Closing):
     def close(self) -> None:
         """Free the stream; joins the worker.  From any thread; may be called twice."""
         self._closing = True  # turns away whoever waits for the locks
-        with self._capture, self._control:
+        with self._capture, self._camera, self._control:
             handle, self._handle = self._handle, None
             if handle is not None:
                 self._library.galago_session_close(handle)
@@ -381,7 +436,10 @@ class Session(Closing):
             self.close()
 
     def __repr__(self) -> str:
-        state = "closed" if self._handle is None else f"{self.info.chunk_ms} ms chunks"
+        info = self.info
+        hears = [f"{info.chunk_ms} ms chunks"] if info.sample_rate_hz else []
+        sees = [f"{info.image_width} x {info.image_height} pixels"] if info.image_width else []
+        state = "closed" if self._handle is None else ", ".join(hears + sees)
         return f"<Session of {self.bundle.manifest.name}, {state}>"
 
 

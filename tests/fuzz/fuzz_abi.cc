@@ -2,6 +2,7 @@
 // promise holds. The bytes are a program: an operation, then its arguments.
 //
 // The session runs over a scripted engine, so abi.cc is compiled in and its handle is made here.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,7 @@
 
 #include "abi_handles.h"
 #include "scripted_engine.h"
+#include "scripted_eye.h"
 #include "seeds.h"
 
 namespace {
@@ -69,7 +71,9 @@ std::vector<std::string> fuzz_seeds() {
           listen +
               "\x04\x01\x05\x08\x07\x04"
               "GGRM\x09\x0a\x0b\x0c\x0d" +
-              listen};
+              listen,
+          std::string(5, '\0') + std::string("\x0d\x01\x20\x18\x00\x00\x10\x00\x01\x02", 10) +
+              std::string("\x0d\x04\x20\x18\x00\x00\x11\x00\x01\x02", 10) + listen};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -86,15 +90,18 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       ear, target, galago::script("...aab_bca~~c........................."));
   engine->loops = true;
   const galago::OpenedEar opened{ear, target, engine};
-  const auto session = std::unique_ptr<galago_session>(new galago_session{{&opened, options}});
+  const galago::ScriptedEye eye;
+  const auto session =
+      std::unique_ptr<galago_session>(new galago_session{{&opened, &eye.opened, options}});
   galago_session* handle = session.get();
 
   int64_t capture_ns = 0;
   uint64_t last_sequence = 0;
   galago_event event = GALAGO_EVENT_INIT;
   std::vector<float> samples;
+  const std::vector<uint8_t> pixels(3 * 256 * 256, 200);
   for (int steps = 0; !program.is_over() && steps < 200; ++steps) {
-    switch (program.byte() % 14) {
+    switch (program.byte() % 15) {
       case 0: {
         samples.assign(1 + program.byte() * 160u, 0.01f);
         capture_ns += static_cast<int64_t>(program.byte()) * 1'000'000;
@@ -169,6 +176,25 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (galago_session_next_event(handle, &older) == GALAGO_OK) {
           check_event(older, &last_sequence);
         }
+        break;
+      }
+      case 13: {  // an image of any shape that fits into what is there, or is refused
+        const uint8_t kind = program.byte();
+        galago_image image = GALAGO_IMAGE_INIT;
+        image.struct_size = kind & 0x80 ? program.byte() : image.struct_size;
+        image.format = kind % 6;
+        image.width = kind & 0x40 ? static_cast<int32_t>(program.word()) : program.byte();
+        image.height = kind & 0x20 ? static_cast<int32_t>(program.word()) : program.byte();
+        image.row_stride_bytes[0] = image.row_stride_bytes[1] =
+            kind & 0x10 ? static_cast<int32_t>(program.word()) : 0;
+        image.capture_ns = static_cast<int64_t>(program.word()) - 1000;
+        image.planes[0] = pixels.data();
+        image.planes[1] = kind & 0x08 ? nullptr : pixels.data();
+        const double stride =
+            std::max<double>(image.row_stride_bytes[0], 3.0 * static_cast<double>(image.width));
+        if (stride * image.height > static_cast<double>(pixels.size())) image.planes[0] = nullptr;
+        const galago_status status = galago_session_push_image(handle, &image);
+        require(status != GALAGO_OK || (image.width > 0 && image.planes[0] != nullptr));
         break;
       }
       default: {

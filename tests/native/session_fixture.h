@@ -27,15 +27,18 @@ struct Heard {
   std::vector<std::string> words;
   std::vector<int64_t> word_begins_ns;
   std::vector<float> values;
+  std::vector<std::string> labels;
+  std::vector<float> scores;
 };
 
 class SessionFixture {
  public:
   explicit SessionFixture(const std::string& text, galago_session_options options = defaults(),
-                          EarTarget target = scripted_target(), Ear ear = scripted_ear())
+                          EarTarget target = scripted_target(), Ear ear = scripted_ear(),
+                          const OpenedEye* eye = nullptr)
       : engine(std::make_shared<ScriptedEngine>(ear, target, galago::script(text))),
         opened{ear, target, engine},
-        session(std::make_unique<Session>(&opened, options)) {}
+        session(std::make_unique<Session>(&opened, eye, options)) {}
 
   static galago_session_options defaults() { return GALAGO_SESSION_OPTIONS_INIT; }
   static galago_session_options with_flags(uint32_t flags) {
@@ -81,12 +84,18 @@ class SessionFixture {
                 event.text,
                 {},
                 {},
+                {},
+                {},
                 {}};
       for (size_t i = 0; i < event.num_words; ++i) {
         one.words.emplace_back(event.words[i].text);
         one.word_begins_ns.push_back(event.words[i].begin_ns);
       }
       one.values.assign(event.values, event.values + event.num_values);
+      for (size_t i = 0; i < event.num_labels; ++i) {
+        one.labels.emplace_back(event.labels[i].name);
+        one.scores.push_back(event.labels[i].score);
+      }
       heard.push_back(std::move(one));
     }
   }

@@ -114,9 +114,78 @@ TEST(every_wrong_entry_is_refused_with_its_place) {
   }
 }
 
+namespace {
+
+std::string eye_text() {
+  return R"({"schema_version": 1, "name": "n", "version": "1", "files": {
+    "eye/m.xml": {"sha256": ")" +
+         kHash + R"(", "size_bytes": 10},
+    "eye/m.bin": {"sha256": ")" +
+         kHash + R"(", "size_bytes": 20}},
+  "roles": {"eye": {"type": "image_labels",
+    "image": {"width": 128, "height": 96, "mean": [0.4, 0.5, 0.6], "std": [0.1, 0.2, 0.3],
+      "fit": "cover"},
+    "labels": [{"name": "Apple", "group": "grocery"}, {"name": "7", "group": "hand_sign"}],
+    "temperature": 1.5, "accept_probability": 0.25, "smoothing_half_life_ms": 400,
+    "targets": [{"name": "t", "engine": "openvino", "dtype": "int8", "model": "eye/m.xml",
+      "weights": "eye/m.bin", "inference_precision": "f32", "inputs": {"image": "i"},
+      "outputs": {"logits": "l"}}]}, "future": {"unknown": [1]}}})";
+}
+
+}  // namespace
+
+TEST(an_eye_is_read) {
+  const Manifest manifest = Manifest::parse(eye_text());
+  CHECK(!manifest.ear.has_value());
+  CHECK(manifest.eye.has_value());
+  const Eye& eye = *manifest.eye;
+  CHECK_EQ(eye.image.width, 128);
+  CHECK_EQ(eye.image.height, 96);
+  CHECK_EQ(eye.image.mean[2], 0.6f);
+  CHECK_EQ(eye.image.std[0], 0.1f);
+  CHECK_EQ(eye.labels.at(1), "7");
+  CHECK_EQ(eye.scores.temperature, 1.5f);
+  CHECK_EQ(eye.scores.accept_probability, 0.25f);
+  CHECK_EQ(eye.scores.smoothing_half_life_ms, 400);
+  const EyeTarget& target = eye.targets.at(0);
+  CHECK(target.inputs.at(EyeTarget::kImage).shape == (std::vector<int64_t>{1, 3, 96, 128}));
+  CHECK(target.outputs.at(EyeTarget::kLogits).shape == (std::vector<int64_t>{1, 2}));
+  CHECK_EQ(target.outputs.at(EyeTarget::kLogits).name, "l");
+}
+
+TEST(every_wrong_entry_of_an_eye_is_refused_with_its_place) {
+  const struct {
+    const char *from, *to, *message;
+  } cases[] = {
+      {"image_labels", "detector", "not known to this build"},
+      {"\"cover\"", "\"stretch\"", "roles.eye.image.fit: \"stretch\" is not known"},
+      {"\"width\": 128", "\"width\": 0", "roles.eye.image.width: 0 is outside"},
+      {"\"width\": 128", "\"width\": 4096", "roles.eye.image.width"},
+      {"[0.4, 0.5, 0.6]", "[0.4, 0.5]", "roles.eye.image.mean: expected three numbers"},
+      {"[0.1, 0.2, 0.3]", "[0.1, 0.2, 0]", "roles.eye.image.std[2]: 0 is outside"},
+      {"\"Apple\"", "\"7\"", "roles.eye.labels[1].name: stands there twice"},
+      {"\"Apple\"", "\"\"", "roles.eye.labels[0].name: expected 1 to 255 bytes"},
+      {"{\"name\": \"Apple\", \"group\": \"grocery\"}, ", "", "expected 2 to 65536 labels"},
+      {"\"temperature\": 1.5", "\"temperature\": 0", "roles.eye.temperature"},
+      {"\"accept_probability\": 0.25", "\"accept_probability\": 1.5", "accept_probability"},
+      {"_half_life_ms\": 400", "_half_life_ms\": -1", "smoothing_half_life_ms"},
+      {"\"model\": \"eye/m.xml\"", "\"model\": \"x\"", "is not among the files"},
+      {"\"inputs\": {\"image\": \"i\"}", "\"inputs\": {}", "targets[0].inputs: lacks \"image\""},
+      {"{\"logits\": \"l\"}", "{\"logits\": 7}", "outputs.logits: expected a string"},
+  };
+  for (const auto& one : cases) {
+    std::string text = eye_text();
+    const size_t at = text.find(one.from);
+    CHECK(at != std::string::npos);
+    if (at == std::string::npos) continue;
+    CHECK_THROWS(Manifest::parse(text.replace(at, std::strlen(one.from), one.to)), one.message);
+  }
+}
+
 TEST(every_truncation_is_refused) {
-  const std::string text = manifest_text();
-  for (size_t length = 0; length < text.size(); ++length) {
-    CHECK_THROWS(Manifest::parse(text.substr(0, length)), "manifest.json");
+  for (const std::string& text : {manifest_text(), eye_text()}) {
+    for (size_t length = 0; length < text.size(); ++length) {
+      CHECK_THROWS(Manifest::parse(text.substr(0, length)), "manifest.json");
+    }
   }
 }

@@ -4,6 +4,7 @@
 
 #include "automaton_builder.h"
 #include "check.h"
+#include "scripted_eye.h"
 #include "session_fixture.h"
 #include "sha256.h"
 
@@ -117,6 +118,36 @@ TEST(a_step_allocates_nothing_when_no_event_is_ever_taken) {
 
 TEST(a_step_allocates_nothing_with_a_grammar_and_phrases) {
   CHECK_EQ(allocations_of_a_thousand_steps(0, false, false, true), 0);
+}
+
+TEST(images_of_changing_sizes_and_formats_allocate_nothing) {
+  ScriptedEye eye;
+  SessionFixture fixture("", SessionFixture::defaults(), scripted_target(), scripted_ear(),
+                         &eye.opened);
+  Picture pictures[] = {Picture(640, 480, 1, 2, 3), Picture(1, 1, 1, 2, 3),
+                        Picture(8192, 3, 1, 2, 3), Picture(2, 8192, 1, 2, 3)};
+  galago_event event;
+  int64_t capture_ns = 0;
+  num_allocations = 0;
+  is_counting = true;
+  for (int i = 0; i < 40; ++i) {
+    for (uint32_t format : {GALAGO_RGB8, GALAGO_BGR8, GALAGO_GRAY8, GALAGO_NV12}) {
+      galago_image image = pictures[i % 4].at(++capture_ns);
+      image.format = format;
+      image.planes[1] = image.planes[0];
+      fixture.session->push_image(image);
+      fixture.session->push_image(image);
+      image.width = -1;
+      fixture.session->push_image(image);
+      while (fixture.session->step() == GALAGO_OK) {
+      }
+      while (fixture.session->next_event(&event) == GALAGO_OK) {
+      }
+    }
+  }
+  fixture.session->reset();
+  is_counting = false;
+  CHECK_EQ(num_allocations.load(), 0);
 }
 
 TEST(reset_allocates_nothing) {

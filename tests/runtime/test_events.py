@@ -56,7 +56,7 @@ def test_plain_kinds(kind: int, expected: type[events.Event]) -> None:
 
 def test_every_kind_of_the_header_is_decoded() -> None:
     kinds = {value for name, value in vars(abi).items() if name.startswith("EVENT_")}
-    assert kinds == set(range(1, 15))
+    assert kinds == set(range(1, 16))
     for kind in kinds:
         assert decoded(raw_event(kind)).utterance == 3
 
@@ -118,7 +118,34 @@ def test_posteriors_are_split_and_owned() -> None:
 def test_a_failure_carries_its_status() -> None:
     event = decoded(raw_event(abi.EVENT_FAILED, status=abi.E_BACKEND, text=b"no memory left"))
     assert isinstance(event, events.Failed)
-    assert (event.status, event.text) == (abi.E_BACKEND, "no memory left")
+    assert (event.status, event.text, event.role) == (abi.E_BACKEND, "no memory left", "")
+
+
+def test_a_failure_names_its_role() -> None:
+    labels = (abi.Label * 1)(abi.Label(name=b"eye", score=1.0))
+    event = decoded(raw_event(abi.EVENT_FAILED, status=abi.E_BACKEND, labels=labels, num_labels=1))
+    assert isinstance(event, events.Failed)
+    assert event.role == "eye"
+
+
+def test_labels_carry_the_confidence_of_the_best_even_where_there_are_none() -> None:
+    labels = (abi.Label * 2)(abi.Label(name=b"Apple", score=0.75), abi.Label(name=b"7", score=0.125))
+    value = (ctypes.c_float * 1)(0.75)
+    event = decoded(raw_event(abi.EVENT_LABELS, labels=labels, num_labels=2, values=value, num_values=1))
+    assert isinstance(event, events.Labels)
+    assert event.labels == (events.Label("Apple", 0.75), events.Label("7", 0.125))
+    assert event.confidence == 0.75
+    unknown = decoded(raw_event(abi.EVENT_LABELS, values=(ctypes.c_float * 1)(0.25), num_values=1))
+    assert isinstance(unknown, events.Labels)
+    assert (unknown.labels, unknown.confidence) == ((), 0.25)
+
+
+def test_logits_are_owned() -> None:
+    values = (ctypes.c_float * 3)(1, 2, 3)
+    event = decoded(raw_event(abi.EVENT_LOGITS, values=values, num_values=3))
+    assert isinstance(event, events.Logits)
+    ctypes.memset(values, 0, ctypes.sizeof(values))  # the library takes its memory back
+    np.testing.assert_array_equal(event.values, [1, 2, 3])
 
 
 def test_bytes_that_are_no_utf8_do_not_end_the_stream() -> None:

@@ -55,6 +55,8 @@ GALAGO_FREEZE(galago_metrics, input_samples, 8);
 GALAGO_FREEZE(galago_metrics, busy_ns, 48);
 GALAGO_FREEZE(galago_metrics, peak_bytes, 96);
 GALAGO_FREEZE(galago_metrics, engine_ns, 104);
+GALAGO_FREEZE(galago_metrics, image_steps, 112);
+GALAGO_FREEZE(galago_metrics, image_step_p99_ns, 144);
 GALAGO_FREEZE_SIZE(galago_metrics, 168);
 
 namespace {
@@ -194,7 +196,7 @@ galago_status galago_session_open(galago_bundle* bundle, const galago_session_op
     const galago_session_options given =
         read_struct(options, defaults, kFirstSessionOptionsBytes, "galago_session_options");
     const galago::Bundle& opened = *bundle->bundle;
-    *out = new galago_session{{opened.ear(), given}};
+    *out = new galago_session{{opened.ear(), opened.eye(), given}};
     return GALAGO_OK;
   });
 }
@@ -262,13 +264,18 @@ galago_status galago_session_push_audio(galago_session* session, const float* sa
 }
 
 galago_status galago_session_push_image(galago_session* session, const galago_image* image) {
-  return guarded([&] {
-    require(session, "session");
-    require(image, "image");
-    require_size(image->struct_size, kFirstImageBytes, "galago_image");
-    fail_without_role("push_image", "eye");
-    return GALAGO_OK;
-  });
+  // Real-time safe: no exception is thrown.
+  if (session == nullptr || image == nullptr) {
+    galago::set_last_error_real_time("push_image: session or image is NULL");
+    return GALAGO_E_INVALID_ARGUMENT;
+  }
+  if (image->struct_size < kFirstImageBytes) {
+    galago::set_last_error_real_time(
+        "galago_image.struct_size is %llu, less than the first version's", image->struct_size);
+    return GALAGO_E_INVALID_ARGUMENT;
+  }
+  // What a newer caller's structure has more is not known here.
+  return session->session.push_image(*image);
 }
 
 galago_status galago_session_end_input(galago_session* session) {

@@ -86,9 +86,9 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
   bundle->manifest_ = Manifest::parse(text.text());
   const Manifest& manifest = bundle->manifest_;
   for (const FileEntry& file : manifest.files) check_file(folder, file);
-  if (!manifest.ear) {
-    fail(GALAGO_E_UNSUPPORTED, "%s: has no role that this build can run; it runs \"ear\"",
-         folder.c_str());
+  if (!manifest.ear && !manifest.eye) {
+    fail(GALAGO_E_UNSUPPORTED,
+         "%s: has no role that this build can run; it runs \"ear\" and \"eye\"", folder.c_str());
   }
   if (const auto& ear = manifest.ear) {
     bundle->ear_.emplace();
@@ -97,6 +97,12 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
       return target.chunk_tokens * ear->token_ms();
     };
     open_first(folder, "ear", ear->targets, options, chunk_ms, &*bundle->ear_);
+  }
+  if (const auto& eye = manifest.eye) {
+    bundle->eye_.emplace();
+    bundle->eye_->eye = *eye;
+    const auto no_chunk = [](const EyeTarget&) { return 0; };
+    open_first(folder, "eye", eye->targets, options, no_chunk, &*bundle->eye_);
   }
   return bundle;
 }
@@ -109,6 +115,7 @@ std::string Bundle::opened(const std::string& role, const std::string& what) con
     return "";
   };
   if (ear_ && (role.empty() || role == "ear")) return tell(*ear_);
+  if (eye_ && (role.empty() || role == "eye")) return tell(*eye_);
   return "";
 }
 

@@ -11,6 +11,7 @@
 
 #include "ear_stream.h"
 #include "engine.h"
+#include "eye_stream.h"
 #include "manifest.h"
 
 namespace galago {
@@ -31,6 +32,7 @@ class Bundle {
 
   // NULL: the bundle has no such role.
   const OpenedEar* ear() const { return ear_ ? &*ear_ : nullptr; }
+  const OpenedEye* eye() const { return eye_ ? &*eye_ : nullptr; }
 
  private:
   Bundle() = default;
@@ -40,6 +42,7 @@ class Bundle {
 
   Manifest manifest_;
   std::optional<OpenedEar> ear_;
+  std::optional<OpenedEye> eye_;
 
   mutable std::mutex metadata_mutex_;
   mutable std::map<std::string, std::string> metadata_;  // what was asked for before

@@ -113,7 +113,8 @@ void EventQueue::drop_one() {
   auto victim = waiting_.begin();
   for (auto i = waiting_.begin(); i != waiting_.end(); ++i) {
     const uint32_t type = (*i)->event.type;
-    if (type == GALAGO_EVENT_PARTIAL || type == GALAGO_EVENT_POSTERIORS) {
+    if (type == GALAGO_EVENT_PARTIAL || type == GALAGO_EVENT_POSTERIORS ||
+        type == GALAGO_EVENT_LABELS || type == GALAGO_EVENT_LOGITS) {
       victim = i;
       break;
     }

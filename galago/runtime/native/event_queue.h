@@ -3,7 +3,8 @@
 //   free slots  ->  being written  ->  waiting (oldest first)  ->  held by the caller  ->  free
 //
 // When the waiting ones reach the capacity, the oldest event that a later one replaces anyway
-// (PARTIAL, POSTERIORS) is dropped, or else the oldest; a hole in `sequence` tells it.
+// (PARTIAL, POSTERIORS, LABELS, LOGITS) is dropped, or else the oldest; a hole in `sequence` tells
+// it.
 #ifndef GALAGO_NATIVE_EVENT_QUEUE_H_
 #define GALAGO_NATIVE_EVENT_QUEUE_H_
 

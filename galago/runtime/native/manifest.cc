@@ -88,6 +88,10 @@ class Entry {
 // Whole numbers up to this are exact in JSON's double.
 constexpr int64_t kMaxExact = int64_t{1} << 53;
 
+constexpr int64_t kMaxModelSide = 2048;  // pixels
+constexpr size_t kMaxLabels = 65536;
+constexpr size_t kMaxLabelBytes = 255;
+
 void read_int(const Entry& parent, const char* key, int64_t low, int64_t high, int* out) {
   if (const auto entry = parent.find(key)) *out = static_cast<int>(entry->integer(low, high));
 }
@@ -271,6 +275,64 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
   return ear;
 }
 
+std::array<float, 3> read_rgb(const Entry& entry, double low, double high) {
+  const std::vector<Entry> items = entry.items();
+  if (items.size() != 3) entry.complain("expected three numbers: red, green, blue");
+  std::array<float, 3> values;
+  for (size_t c = 0; c < 3; ++c) values[c] = static_cast<float>(items[c].number(low, high));
+  return values;
+}
+
+ImageSpec read_image(const Entry& entry) {
+  ImageSpec image;
+  image.width = static_cast<int>(entry.at("width").integer(1, kMaxModelSide));
+  image.height = static_cast<int>(entry.at("height").integer(1, kMaxModelSide));
+  image.mean = read_rgb(entry.at("mean"), -10, 10);
+  image.std = read_rgb(entry.at("std"), 1e-3, 10);
+  const std::string& fit = entry.at("fit").string();
+  if (fit != "cover") {
+    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.fit: \"%s\" is not known to this build",
+         entry.where().c_str(), fit.c_str());
+  }
+  return image;
+}
+
+Eye read_eye(const Entry& entry, const std::vector<FileEntry>& files) {
+  const std::string& type = entry.at("type").string();
+  if (type != "image_labels") {
+    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.type: \"%s\" is not known to this build",
+         entry.where().c_str(), type.c_str());
+  }
+  Eye eye;
+  eye.image = read_image(entry.at("image"));
+  std::set<std::string> seen;
+  for (const Entry& item : entry.at("labels").items()) {
+    const std::string& name = item.at("name").string();
+    if (name.empty() || name.size() > kMaxLabelBytes) {
+      item.at("name").complain("expected 1 to " + std::to_string(kMaxLabelBytes) + " bytes");
+    }
+    if (!seen.insert(name).second) item.at("name").complain("stands there twice");
+    eye.labels.push_back(name);
+  }
+  if (eye.labels.size() < 2 || eye.labels.size() > kMaxLabels) {
+    entry.at("labels").complain("expected 2 to " + std::to_string(kMaxLabels) + " labels");
+  }
+  read_float(entry, "temperature", 0.01, 100, &eye.scores.temperature);
+  read_float(entry, "accept_probability", 0, 1, &eye.scores.accept_probability);
+  read_int(entry, "smoothing_half_life_ms", 0, 60000, &eye.scores.smoothing_half_life_ms);
+  const auto num_labels = static_cast<int64_t>(eye.labels.size());
+  for (const Entry& item : entry.at("targets").items()) {
+    EyeTarget target;
+    read_target(item, files, &target);
+    target.inputs = {
+        read_tensor(item, "inputs", "image", {1, 3, eye.image.height, eye.image.width})};
+    target.outputs = {read_tensor(item, "outputs", "logits", {1, num_labels})};
+    eye.targets.push_back(std::move(target));
+  }
+  if (eye.targets.empty()) entry.at("targets").complain("is empty");
+  return eye;
+}
+
 }  // namespace
 
 Manifest Manifest::parse(std::string_view text) {
@@ -287,6 +349,9 @@ Manifest Manifest::parse(std::string_view text) {
   manifest.files = read_files(root.at("files"));
   if (const auto ear = root.at("roles").find("ear")) {
     manifest.ear = read_ear(*ear, manifest.files);
+  }
+  if (const auto eye = root.at("roles").find("eye")) {
+    manifest.eye = read_eye(*eye, manifest.files);
   }
   return manifest;
 }

@@ -10,7 +10,9 @@
 
 #include "fbank.h"
 #include "file.h"
+#include "image_scaler.h"
 #include "json.h"
+#include "label_smoother.h"
 
 namespace galago {
 
@@ -74,6 +76,19 @@ struct Ear {
   int token_ms() const { return 1000 * token_samples() / features.sample_rate_hz; }
 };
 
+struct EyeTarget : Target {
+  enum Input { kImage, kNumInputs };     // [3][height][width]
+  enum Output { kLogits, kNumOutputs };  // [num labels]
+};
+
+// The role "eye": a network that tells what is in an image.
+struct Eye {
+  ImageSpec image;
+  std::vector<std::string> labels;
+  LabelOptions scores;
+  std::vector<EyeTarget> targets;
+};
+
 struct Manifest {
   static constexpr int kSchemaVersion = 1;
 
@@ -85,6 +100,7 @@ struct Manifest {
   std::string version;
   std::vector<FileEntry> files;
   std::optional<Ear> ear;
+  std::optional<Eye> eye;
   Json root;  // everything, for galago_bundle_metadata
 };
 

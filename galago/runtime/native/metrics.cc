@@ -50,13 +50,22 @@ void DurationHistogram::reset() {
 }
 
 void SessionMetrics::reset() {
-  for (auto* counter : {&input_samples_, &refused_samples_, &gaps_, &steps_, &late_steps_,
-                        &busy_ns_, &engine_ns_}) {
+  for (auto* counter :
+       {&input_samples_, &refused_samples_, &gaps_, &steps_, &late_steps_, &busy_ns_, &engine_ns_,
+        &replaced_images_, &image_steps_, &image_busy_ns_, &image_engine_ns_}) {
     counter->store(0, kRelaxed);
   }
   partial_latency_ns_.store(-1, kRelaxed);
   final_latency_ns_.store(-1, kRelaxed);
   step_ns_.reset();
+  image_step_ns_.reset();
+}
+
+void SessionMetrics::count_image_step(int64_t busy_ns, int64_t engine_ns) {
+  add(&image_steps_, 1);
+  add(&image_busy_ns_, static_cast<uint64_t>(busy_ns));
+  add(&image_engine_ns_, static_cast<uint64_t>(engine_ns));
+  image_step_ns_.add(busy_ns);
 }
 
 void SessionMetrics::count_step(int64_t busy_ns, int64_t engine_ns, int64_t chunk_ns) {
@@ -82,6 +91,13 @@ galago_metrics SessionMetrics::get() const {
   metrics.partial_latency_ns = partial_latency_ns_.load(kRelaxed);
   metrics.final_latency_ns = final_latency_ns_.load(kRelaxed);
   metrics.ttfa_ns = -1;
+  metrics.replaced_images = replaced_images_.load(kRelaxed);
+  metrics.image_steps = image_steps_.load(kRelaxed);
+  const bool looked = metrics.image_steps > 0;
+  metrics.image_busy_ns = looked ? static_cast<int64_t>(image_busy_ns_.load(kRelaxed)) : -1;
+  metrics.image_engine_ns = looked ? static_cast<int64_t>(image_engine_ns_.load(kRelaxed)) : -1;
+  metrics.image_step_p50_ns = image_step_ns_.percentile(0.50);
+  metrics.image_step_p99_ns = image_step_ns_.percentile(0.99);
   metrics.peak_bytes = peak_bytes_.load(kRelaxed);
   return metrics;
 }

@@ -41,9 +41,13 @@ class SessionMetrics {
   void count_input(uint64_t num_samples) { add(&input_samples_, num_samples); }
   void count_refused(uint64_t num_samples) { add(&refused_samples_, num_samples); }
 
+  // The camera's thread.
+  void count_replaced_image() { add(&replaced_images_, 1); }
+
   // The stepping thread.
   void count_gap() { add(&gaps_, 1); }
   void count_step(int64_t busy_ns, int64_t engine_ns, int64_t chunk_ns);
+  void count_image_step(int64_t busy_ns, int64_t engine_ns);
   void set_partial_latency_ns(int64_t ns) { partial_latency_ns_.store(ns, kRelaxed); }
   void set_final_latency_ns(int64_t ns) { final_latency_ns_.store(ns, kRelaxed); }
 
@@ -67,10 +71,15 @@ class SessionMetrics {
   std::atomic<uint64_t> late_steps_{0};
   std::atomic<uint64_t> busy_ns_{0};
   std::atomic<uint64_t> engine_ns_{0};
+  std::atomic<uint64_t> replaced_images_{0};
+  std::atomic<uint64_t> image_steps_{0};
+  std::atomic<uint64_t> image_busy_ns_{0};
+  std::atomic<uint64_t> image_engine_ns_{0};
   std::atomic<int64_t> partial_latency_ns_{-1};
   std::atomic<int64_t> final_latency_ns_{-1};
   std::atomic<int64_t> peak_bytes_{-1};
   DurationHistogram step_ns_;
+  DurationHistogram image_step_ns_;
 };
 
 }  // namespace galago

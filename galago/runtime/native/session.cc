@@ -34,24 +34,37 @@ const galago_session_options& checked(const galago_session_options& options) {
   return options;
 }
 
-EventLimits event_limits(const OpenedEar* ear, const galago_session_options& options) {
-  EventLimits limits;
-  if (ear != nullptr) limits = EarStream::event_limits(*ear, options);
+EventLimits event_limits(const OpenedEar* ear, const OpenedEye* eye,
+                         const galago_session_options& options) {
+  if (ear == nullptr) return EyeStream::event_limits(*eye, options);
+  EventLimits limits = EarStream::event_limits(*ear, options);
+  if (eye != nullptr) {
+    const EventLimits other = EyeStream::event_limits(*eye, options);
+    limits.text_bytes = std::max(limits.text_bytes, other.text_bytes);
+    limits.num_words = std::max(limits.num_words, other.num_words);
+    limits.num_labels = std::max(limits.num_labels, other.num_labels);
+    limits.num_values = std::max(limits.num_values, other.num_values);
+  }
   return limits;
 }
 
 }  // namespace
 
-Session::Session(const OpenedEar* ear, const galago_session_options& options)
+Session::Session(const OpenedEar* ear, const OpenedEye* eye, const galago_session_options& options)
     : flags_(checked(options).flags),
       events_(options.event_capacity != 0 ? options.event_capacity : kDefaultEventCapacity,
-              event_limits(ear, options)) {
+              event_limits(ear, eye, options)) {
   // In the order of their turn: what was said does not wait for what was seen.
   size_t num_bytes = sizeof(*this) + events_.num_bytes();
   if (ear != nullptr) {
     ear_ = std::make_unique<EarStream>(*ear, options, &events_, &metrics_);
     num_bytes += ear_->num_bytes();
     roles_.push_back(ear_.get());
+  }
+  if (eye != nullptr) {
+    eye_ = std::make_unique<EyeStream>(*eye, options, &events_, &metrics_);
+    num_bytes += eye_->num_bytes();
+    roles_.push_back(eye_.get());
   }
   metrics_.set_peak_bytes(num_bytes);
   if ((flags_ & GALAGO_SESSION_WORKER) != 0) worker_ = std::thread([this] { work(); });
@@ -67,6 +80,7 @@ Session::~Session() {
 galago_session_info Session::info() const {
   galago_session_info info = GALAGO_SESSION_INFO_INIT;
   if (ear_) ear_->describe(&info);
+  if (eye_) eye_->describe(&info);
   return info;
 }
 
@@ -87,6 +101,22 @@ galago_status Session::push_audio(const float* samples, size_t num_samples,
   if (status != GALAGO_OK) return status;
   waker_.signal();
   if (step_is_ready && !has_worker()) waker_.call_wake();
+  return GALAGO_OK;
+}
+
+galago_status Session::push_image(const galago_image& image) noexcept {
+  if (!eye_) {
+    set_last_error_real_time("push_image: the bundle has no role \"eye\"");
+    return GALAGO_E_UNSUPPORTED;
+  }
+  if (end_requested_.load(std::memory_order_relaxed)) {
+    set_last_error_real_time("push_image: after end_input; reset the session to begin anew");
+    return GALAGO_E_INVALID_STATE;
+  }
+  const galago_status status = eye_->push(image);
+  if (status != GALAGO_OK) return status;
+  waker_.signal();
+  if (!has_worker()) waker_.call_wake();
   return GALAGO_OK;
 }
 

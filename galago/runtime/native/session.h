@@ -3,7 +3,8 @@
 //
 //   push_audio ─> ear ─┐
 //   (capture)          ├─ step ─> events ─> next_event
-//                      ┘                    (control)
+//   push_image ─> eye ─┘                    (control)
+//   (camera)
 #ifndef GALAGO_NATIVE_SESSION_H_
 #define GALAGO_NATIVE_SESSION_H_
 
@@ -16,6 +17,7 @@
 
 #include "ear_stream.h"
 #include "event_queue.h"
+#include "eye_stream.h"
 #include "metrics.h"
 #include "role_stream.h"
 #include "waker.h"
@@ -26,7 +28,7 @@ class Session {
  public:
   // NULL: the bundle has no such role. Throws Error. Engines are kept alive; of the rest copies are
   // made.
-  Session(const OpenedEar* ear, const galago_session_options& options);
+  Session(const OpenedEar* ear, const OpenedEye* eye, const galago_session_options& options);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -34,9 +36,11 @@ class Session {
   galago_session_info info() const;
   galago_metrics metrics() const { return metrics_.get(); }
 
-  // The capture threads; real-time safe; the status's message is set.
+  // The capture thread; real-time safe; the status's message is set.
   galago_status push_audio(const float* samples, size_t num_samples, int64_t capture_ns) noexcept;
   galago_status end_input() noexcept;
+  // The camera's thread; likewise.
+  galago_status push_image(const galago_image& image) noexcept;
 
   // The control thread; those that answer nothing throw Error.
   galago_status step();
@@ -68,6 +72,7 @@ class Session {
   std::mutex step_mutex_;  // a step against changes from the control thread
   EventQueue events_;
   std::unique_ptr<EarStream> ear_;
+  std::unique_ptr<EyeStream> eye_;
   std::vector<RoleStream*> roles_;  // those that there are, in the order of their turn
 
   std::atomic<bool> stop_worker_{false};

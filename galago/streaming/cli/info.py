@@ -22,9 +22,7 @@ def info(name: str, *, json: bool) -> None:
         opened, refusal = None, None
         try:
             with Bundle(folder) as bundle:
-                opened = {
-                    key: bundle.metadata(f"open.{key}") for key in ("target", "engine", "inference_precision")
-                }
+                opened = _opened(bundle)
         except CorruptError:
             raise
         except GalagoError as error:  # a manifest can be read where nothing of it runs
@@ -39,17 +37,34 @@ def info(name: str, *, json: bool) -> None:
         size_bytes = sum(entry.size_bytes for entry in manifest.files.values())
         print(f"{human_path(folder)}: {len(manifest.files)} files, {megabytes(size_bytes)}")
         if opened is not None:
-            print(
-                f"here: {opened['target']} in {opened['inference_precision']} by {_engine(opened['engine'])}"
-            )
+            for role in opened["roles"].values():
+                print(f"here: {role['target']} in {role['inference_precision']} by {_engine(role['engine'])}")
         else:
             print(f"does not run here: {refusal}")
         if manifest.ear is not None:
             print()
             print_table(
-                ["target", "engine", "type", ">chunk", ">left context", ">lookahead", ">measured step"],
+                ["ear", "engine", "type", ">chunk", ">left context", ">lookahead", ">measured step"],
                 [_target_row(target) for target in described["ear"]["targets"]],
             )
+        if manifest.eye is not None:
+            image = manifest.eye.image
+            print(f"\nsees {len(manifest.eye.labels)} labels in images of {image.width} x {image.height}")
+            print_table(
+                ["eye", "engine", "type", ">measured step"],
+                [_eye_row(target) for target in described["eye"]["targets"]],
+            )
+
+
+def _opened(bundle: Bundle) -> dict[str, Any]:
+    """What runs here of each role; at the top, that of the first."""
+    keys = ("target", "engine", "inference_precision")
+    roles = {
+        role: {key: bundle.metadata(f"open.{role}.{key}") for key in keys}
+        for role, known in (("ear", bundle.manifest.ear), ("eye", bundle.manifest.eye))
+        if known is not None
+    }
+    return {key: bundle.metadata(f"open.{key}") for key in keys} | {"roles": roles}
 
 
 def _described(manifest: Manifest) -> dict[str, Any]:
@@ -62,7 +77,8 @@ def _described(manifest: Manifest) -> dict[str, Any]:
         "description": manifest.description,
         "size_bytes": sum(entry.size_bytes for entry in manifest.files.values()),
         "roles": list(manifest.roles),
-        "num_golden_vectors": len(manifest.golden),
+        "num_golden_vectors": len(manifest.golden) + len(manifest.golden_images),
+        "eye": _eye(manifest),
         "ear": None
         if ear is None
         else {
@@ -88,8 +104,40 @@ def _described(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _target_row(target: dict[str, Any]) -> tuple[str, ...]:
+def _eye(manifest: Manifest) -> dict[str, Any] | None:
+    eye = manifest.eye
+    if eye is None:
+        return None
+    return {
+        "image_width": eye.image.width,
+        "image_height": eye.image.height,
+        "num_labels": len(eye.labels),
+        "groups": sorted({label.group for label in eye.labels if label.group}),
+        "temperature": eye.temperature,
+        "accept_probability": eye.accept_probability,
+        "smoothing_half_life_ms": eye.smoothing_half_life_ms,
+        "targets": [
+            {
+                "name": target.name,
+                "engine": target.engine,
+                "dtype": target.dtype,
+                "measured": dict(target.measured),
+            }
+            for target in eye.targets
+        ],
+    }
+
+
+def _eye_row(target: dict[str, Any]) -> tuple[str, ...]:
+    return (target["name"], target["engine"], target["dtype"], _step(target))
+
+
+def _step(target: dict[str, Any]) -> str:
     step_ms = target["measured"].get("step_ms_p50")
+    return "–" if step_ms is None else f"{step_ms} ms"
+
+
+def _target_row(target: dict[str, Any]) -> tuple[str, ...]:
     return (
         target["name"],
         target["engine"],
@@ -97,7 +145,7 @@ def _target_row(target: dict[str, Any]) -> tuple[str, ...]:
         f"{target['chunk_ms']} ms",
         f"{target['left_context_ms']} ms",
         f"{target['lookahead_ms']} ms",
-        "–" if step_ms is None else f"{step_ms} ms",
+        _step(target),
     )
 
 

@@ -30,7 +30,7 @@ def verify(name: str, *, num_threads: int | None, json: bool) -> None:
             num_files = len(read_manifest(folder).files)
             print(f"{num_files} files are what the manifest says")
             print_table(
-                ["target", "result", ">largest difference", ">tolerance", "heard"],
+                ["role", "target", "result", ">largest difference", ">tolerance", "heard or seen"],
                 [_row(result) for result in results],
             )
         ran = [result for result in results if result.not_run is None]
@@ -40,8 +40,9 @@ def verify(name: str, *, num_threads: int | None, json: bool) -> None:
 
 def _row(result: GoldenResult) -> tuple[str, ...]:
     if result.not_run is not None:
-        return (result.target, "not run", "–", f"{result.tolerance:g}", result.not_run)
+        return (result.role, result.target, "not run", "–", f"{result.tolerance:g}", result.not_run)
     return (
+        result.role,
         result.target,
         "ok" if result.passed else "DIFFERS",
         f"{result.max_abs_difference:.2g}",

@@ -24,9 +24,10 @@
  * caller passes in is copied before the call returns.
  *
  * Threads.  A bundle may be used from any number of threads.  A session has
- * three roles, each on one thread at a time, all three at once:
- *     capture    push_audio, push_image, end_input       real-time safe
- *     playback   read_speech                             real-time safe
+ * four parts, each on one thread at a time, all four at once:
+ *     capture    push_audio, end_input       real-time safe
+ *     camera     push_image                  real-time safe
+ *     playback   read_speech                 real-time safe
  *     control    everything else
  * and metrics and stop_speech, which any thread may call.  Real-time safe: no
  * lock, no allocation, no blocking call, bounded time.
@@ -113,7 +114,7 @@ typedef struct galago_bundle_options {
   const char* backend;     /* the engine: "openvino";
                               NULL: the first in the manifest that runs here */
   const char* cache_dir;   /* where the engine may keep blobs; NULL: nowhere */
-  int32_t chunk_ms;        /* new audio in one step, e.g. 160, 320 or 640;
+  int32_t chunk_ms;        /* new audio in one step of the ear, e.g. 160, 320 or 640;
                               0: the first target in the manifest that runs here */
   const char* engine_path; /* the engine's library, or the directory it is in; NULL:
                               where the system's loader looks.  The environment's
@@ -123,8 +124,8 @@ typedef struct galago_bundle_options {
   { (uint32_t)sizeof(galago_bundle_options), 0, 0, 0, 0, 0 }
 
 /* Open the bundle directory at path (UTF-8): every file is compared with its
- * size and SHA-256 in manifest.json before any of it is parsed, then the first
- * target that fits the options and runs here is compiled.  abi is always
+ * size and SHA-256 in manifest.json before any of it is parsed, then for each role
+ * the first target that fits the options and runs here is compiled.  abi is always
  * GALAGO_ABI: it is how the library meets the header.  options may be NULL.
  * *out is NULL after a failure. */
 GALAGO_API galago_status galago_bundle_open(uint32_t abi, const char* path,
@@ -133,7 +134,8 @@ GALAGO_API galago_status galago_bundle_open(uint32_t abi, const char* path,
 
 /* A manifest entry as text: "name", "license", "languages.0", "roles.ear.phones".
  * A string is given as it is, anything else as JSON.  "open.target",
- * "open.engine" and "open.inference_precision" tell what this process runs.
+ * "open.engine" and "open.inference_precision" tell what this process runs: of
+ * the ear, or where there is none of the eye; "open.eye.target" says which.
  * *out is valid as long as the bundle. */
 GALAGO_API galago_status galago_bundle_metadata(const galago_bundle* bundle, const char* key,
                                                 const char** out);
@@ -148,7 +150,7 @@ typedef struct galago_session galago_session;
 
 #define GALAGO_SESSION_WORKER (1u << 0)      /* galago steps, on its own thread */
 #define GALAGO_SESSION_NO_PARTIALS (1u << 1) /* finals only */
-#define GALAGO_SESSION_POSTERIORS (1u << 2)  /* tell GALAGO_EVENT_POSTERIORS too */
+#define GALAGO_SESSION_POSTERIORS (1u << 2)  /* tell GALAGO_EVENT_POSTERIORS and _LOGITS too */
 #define GALAGO_SESSION_BEAM (1u << 3)        /* prefix beam search, not the bundle's method */
 
 typedef struct galago_session_options {
@@ -176,7 +178,7 @@ typedef struct galago_session_info {
   int32_t chunk_samples;         /* new audio in one step */
   int32_t left_context_samples;  /* past that the caches hold */
   int32_t lookahead_samples;     /* future a step waits for */
-  int32_t image_width;           /* pixels the model sees; 0: no vision */
+  int32_t image_width;           /* pixels the model sees; 0: no image input */
   int32_t image_height;
 } galago_session_info;
 #define GALAGO_SESSION_INFO_INIT \
@@ -188,7 +190,7 @@ GALAGO_API galago_status galago_session_get_info(const galago_session* session,
                                                  galago_session_info* info);
 
 /* Forget the stream, keep the memory: as if just opened, but what to listen for
- * stays.  The capture and playback threads must be outside galago. */
+ * stays.  The capture, camera and playback threads must be outside galago. */
 GALAGO_API galago_status galago_session_reset(galago_session* session);
 
 /* As reset, then free.  Joins the worker.  NULL is allowed. */
@@ -216,7 +218,9 @@ GALAGO_API galago_status galago_session_set_hotwords(galago_session* session,
 
 /* -- input: the capture thread ------------------------------------------- */
 
-/* Append mono samples in [-1, 1]; capture_ns is the monotonic time of the
+/* Without an ear in the bundle: GALAGO_E_UNSUPPORTED.
+ *
+ * Append mono samples in [-1, 1]; capture_ns is the monotonic time of the
  * first (0 or more; without a clock, count: samples pushed before * 1e9 / rate).
  * All are taken, or none: with GALAGO_E_FULL; or with GALAGO_E_INVALID_ARGUMENT
  * if they are more than input_capacity_ms, or if one is not finite or beyond
@@ -226,39 +230,49 @@ GALAGO_API galago_status galago_session_set_hotwords(galago_session* session,
 GALAGO_API galago_status galago_session_push_audio(galago_session* session, const float* samples,
                                                    size_t num_samples, int64_t capture_ns);
 
+/* -- input: the camera thread -------------------------------------------- */
+
 #define GALAGO_RGB8 1u
 #define GALAGO_BGR8 2u
 #define GALAGO_GRAY8 3u
-#define GALAGO_NV12 4u /* planes: Y, then UV */
+#define GALAGO_NV12 4u /* planes: Y, then UV of 2x2 pixels; BT.601, limited range */
 
 typedef struct galago_image {
   uint32_t struct_size;
-  uint32_t format; /* GALAGO_RGB8 ... */
-  int32_t width;   /* pixels */
-  int32_t height;
-  const uint8_t* planes[2];
-  int32_t row_stride_bytes[2];
-  int64_t capture_ns;
+  uint32_t format;             /* GALAGO_RGB8 ... */
+  int32_t width;               /* pixels, 1 to 8192; even for NV12 */
+  int32_t height;              /* likewise */
+  const uint8_t* planes[2];    /* the top row first */
+  int32_t row_stride_bytes[2]; /* from a row to the next; 0: rows follow each other */
+  int64_t capture_ns;          /* monotonic time, as of the audio; 0 or more */
 } galago_image;
 #define GALAGO_IMAGE_INIT \
   { (uint32_t)sizeof(galago_image), 0, 0, 0, {0, 0}, {0, 0}, 0 }
 
-/* Replace the image that waits, if one does: vision sees the newest.
- * GALAGO_E_UNSUPPORTED with a bundle that has no eye. */
+/* Replace the image that waits, if one does: the eye sees the newest, and
+ * replaced_images counts the others.  The image is cropped and scaled to what the
+ * model sees before the call returns, which takes time by the number of its pixels
+ * (well under a millisecond for 640x480) and keeps nothing of it.
+ * GALAGO_E_INVALID_ARGUMENT: an unknown format, a size or stride out of range, a
+ * plane that is NULL.  GALAGO_E_INVALID_STATE: after end_input until reset.
+ * GALAGO_E_UNSUPPORTED: a bundle that has no eye. */
 GALAGO_API galago_status galago_session_push_image(galago_session* session,
                                                    const galago_image* image);
 
-/* No more input: the next steps decode the tail, padded with silence to a whole
- * chunk, and finalise it.  Until reset, push_audio answers
- * GALAGO_E_INVALID_STATE. */
+/* No more input, of audio and of images (capture thread): the next steps decode the
+ * tail of the audio, padded with silence to a whole chunk, finalise it, and see the
+ * image that waits.  Until reset, push_audio and push_image answer
+ * GALAGO_E_INVALID_STATE; an image that another thread pushes in this very moment
+ * may not be seen any more. */
 GALAGO_API galago_status galago_session_end_input(galago_session* session);
 
 /* -- work and output: the control thread --------------------------------- */
 
-/* Process one chunk or one image.  GALAGO_EMPTY: not enough input yet, or none
- * will come (end_input).  GALAGO_E_BACKEND: the engine failed, as
- * GALAGO_EVENT_FAILED tells too.  GALAGO_E_INVALID_STATE after that until reset,
- * and with GALAGO_SESSION_WORKER. */
+/* Process one chunk, or if no audio waits, the newest image.  GALAGO_EMPTY: not
+ * enough input yet, or none will come (end_input).  GALAGO_E_BACKEND: an engine
+ * failed, as GALAGO_EVENT_FAILED tells too; of two roles, the other goes on.
+ * GALAGO_E_INVALID_STATE when all have failed, until reset; and with
+ * GALAGO_SESSION_WORKER. */
 GALAGO_API galago_status galago_session_step(galago_session* session);
 
 #define GALAGO_EVENT_VOICE_START 1u /* voice activity */
@@ -270,16 +284,23 @@ GALAGO_API galago_status galago_session_step(galago_session* session);
 #define GALAGO_EVENT_SPEAK_START 7u /* the first sample can be read */
 #define GALAGO_EVENT_SPEAK_STOP 8u  /* the last one was, or stop_speech */
 #define GALAGO_EVENT_GAP 9u         /* no input from begin_ns to end_ns */
-#define GALAGO_EVENT_FAILED 10u     /* status, text; reset the session */
+#define GALAGO_EVENT_FAILED 10u     /* status, text; labels[0].name: the role; reset the session */
 #define GALAGO_EVENT_INTENT 11u     /* text: its name; labels: its slots; see below */
 #define GALAGO_EVENT_POSTERIORS 12u /* values: rows of log-probabilities; see below */
 #define GALAGO_EVENT_REJECTED 13u   /* speech that no sentence of the grammar fits */
 #define GALAGO_EVENT_PHRASE 14u     /* text: the wake phrase that was spotted */
+#define GALAGO_EVENT_LOGITS 15u     /* values: the eye's logits of an image; see below */
 /* INTENT comes just after the FINAL of its utterance.  REJECTED comes instead of
  * a FINAL; its text is what open listening heard.  values[0] of INTENT, REJECTED
  * and PHRASE is the confidence in [0, 1].  POSTERIORS holds a row for each token
  * (begin_ns is that of the first): the phones' log-probabilities, then the
- * tokens'; its num_values is rows * (phones + tokens). */
+ * tokens'; its num_values is rows * (phones + tokens).
+ * LABELS comes for each image, whose capture_ns is begin_ns and end_ns: up to five
+ * classes, the likeliest first, scored by probabilities that are smoothed over
+ * images; values[0] is that of the likeliest.  num_labels is 0 where that is below
+ * the bundle's accept_probability: nothing that the eye knows.  LOGITS comes just
+ * before it on request: what the network said of this image, a value for each of
+ * the bundle's labels. */
 
 /* Arrays of these two cannot grow: the reserved words are their future. */
 typedef struct galago_label {
@@ -302,7 +323,8 @@ typedef struct galago_event {
   uint32_t struct_size;
   uint32_t type;      /* GALAGO_EVENT_*; skip those you do not know */
   uint64_t sequence;  /* 1, 2, 3, ...: a hole means event_capacity was hit: the
-                         oldest PARTIAL or POSTERIORS went, or else the oldest */
+                         oldest that a later one replaces went (PARTIAL,
+                         POSTERIORS, LABELS, LOGITS), or else the oldest */
   uint64_t utterance; /* what its partials, its final, its speech share;
                          0: outside of any */
   int64_t begin_ns;   /* capture time that it tells about */
@@ -375,13 +397,19 @@ typedef struct galago_metrics {
   int64_t ttfa_ns;            /* speak to first sample, last utterance */
   int64_t peak_bytes;         /* this session, without the bundle */
   int64_t engine_ns;          /* of busy_ns, inside the engine */
-  uint64_t reserved[7];
+  /* Images are counted apart: steps to engine_ns are the ear's. */
+  uint64_t image_steps; /* images processed */
+  int64_t image_busy_ns;
+  int64_t image_engine_ns; /* of image_busy_ns, inside the engine */
+  int64_t image_step_p50_ns;
+  int64_t image_step_p99_ns;
+  uint64_t reserved[2];
 } galago_metrics;
-#define GALAGO_METRICS_INIT                                                       \
-  {                                                                               \
-    (uint32_t)sizeof(galago_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { \
-      0, 0, 0, 0, 0, 0, 0                                                         \
-    }                                                                             \
+#define GALAGO_METRICS_INIT                                                                      \
+  {                                                                                              \
+    (uint32_t)sizeof(galago_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { \
+      0, 0                                                                                       \
+    }                                                                                            \
   }
 
 /* Any thread. */

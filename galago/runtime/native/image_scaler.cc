@@ -1,0 +1,245 @@
+#include "image_scaler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "capture_clock.h"
+#include "status.h"
+#include "vector_clones.h"
+
+namespace galago {
+namespace {
+
+constexpr size_t kTile = 256;  // values that are summed up at once: they stay in the first cache
+
+// Four channels at a time; of a plane that has fewer, the rest belongs to the next pixel.
+using Float4 = float __attribute__((vector_size(16), aligned(16)));
+
+// Bytes of a pixel in the first plane; 0: no known format.
+int num_channels_of(uint32_t format) {
+  switch (format) {
+    case GALAGO_RGB8:
+    case GALAGO_BGR8:
+      return 3;
+    case GALAGO_GRAY8:
+    case GALAGO_NV12:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+int64_t stride_bytes(const galago_image& image, int plane) {
+  if (image.row_stride_bytes[plane] != 0) return image.row_stride_bytes[plane];
+  return int64_t{image.width} * num_channels_of(image.format);
+}
+
+// out[i] = sum over k of weights[k] * first_row[k * stride_bytes + i].
+GALAGO_VECTOR_CLONES
+void weigh_rows(const uint8_t* first_row, ptrdiff_t stride_bytes, const float* weights,
+                int num_rows, size_t num_values, float* out) {
+  for (size_t begin = 0; begin < num_values; begin += kTile) {
+    const size_t count = std::min(kTile, num_values - begin);
+    float sums[kTile] = {};
+    const uint8_t* row = first_row + begin;
+    int k = 0;
+    for (; k + 4 <= num_rows; k += 4, row += 4 * stride_bytes) {
+      const uint8_t* row1 = row + stride_bytes;
+      const uint8_t* row2 = row1 + stride_bytes;
+      const uint8_t* row3 = row2 + stride_bytes;
+      const float w0 = weights[k], w1 = weights[k + 1], w2 = weights[k + 2], w3 = weights[k + 3];
+      for (size_t i = 0; i < count; ++i) {
+        sums[i] += (w0 * static_cast<float>(row[i]) + w1 * static_cast<float>(row1[i])) +
+                   (w2 * static_cast<float>(row2[i]) + w3 * static_cast<float>(row3[i]));
+      }
+    }
+    for (; k < num_rows; ++k, row += stride_bytes) {
+      const float w = weights[k];
+      for (size_t i = 0; i < count; ++i) sums[i] += w * static_cast<float>(row[i]);
+    }
+    std::memcpy(out + begin, sums, count * sizeof(float));
+  }
+}
+
+// The weighted sum of num_taps pixels of num_channels values each; reads four values of the last.
+GALAGO_INLINE Float4 weigh_pixels(const float* pixels, int num_channels, const float* weights,
+                                  int num_taps) {
+  Float4 sum = {};
+  for (int k = 0; k < num_taps; ++k, pixels += num_channels) {
+    Float4 values;
+    std::memcpy(&values, pixels, sizeof(values));
+    sum += weights[k] * values;
+  }
+  return sum;
+}
+
+GALAGO_VECTOR_CLONES
+void normalise(const float* values, size_t num_values, float factor, float offset, float* out) {
+  for (size_t i = 0; i < num_values; ++i) out[i] = values[i] * factor + offset;
+}
+
+// ITU-R BT.601, limited range: black is 16 and white 235, chroma spans 16 to 240 around 128.
+GALAGO_VECTOR_CLONES
+void yuv_to_rgb(float* y_to_r, float* u_to_g, float* v_to_b, size_t num_values) {
+  for (size_t i = 0; i < num_values; ++i) {
+    const float y = (y_to_r[i] - 16.0f) * 1.16438356f;
+    const float u = u_to_g[i] - 128.0f;
+    const float v = v_to_b[i] - 128.0f;
+    const float r = y + 1.59602679f * v;
+    const float g = y - 0.39176229f * u - 0.81296765f * v;
+    const float b = y + 2.01723214f * u;
+    y_to_r[i] = std::min(std::max(r, 0.0f), 255.0f);
+    u_to_g[i] = std::min(std::max(g, 0.0f), 255.0f);
+    v_to_b[i] = std::min(std::max(b, 0.0f), 255.0f);
+  }
+}
+
+}  // namespace
+
+ImageScaler::ImageScaler(const ImageSpec& spec) : spec_(spec) {
+  for (size_t c = 0; c < 3; ++c) {
+    factors_[c] = 1.0f / (255.0f * spec.std[c]);
+    offsets_[c] = -spec.mean[c] / spec.std[c];
+    channels_[c].resize(static_cast<size_t>(spec.width));
+  }
+  for (Plane* plane : {&main_, &chroma_}) {
+    allocate(&plane->columns, spec.width);
+    allocate(&plane->rows, spec.height);
+  }
+  row_.resize(size_t{3} * kMaxSide + 4);  // of the last pixel, four values are read
+}
+
+size_t ImageScaler::num_bytes() const {
+  size_t num_floats = row_.size() + 3 * channels_[0].size();
+  size_t num_taps = 0;
+  for (const Plane* plane : {&main_, &chroma_}) {
+    for (const Axis* axis : {&plane->columns, &plane->rows}) {
+      num_floats += axis->weights.size();
+      num_taps += axis->taps.size();
+    }
+  }
+  return num_floats * sizeof(float) + num_taps * sizeof(Taps);
+}
+
+galago_status ImageScaler::check(const galago_image& image) noexcept {
+  const auto refuse = [](const char* format, int64_t number) {
+    set_last_error_real_time(format, static_cast<uint64_t>(number));
+    return GALAGO_E_INVALID_ARGUMENT;
+  };
+  const int num_channels = num_channels_of(image.format);
+  if (num_channels == 0) return refuse("push_image: format %llu is not known", image.format);
+  if (image.width < 1 || image.height < 1) {
+    return refuse("push_image: width or height is less than 1", 0);
+  }
+  if (image.width > kMaxSide || image.height > kMaxSide) {
+    return refuse("push_image: width or height is above %llu", kMaxSide);
+  }
+  const int num_planes = image.format == GALAGO_NV12 ? 2 : 1;
+  if (num_planes == 2 && (image.width % 2 != 0 || image.height % 2 != 0)) {
+    return refuse("push_image: width and height of NV12 must be even", 0);
+  }
+  for (int plane = 0; plane < num_planes; ++plane) {
+    if (image.planes[plane] == nullptr) return refuse("push_image: planes[%llu] is NULL", plane);
+    const int64_t row_bytes = int64_t{image.width} * num_channels;  // UV: half of the pairs
+    if (stride_bytes(image, plane) < row_bytes) {
+      return refuse("push_image: row_stride_bytes is less than the %llu bytes of a row", row_bytes);
+    }
+  }
+  if (image.capture_ns < 0 || image.capture_ns > kMaxCaptureNs) {
+    return refuse("push_image: capture_ns is negative or beyond 2^62", 0);
+  }
+  return GALAGO_OK;
+}
+
+void ImageScaler::allocate(Axis* axis, int num_outputs) {
+  axis->taps.resize(static_cast<size_t>(num_outputs));
+  // A triangle covers two steps, of at least a pixel, and one pixel more by rounding.
+  axis->weights.resize(2 * static_cast<size_t>(kMaxSide) + 4 * axis->taps.size());
+}
+
+// As Pillow's precompute_coeffs: pixel k lies around k + 0.5.
+void ImageScaler::compute(Axis* axis, int num_inputs, double begin, double length) {
+  const double step = length / static_cast<double>(axis->taps.size());
+  const double support = std::max(step, 1.0);
+  size_t num_weights = 0;
+  for (size_t i = 0; i < axis->taps.size(); ++i) {
+    const double centre = begin + (static_cast<double>(i) + 0.5) * step;
+    Taps& taps = axis->taps[i];
+    taps.first = std::max(static_cast<int>(centre - support + 0.5), 0);
+    taps.count = std::min(static_cast<int>(centre + support + 0.5), num_inputs) - taps.first;
+    taps.begin = num_weights;
+    double sum = 0;
+    for (int k = 0; k < taps.count; ++k) {
+      const double distance = std::abs(taps.first + k - centre + 0.5) / support;
+      const double weight = std::max(1.0 - distance, 0.0);
+      axis->weights[num_weights++] = static_cast<float>(weight);
+      sum += weight;
+    }
+    for (size_t k = taps.begin; k < num_weights; ++k) {
+      axis->weights[k] = static_cast<float>(axis->weights[k] / sum);
+    }
+  }
+}
+
+void ImageScaler::set_geometry(uint32_t format, int width, int height) noexcept {
+  format_ = format;
+  width_ = width;
+  height_ = height;
+  const double image_width = width, image_height = height;
+  crop_width_ = std::min(image_width, image_height * spec_.width / spec_.height);
+  crop_height_ = std::min(image_height, image_width * spec_.height / spec_.width);
+  crop_left_ = (image_width - crop_width_) / 2;
+  crop_top_ = (image_height - crop_height_) / 2;
+  compute_plane(&main_, width, height, 1.0);
+  if (format == GALAGO_NV12) compute_plane(&chroma_, width / 2, height / 2, 2.0);
+}
+
+void ImageScaler::compute_plane(Plane* plane, int width, int height, double pixel_size) {
+  compute(&plane->columns, width, crop_left_ / pixel_size, crop_width_ / pixel_size);
+  compute(&plane->rows, height, crop_top_ / pixel_size, crop_height_ / pixel_size);
+  const Taps& last = plane->columns.taps.back();
+  plane->first_column = plane->columns.taps.front().first;
+  plane->num_columns = last.first + last.count - plane->first_column;
+}
+
+void ImageScaler::scale_row(const Plane& plane, const uint8_t* pixels, ptrdiff_t stride_bytes,
+                            int num_channels, int y, int first_channel) noexcept {
+  const Taps& rows = plane.rows.taps[static_cast<size_t>(y)];
+  weigh_rows(pixels + rows.first * stride_bytes + plane.first_column * num_channels, stride_bytes,
+             plane.rows.weights.data() + rows.begin, rows.count,
+             static_cast<size_t>(plane.num_columns * num_channels), row_.data());
+  for (size_t x = 0; x < plane.columns.taps.size(); ++x) {
+    const Taps& columns = plane.columns.taps[x];
+    const Float4 sum =
+        weigh_pixels(row_.data() + (columns.first - plane.first_column) * num_channels,
+                     num_channels, plane.columns.weights.data() + columns.begin, columns.count);
+    for (int c = 0; c < num_channels; ++c) {
+      channels_[static_cast<size_t>(first_channel + c)][x] = sum[c];
+    }
+  }
+}
+
+void ImageScaler::scale(const galago_image& image, float* out) noexcept {
+  if (image.format != format_ || image.width != width_ || image.height != height_) {
+    set_geometry(image.format, image.width, image.height);
+  }
+  const size_t width = static_cast<size_t>(spec_.width);
+  const size_t plane_size = width * static_cast<size_t>(spec_.height);
+  const ptrdiff_t main_stride = static_cast<ptrdiff_t>(stride_bytes(image, 0));
+  for (int y = 0; y < spec_.height; ++y, out += width) {
+    scale_row(main_, image.planes[0], main_stride, num_channels_of(image.format), y, 0);
+    if (image.format == GALAGO_NV12) {
+      scale_row(chroma_, image.planes[1], static_cast<ptrdiff_t>(stride_bytes(image, 1)), 2, y, 1);
+      yuv_to_rgb(channels_[0].data(), channels_[1].data(), channels_[2].data(), width);
+    }
+    for (size_t c = 0; c < 3; ++c) {
+      const size_t source = image.format == GALAGO_GRAY8  ? 0
+                            : image.format == GALAGO_BGR8 ? 2 - c
+                                                          : c;
+      normalise(channels_[source].data(), width, factors_[c], offsets_[c], out + c * plane_size);
+    }
+  }
+}
+
+}  // namespace galago
