@@ -32,9 +32,11 @@ export PATH := $(PATH):$(BIN)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export CMAKE_BUILD_PARALLEL_LEVEL := $(NPROC)
 PIP_INSTALL := -m pip install --quiet --constraint constraints.txt
-# PyAudio ships no Linux wheel: it is built only where PortAudio's header is there to build it with.
+# Neither PyAudio nor PyGObject ships a Linux wheel: each is built only where the headers are there to build it with.
 comma := ,
-EXTRAS := dev$(if $(wildcard /usr/include/portaudio.h),$(comma)pyaudio)
+GI_HEADERS := /usr/include/gobject-introspection-1.0 /usr/include/cairo
+CAN_BUILD_GI := $(if $(word 2,$(wildcard $(GI_HEADERS))),$(shell command -v pkg-config))
+EXTRAS := dev$(if $(wildcard /usr/include/portaudio.h),$(comma)pyaudio)$(if $(CAN_BUILD_GI),$(comma)gstreamer)
 
 help:
 	@sed -n '3,10s/^#     //p' Makefile

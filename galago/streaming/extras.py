@@ -20,17 +20,18 @@ def import_extra(module: str, *, extra: str, purpose: str, debian: str | None = 
     Raises:
         UnsupportedError: it is not installed, or does not load; the message says how to get it.
     """
+    library = module.split(".")[0]
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is not None and error.name.split(".")[0] != module:
+        if error.name is not None and error.name.split(".")[0] != library:
             raise  # it is there; something that it needs itself is not
         raise UnsupportedError(
-            f"{module} is needed for {purpose} and is not installed: pip install 'galago[{extra}]'"
+            f"{library} is needed for {purpose} and is not installed: pip install 'galago[{extra}]'"
             + (f" (on Debian and Ubuntu first: apt-get install {debian})" if debian else "")
         ) from None
     except OSError as error:  # the Python package is there, the system library that it loads is not
         raise UnsupportedError(
-            f"{module} is needed for {purpose} and does not load: {error}"
+            f"{library} is needed for {purpose} and does not load: {error}"
             + (f"; on Debian and Ubuntu: apt-get install {debian}" if debian else "")
         ) from error

@@ -98,8 +98,8 @@ class Listener:
             for begin in range(0, len(block.samples), self._session.info.chunk_samples):
                 self._push(block, begin)
                 while self._session.step():
-                    yield from self._events()
-                yield from self._events()
+                    yield from healthy_events(self._session)
+                yield from healthy_events(self._session)
         yield from self._drain()
 
     def _drain(self) -> Iterator[Event]:
@@ -107,11 +107,11 @@ class Listener:
         if self._session.worker:
             while not self._session.finished:
                 self._session.wait(_WAIT_S)
-                yield from self._events()
+                yield from healthy_events(self._session)
         else:
             while self._session.step():
-                yield from self._events()
-        yield from self._events()
+                yield from healthy_events(self._session)
+        yield from healthy_events(self._session)
 
     # -- with a worker ---------------------------------------------------------------------------------
 
@@ -120,8 +120,8 @@ class Listener:
         feeder.start()
         try:
             while not (self._session.wait(_WAIT_S) is False and self._session.finished):
-                yield from self._events()
-            yield from self._events()
+                yield from healthy_events(self._session)
+            yield from healthy_events(self._session)
         finally:
             self._stopping.set()
             feeder.join(timeout=5.0)
@@ -178,8 +178,14 @@ class Listener:
             self._session.end_input()
             self._input_ended = True
 
-    def _events(self) -> Iterator[Event]:
-        for event in self._session.events():
-            yield event
-            if isinstance(event, Failed):
-                raise of_status(event.status, event.text)
+
+def healthy_events(session: Session) -> Iterator[Event]:
+    """Every event that is ready now.
+
+    Raises:
+        GalagoError: of the status of a `Failed`, which is yielded first.
+    """
+    for event in session.events():
+        yield event
+        if isinstance(event, Failed):
+            raise of_status(event.status, event.text)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 NS_PER_S = 1_000_000_000
 
-Self = TypeVar("Self", bound="AudioSource")
+Self = TypeVar("Self", bound="Source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +40,16 @@ class AudioBlock:
         return self.capture_ns + len(self.samples) * NS_PER_S // sample_rate_hz
 
 
-class AudioSource(ABC):
-    """A stream of audio blocks.  A context manager; iterate it once.
+class Source(ABC):
+    """What sources of sound and of images share: a name, and an end that may come at any time.
 
     Attributes:
-        name: for messages and the "file" of JSON lines: a path, "-", "mic".
-        sample_rate_hz: of the blocks.
-        num_channels: of the blocks.
+        name: for messages and the "file" of JSON lines: a path, "-", "mic", "/dev/video0".
         live: captured while it plays: it cannot wait, and capture_ns is monotonic time.
-        duration_s: where it is known beforehand.
     """
 
     name: str
-    sample_rate_hz: int
-    num_channels: int
     live: bool = False
-    duration_s: float | None = None
-
-    @property
-    def dropped_frames(self) -> int:
-        """Frames (one sample of each channel) that a live source lost because nobody took them in time."""
-        return 0
-
-    @abstractmethod
-    def __iter__(self) -> Iterator[AudioBlock]:
-        """Yield blocks in order of capture; raise SourceError after the last good one if it breaks."""
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing
         """Let go of the file or the device.  May be called twice, and while another thread iterates."""
@@ -76,3 +61,26 @@ class AudioSource(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class AudioSource(Source):
+    """A stream of audio blocks.  A context manager; iterate it once.
+
+    Attributes:
+        sample_rate_hz: of the blocks.
+        num_channels: of the blocks.
+        duration_s: where it is known beforehand.
+    """
+
+    sample_rate_hz: int
+    num_channels: int
+    duration_s: float | None = None
+
+    @property
+    def dropped_frames(self) -> int:
+        """Frames (one sample of each channel) that a live source lost because nobody took them in time."""
+        return 0
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[AudioBlock]:
+        """Yield blocks in order of capture; raise SourceError after the last good one if it breaks."""
