@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.models.training.ear.sources import CorpusError, Row, fingerprint, read_rows
 from galago.models.training.ear.transcripts import UnspeakableTextError, normalise
+from galago.models.training.sources import CorpusError, Row, fingerprint, read_rows
 
 __all__ = [
     "SAMPLE_RATE_HZ",

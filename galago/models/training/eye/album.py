@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from galago.models.training.ear.sources import CorpusError, read_rows
 from galago.models.training.eye.labels import EyeLabel
+from galago.models.training.sources import CorpusError, read_rows
 
 __all__ = ["Album", "Photo", "cover", "read_album", "squash"]
 
@@ -101,7 +101,7 @@ def read_album(
         splits: decode only these; none named: all. Labels come from all lines in any case.
 
     Raises:
-        CorpusError: as :func:`~galago.models.training.ear.sources.read_rows` says; a line without a label; a
+        CorpusError: as :func:`~galago.models.training.sources.read_rows` says; a line without a label; a
             file that is no image.
     """
     labels: dict[str, tuple[int | str, EyeLabel]] = {}

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from galago.models.training.ear.sources import CorpusError
 from galago.models.training.eye.album import Album, Photo, cover, read_album, squash
 from galago.models.training.eye.augment import Policy, adjust_colors, crop_maps, cut_crops, erase, mix
 from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
 from galago.models.training.eye.recipe import AlbumRecipe, EyeRecipe
+from galago.models.training.sources import CorpusError
 
 __all__ = ["Batch", "BatchMaker", "Sight", "open_album", "sight_of", "soft_targets"]
 
