@@ -90,7 +90,7 @@ class ConvNeXtStack(nn.Module):
         return shapes
 
     def forward_chunk(self, x: Tensor, states: States) -> tuple[Tensor, States]:
-        """``x`` (B, T, C) and the caches by name -> (B, T, C), row j of frame j - delay_frames, and caches."""
+        """``x`` (B, T, C) and caches by name -> (B, T, C), row j of frame j - delay_frames, and caches."""
         new: States = {}
         for number, block in enumerate(self.blocks):
             assert isinstance(block, ConvNeXtBlock)

@@ -137,8 +137,8 @@ def frame_counts(
 
     Args:
         log_frames: (B, P) natural log of 1 + frames, as the duration predictor gives them.
-        is_phone: (B, P) bool; a phone lasts at least a frame at any speed, so that no sound is skipped; a mark
-            may last none; padding is neither and is to be given as a mark whose ``log_frames`` is 0.
+        is_phone: (B, P) bool; a phone lasts at least a frame at any speed, so that no sound is skipped; a
+            mark may last none; padding is to be given as a mark whose ``log_frames`` is 0.
         rate: speed of speech, 2 is twice as fast; a number or (B, P).
         pause_frames: (B, P), frames that marks last at least (0: as predicted); not scaled by ``rate``.
 
@@ -173,7 +173,7 @@ def regulate_length(rows: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class FeedForwardTransformerBlock(nn.Module):
-    """Self-attention and two convolutions over phones (Ren et al. 2019, figure 1b), each behind a LayerNorm."""
+    """Self-attention and two convolutions over phones (Ren et al. 2019, figure 1b), behind LayerNorms."""
 
     def __init__(self, width: int, num_heads: int, inner_width: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class FeedForwardTransformerBlock(nn.Module):
 
 
 class VariancePredictor(nn.Module):
-    """Two convolutions with ReLU, LayerNorm and dropout, then one value a phone (Ren et al. 2021, figure 1c)."""
+    """Two convolutions with ReLU, LayerNorm, dropout; then one value a phone (Ren et al. 2021, figure 1c)."""
 
     def __init__(self, width: int, inner_width: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -273,7 +273,7 @@ class MelDecoder(nn.Module):
 
 
 class FastSpeech(nn.Module):
-    """Phones in, mel frames out; see the module's text. ``encode`` is the phone side, ``decoder`` the mel side."""
+    """Phones in, mel frames out. ``encode`` is the phone side, ``decoder`` the mel side."""
 
     def __init__(self, config: FastSpeechConfig) -> None:
         super().__init__()
@@ -317,9 +317,9 @@ class FastSpeech(nn.Module):
         """Read a sentence.
 
         Args:
-            phones: (B, P) int64 rows of the alphabet, 0 behind the end: a sentence reads alike in any padding.
+            phones: (B, P) int64 rows of the alphabet, 0 behind the end: any padding reads alike.
             prosody: pitch and energy to speak with, instead of the predicted ones (training).
-            pitch_shift, energy_shift: added to pitch and energy, numbers or (B, P), in standard deviations.
+            pitch_shift, energy_shift: added to both, numbers or (B, P), in standard deviations.
 
         Returns:
             rows (B, P, C) for the length regulator, and the *predicted* prosody.
@@ -333,7 +333,7 @@ class FastSpeech(nn.Module):
         for block in self.blocks:
             x = block(x, positions, bias, mask)
         x = self.norm(x) * mask
-        # The durations' gradient would bend what pitch and sound are read from (as in public recipes, it stays out).
+        # The durations' gradient stays out of the blocks: it would bend what the sound is read from.
         log_frames = self.duration_predictor(x.detach() if self.training else x, mask)
         found = Prosody(log_frames, self.pitch_predictor(x, mask), self.energy_predictor(x, mask))
         spoken = found if prosody is None else prosody

@@ -134,7 +134,7 @@ def inverse_stft_basis(config: VocoderConfig) -> Tensor:
 
 
 def mel_interpolation(config: VocoderConfig) -> Tensor:
-    """Reads off an envelope at the STFT's bins from mel bands, linearly on the mel scale: (num_mels, num_bins)."""
+    """Reads an envelope off mel bands at the STFT's bins, linear on the mel scale: (num_mels, num_bins)."""
 
     def mel(hz: Tensor) -> Tensor:
         return 1127.0 * torch.log1p(hz / 700.0)
@@ -159,6 +159,8 @@ class Vocoder(nn.Module):
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.floor = math.log(config.features().floor)
+        self.mixed_precision = False  # a trainer may ask for bfloat16 in the blocks; phases never bear it
         self.register_buffer("mean", torch.full((config.num_mels,), -5.0))
         self.register_buffer("std", torch.full((config.num_mels,), 2.0))
         self.register_buffer("basis", inverse_stft_basis(config), persistent=False)
@@ -221,6 +223,11 @@ class Vocoder(nn.Module):
         lobe = 0.5 + 0.5 * torch.cos(0.5 * math.pi * distance.clamp(-2.0, 2.0))
         return lobe, harmonic * cycles[..., None]
 
+    def _shape(self, heard: Tensor, caches: States) -> tuple[Tensor, States]:
+        """Log amplitudes of harmonics and noise, phase offsets: (B, T, 3 * num_bins); and the caches."""
+        hidden, caches = self.stack.forward_chunk(self.embed(heard), caches)
+        return self.head(self.norm(hidden)).float(), caches
+
     def forward_chunk(
         self, log_mel: Tensor, pitch_hz: Tensor, voiced: Tensor, noise: Tensor, states: States
     ) -> tuple[Tensor, States]:
@@ -238,7 +245,8 @@ class Vocoder(nn.Module):
         config = self.config
         T, K = log_mel.shape[1], config.num_bins
         new: States = {}
-        inputs = torch.cat([log_mel, pitch_hz[..., None], voiced[..., None]], dim=-1)
+        # Above the floor, so that the zeros that a stream begins with are silence.
+        inputs = torch.cat([log_mel - self.floor, pitch_hz[..., None], voiced[..., None]], dim=-1)
         padded = torch.cat([states["input"], inputs], dim=1)
         delayed, new["input"] = padded[:, :T], padded[:, T:]
         heard = torch.cat(
@@ -249,13 +257,15 @@ class Vocoder(nn.Module):
             ],
             dim=-1,
         )
-        hidden, stacked = self.stack.forward_chunk(
-            self.embed(heard), {name: states[name] for name in self.stack.state_shapes()}
-        )
+        caches = {name: states[name] for name in self.stack.state_shapes()}
+        if self.mixed_precision and self.training:
+            with torch.autocast(heard.device.type, dtype=torch.bfloat16):
+                shape, stacked = self._shape(heard, caches)
+        else:
+            shape, stacked = self._shape(heard, caches)
         new.update(stacked)
-        shape = self.head(self.norm(hidden)).float()  # (B, T, 3K)
         mel, pitch, part = delayed[..., :-2], delayed[..., -2], delayed[..., -1:]
-        base = mel.float() @ self.envelope
+        base = (mel + self.floor) @ self.envelope
         harmonics = torch.exp((base + shape[..., :K]).clamp(-14.0, 2.0)) * part
         breath = torch.exp((base + shape[..., K : 2 * K]).clamp(-14.0, 2.0))
         cycles, new["phase"] = self._cycles(pitch, states["phase"])
@@ -285,7 +295,7 @@ class Vocoder(nn.Module):
         if noise is None:
             noise = torch.rand(*log_mel.shape[:2], self.config.num_bins, device=log_mel.device)
         silence = (0, 0, 0, self.delay_frames)
-        log_mel = F.pad(log_mel, silence, value=math.log(self.config.features().floor))
+        log_mel = F.pad(log_mel, silence, value=self.floor)
         # The noise of a frame belongs to it, wherever the blocks' lookahead has moved it.
         noise = F.pad(noise, (0, 0, self.stack.delay_frames, self.config.overlap // 2))
         pitch_hz, voiced = (F.pad(x, (0, self.delay_frames)) for x in (pitch_hz, voiced))

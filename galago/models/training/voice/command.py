@@ -1,0 +1,124 @@
+"""A voice from its recipe: decode, align, measure, then train its networks one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from galago.models.fastspeech import FastSpeech
+from galago.models.training.interrupt import Interrupt
+from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
+from galago.models.training.voice.acoustic import AcousticTask, draw_mels
+from galago.models.training.voice.checkpoint import load_fastspeech
+from galago.models.training.voice.loop import Run, Task
+from galago.models.training.voice.recipe import ScheduleRecipe, VoiceRecipe, load_recipe
+from galago.models.training.voice.teaching import TeacherTask
+from galago.models.training.voice.vocoding import VocoderTask
+from galago.models.training.voice.voice_data import Statistics, VoiceData, prepare
+from galago.models.transformer_tts import TransformerTts
+from galago.models.vocoder import Vocoder
+
+__all__ = ["make_run", "train_recipe"]
+
+
+def _predicted(
+    recipe: VoiceRecipe, data: VoiceData, statistics: Statistics, folder: Path, device: torch.device
+) -> dict[str, NDArray[np.float16]] | None:
+    """The mels that a vocoder is trained on beside the recordings' own.
+
+    Raises:
+        CheckpointError: the acoustic network that draws them was not trained yet.
+    """
+    if recipe.vocoder.predicted_share == 0:
+        return None
+    model = load_fastspeech(folder / "acoustic" / "model.pt").to(device)
+    return draw_mels(model, data, statistics, device)
+
+
+def make_run(
+    recipe: VoiceRecipe,
+    network: str,
+    data: VoiceData,
+    statistics: Statistics,
+    folder: Path,
+    device: torch.device,
+) -> Run:
+    """The run of one of the recipe's networks, in a folder of its own inside ``folder``.
+
+    Raises:
+        CheckpointError: what stands in the folder is damaged or of another recipe, or a network is missing.
+    """
+    task: Task
+    average: nn.Module
+    schedule: ScheduleRecipe
+    if network == "acoustic":
+        acoustic = recipe.acoustic_config()
+        task = AcousticTask(acoustic, recipe.acoustic, data, statistics, device)
+        average, schedule = FastSpeech(acoustic), recipe.acoustic.schedule
+    elif network == "vocoder":
+        vocoder = recipe.vocoder_config()
+        predicted = _predicted(recipe, data, statistics, folder, device)
+        task = VocoderTask(vocoder, recipe.vocoder, data, statistics, device, predicted=predicted)
+        average, schedule = Vocoder(vocoder), recipe.vocoder.schedule
+    else:
+        teacher = recipe.teacher_config()
+        task = TeacherTask(teacher, recipe.teacher, data, statistics, device)
+        average, schedule = TransformerTts(teacher), recipe.teacher.schedule
+    return Run(task, average, schedule, folder / network, device=device)
+
+
+def _with_num_steps(recipe: VoiceRecipe, num_steps: int) -> VoiceRecipe:
+    changed = {}
+    for name in ("acoustic", "vocoder", "teacher"):
+        network = getattr(recipe, name)
+        schedule = dataclasses.replace(network.schedule, num_steps=num_steps)
+        changed[name] = dataclasses.replace(network, schedule=schedule)
+    return dataclasses.replace(recipe, **changed)
+
+
+def train_recipe(path: Path, options: TrainOptions) -> int:
+    """Prepare and train the voice of a recipe.
+
+    ``options.num_steps`` counts for each network. Networks that are finished are not trained again.
+
+    Returns:
+        the exit code: DONE, or INTERRUPTED after a checkpoint was saved.
+
+    Raises:
+        TrainingError: recipe, recordings, dictionary, checkpoint or run are at fault.
+        OSError: nothing can be written.
+    """
+    recipe = load_recipe(path)
+    if options.num_steps is not None:
+        recipe = _with_num_steps(recipe, options.num_steps)
+    folder, cache = options.folder_of(recipe.name), options.cache_of(recipe.name)
+    prepare(recipe, root=options.data_root, cache=cache)
+    if options.prepare_only:
+        say(f"prepared in {cache}")
+        return DONE
+    data = VoiceData(recipe, options.data_root, cache)
+    hours = sum(clip.utterance.num_frames for clip in data.train) / 360_000
+    say(f"{len(data.train)} clips, {hours:.2f} h, and {len(data.dev)} to measure with")
+    statistics = data.statistics()
+    interrupt = Interrupt()
+    for network in recipe.networks:
+        began = time.monotonic()
+        run = make_run(recipe, network, data, statistics, folder, torch.device(options.device))
+        with interrupt.caught():
+            run.train(num_workers=options.num_workers, should_stop=interrupt)
+        num_parameters = sum(p.numel() for p in run.average.parameters())
+        say(
+            f"{network}: {num_parameters / 1e6:.1f} M parameters, step {run.step} of "
+            f"{run.schedule.num_steps} after {(time.monotonic() - began) / 60:.1f} min; "
+            f"{run.folder / 'model.pt'}"
+        )
+        if run.step < run.schedule.num_steps:
+            say("stopped; the same command goes on from here")
+            return INTERRUPTED
+    return DONE

@@ -1,0 +1,114 @@
+"""Trains the autoregressive teacher: each frame from the recording's frames before it, and when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from galago.models.masks import padding_mask
+from galago.models.training.plots import Panel
+from galago.models.training.voice.batches import SentenceBatch, SentenceBatches, collate
+from galago.models.training.voice.loop import Row, moved
+from galago.models.training.voice.losses import guided_attention, masked_mean
+from galago.models.training.voice.recipe import TeacherRecipe
+from galago.models.training.voice.samples import save_spectrograms
+from galago.models.training.voice.voice_data import Statistics, VoiceData
+from galago.models.transformer_tts import TransformerTts, TransformerTtsConfig
+
+__all__ = ["TeacherTask"]
+
+STOP_WEIGHT = 8.0  # of the one last frame among hundreds that are not
+
+
+class TeacherTask:
+    """See :class:`galago.models.training.voice.loop.Task`."""
+
+    name = "teacher"
+    panels = (
+        Panel("mel, in deviations", ("mel", "dev_mel")),
+        Panel("stop", ("stop", "dev_stop")),
+        Panel("attention off the diagonal", ("attention", "dev_attention")),
+        Panel("learning rate", ("learning_rate",), is_smoothed=False),
+    )
+
+    def __init__(
+        self,
+        config: TransformerTtsConfig,
+        recipe: TeacherRecipe,
+        data: VoiceData,
+        statistics: Statistics,
+        device: torch.device,
+    ) -> None:
+        self.config, self.recipe, self.data, self.device = config, recipe, data, device
+        self.statistics = statistics
+        torch.manual_seed(recipe.schedule.seed)
+        self.model = TransformerTts(config)
+        self.model.mean.copy_(torch.from_numpy(statistics.mel[0]))
+        self.model.std.copy_(torch.from_numpy(statistics.mel[1]))
+        self.model.to(device)
+        self.networks: dict[str, nn.Module] = {"model": self.model}
+        self.batches = SentenceBatches(data, statistics, recipe.batch_frames, recipe.schedule.seed)
+
+    def identity(self) -> dict[str, Any]:
+        """The network's shape and the seed."""
+        return {"network": self.name, "config": self.config.as_dict(), "seed": self.recipe.schedule.seed}
+
+    def _losses(self, model: TransformerTts, batch: SentenceBatch) -> dict[str, Tensor]:
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            output = model(batch.phones, batch.log_mel)
+        T = batch.log_mel.shape[1]
+        frames = padding_mask(batch.num_frames, T)
+        distance = [
+            masked_mean(((drawn - batch.log_mel) / model.std).abs(), frames)
+            for drawn in (output.before_postnet, output.log_mel)
+        ]
+        is_last = (torch.arange(T, device=self.device)[None] == batch.num_frames[:, None] - 1).float()
+        stop = F.binary_cross_entropy_with_logits(
+            output.stop_logits.float(), is_last, weight=1.0 + STOP_WEIGHT * is_last, reduction="none"
+        )
+        # The first two heads of each block are drawn to the diagonal; the others are free.
+        weights = torch.cat([block[:, :2].float() for block in output.attention], dim=1)
+        num_phones = (batch.phones != 0).sum(dim=1)
+        each = {
+            "mel": distance[0] + distance[1],
+            "stop": masked_mean(stop, frames),
+            "attention": guided_attention(weights, num_phones, batch.num_frames),
+        }
+        recipe = self.recipe
+        total = (
+            recipe.mel * each["mel"]
+            + recipe.stop * each["stop"]
+            + recipe.guided_attention * each["attention"]
+        )
+        return {"total": total, **each}
+
+    def losses(self, batch: SentenceBatch, step: int) -> Iterator[tuple[str, Tensor, Row]]:
+        """One network, one loss."""
+        found = self._losses(self.model, batch)
+        yield "model", found["total"], {name: float(value.detach()) for name, value in found.items()}
+
+    def evaluate(self, model: nn.Module) -> Row:
+        """The losses on up to 40 dev clips."""
+        assert isinstance(model, TransformerTts)
+        clips = self.data.dev[:40]
+        if not clips:
+            return {}
+        batch = moved(collate([self.data.features(clip) for clip in clips], self.statistics), self.device)
+        return {f"dev_{name}": float(value) for name, value in self._losses(model, batch).items()}
+
+    def sample(self, model: nn.Module, folder: Path, num_samples: int) -> None:
+        """Pictures of dev sentences, spoken freely, beside the recordings."""
+        assert isinstance(model, TransformerTts)
+        for clip in self.data.dev[:num_samples]:
+            features = self.data.features(clip)
+            phones = torch.from_numpy(features.phones)[None].to(self.device)
+            log_mel = model.generate(phones, max_frames=2 * len(features.voiced))
+            save_spectrograms(
+                {"spoken freely": log_mel.float().cpu().numpy(), "recorded": features.log_mel},
+                folder / f"{clip.clip.id}.png",
+            )
