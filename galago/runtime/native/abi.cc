@@ -118,6 +118,19 @@ void write_struct(T* caller, T value) {
   std::memcpy(caller, &value, std::min<size_t>(caller->struct_size, sizeof(T)));
 }
 
+// Fills a caller's structure with what `read` finds out about the session.
+template <typename T, typename Read>
+galago_status fill_struct(const galago_session* session, T* caller, uint32_t first_bytes,
+                          const char* argument, const char* name, Read read) noexcept {
+  return guarded([&] {
+    require(session, "session");
+    require(caller, argument);
+    require_size(caller->struct_size, first_bytes, name);
+    write_struct(caller, read(session->session));
+    return GALAGO_OK;
+  });
+}
+
 std::string text_or_empty(const char* text) { return text == nullptr ? std::string() : text; }
 
 [[noreturn]] void fail_without_role(const char* call, const char* role) {
@@ -202,13 +215,8 @@ galago_status galago_session_open(galago_bundle* bundle, const galago_session_op
 }
 
 galago_status galago_session_get_info(const galago_session* session, galago_session_info* info) {
-  return guarded([&] {
-    require(session, "session");
-    require(info, "info");
-    require_size(info->struct_size, kFirstSessionInfoBytes, "galago_session_info");
-    write_struct(info, session->session.info());
-    return GALAGO_OK;
-  });
+  return fill_struct(session, info, kFirstSessionInfoBytes, "info", "galago_session_info",
+                     [](const galago::Session& opened) { return opened.info(); });
 }
 
 galago_status galago_session_reset(galago_session* session) {
@@ -352,11 +360,6 @@ galago_status galago_session_stop_speech(galago_session* session) {
 }
 
 galago_status galago_session_get_metrics(const galago_session* session, galago_metrics* metrics) {
-  return guarded([&] {
-    require(session, "session");
-    require(metrics, "metrics");
-    require_size(metrics->struct_size, kFirstMetricsBytes, "galago_metrics");
-    write_struct(metrics, session->session.metrics());
-    return GALAGO_OK;
-  });
+  return fill_struct(session, metrics, kFirstMetricsBytes, "metrics", "galago_metrics",
+                     [](const galago::Session& opened) { return opened.metrics(); });
 }
