@@ -1,7 +1,8 @@
 // Sleeping until another thread has news, where that thread must not block.
 //
 // An event count: news add one, a sleeper waits until the count is no longer what it read before
-// it looked. The caller's wake function is the same for sleepers that live outside galago.
+// it looked. On Linux a futex; elsewhere the sleeper polls, and news are up to a millisecond late.
+// The caller's wake function is the same for sleepers that live outside galago.
 #ifndef GALAGO_NATIVE_WAKER_H_
 #define GALAGO_NATIVE_WAKER_H_
 
