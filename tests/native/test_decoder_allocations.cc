@@ -17,9 +17,11 @@
 namespace {
 
 int num_allocations = 0;
+std::size_t num_bytes_allocated = 0;
 
 __attribute__((noinline)) void* allocate(std::size_t num_bytes, std::size_t alignment) {
   ++num_allocations;
+  num_bytes_allocated += num_bytes;
   const std::size_t rounded = (num_bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
   if (memory == nullptr) throw std::bad_alloc();
@@ -56,6 +58,26 @@ TEST(the_counter_counts) {
   const std::vector<int> something(100);
   CHECK_EQ(num_allocations, before + 1);
   CHECK_EQ(something.size(), 100u);
+}
+
+// What a session tells about its memory is what was asked of the heap. Growing while it is built, a
+// vector asks more than it keeps; a short std::string holds its text itself.
+TEST(features_and_decoders_know_their_memory) {
+  std::size_t before = num_bytes_allocated;
+  const galago::Fbank fbank(galago::FbankOptions{}, 32);
+  std::size_t asked = num_bytes_allocated - before;
+  CHECK(fbank.num_bytes() <= asked);
+  CHECK(fbank.num_bytes() > asked / 2);
+
+  galago::CtcOptions options;
+  options.beam_width = 16;
+  options.max_tokens = 500;
+  const std::vector<std::string> tokens = {"<blank>", " ", "a", "b", "c"};
+  before = num_bytes_allocated;
+  const galago::CtcDecoder ctc(tokens, options);
+  asked = num_bytes_allocated - before;
+  CHECK(ctc.num_bytes() <= asked);
+  CHECK(ctc.num_bytes() > asked - asked / 20);
 }
 
 TEST(features_allocate_nothing_after_construction) {

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "heap_bytes.h"
 #include "status.h"
 
 namespace galago {
@@ -479,6 +480,13 @@ size_t CtcDecoder::text_bytes() const { return impl_->text_bytes; }
 size_t CtcDecoder::stable_bytes() const { return impl_->stable_bytes; }
 const DecodedWord* CtcDecoder::words() const { return impl_->words.data(); }
 size_t CtcDecoder::num_words() const { return impl_->words.size(); }
+
+size_t CtcDecoder::num_bytes() const {
+  const Impl& m = *impl_;
+  return sizeof(m) + heap_bytes(m.tokens, m.emissions, m.prefixes, m.hypotheses, m.next_hypotheses,
+                                m.candidates, m.row_log_probs, m.row_tokens, m.path, m.text,
+                                m.words);
+}
 CtcMethod CtcDecoder::method() const { return impl_->method; }
 int64_t CtcDecoder::next_token() const { return impl_->first_token + impl_->num_rows; }
 

@@ -88,6 +88,9 @@ class CtcDecoder {
   // The row that the next advance() begins with.
   int64_t next_token() const;
 
+  // On the heap, hotwords apart: others may share them.
+  size_t num_bytes() const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

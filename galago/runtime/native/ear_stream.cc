@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "heap_bytes.h"
 #include "status.h"
 
 namespace galago {
@@ -118,8 +119,8 @@ void EarStream::describe(galago_session_info* info) const {
 }
 
 size_t EarStream::num_bytes() const {
-  return sizeof(*this) + ring_.num_bytes() + stream_->num_bytes() + listener_.num_bytes() +
-         window_.size() * sizeof(float);
+  return sizeof(*this) + ring_.num_bytes() + stream_->num_bytes() + fbank_.num_bytes() +
+         listener_.num_bytes() + heap_bytes(window_, token_levels_);
 }
 
 // -- the capture thread -------------------------------------------------------------------------

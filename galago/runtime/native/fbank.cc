@@ -6,6 +6,7 @@
 #include <cstring>
 #include <vector>
 
+#include "heap_bytes.h"
 #include "status.h"
 #include "vector_clones.h"
 
@@ -304,6 +305,12 @@ const FbankOptions& Fbank::options() const { return impl_->options; }
 int Fbank::num_samples(int num_frames) const {
   if (num_frames <= 0) return 0;
   return (num_frames - 1) * impl_->options.hop_samples + impl_->options.window_samples;
+}
+
+size_t Fbank::num_bytes() const {
+  const Impl& m = *impl_;
+  return sizeof(m) + heap_bytes(m.window, m.twiddles, m.split_twiddles, m.bin_index, m.bands,
+                                m.mel_weights, m.spectrum, m.power);
 }
 
 void Fbank::compute(const float* samples, int num_frames, float* out) {

@@ -11,6 +11,7 @@
 #ifndef GALAGO_FBANK_H_
 #define GALAGO_FBANK_H_
 
+#include <cstddef>
 #include <memory>
 
 namespace galago {
@@ -45,6 +46,9 @@ class Fbank {
 
   // Samples that num_frames frames span; 0 for none.
   int num_samples(int num_frames) const;
+
+  // On the heap.
+  size_t num_bytes() const;
 
  private:
   struct Impl;

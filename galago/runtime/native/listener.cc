@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "heap_bytes.h"
 #include "sha256.h"
 #include "status.h"
 
@@ -381,8 +382,8 @@ void Listener::set_hotwords(std::shared_ptr<const HotwordGraph> hotwords) {
 }
 
 size_t Listener::num_bytes() const {
-  return sizeof(*this) + last_partial_.size() +
-         (phone_history_.size() + token_history_.size()) * sizeof(float);
+  return sizeof(*this) + ctc_.num_bytes() +
+         heap_bytes(last_partial_, phone_history_, token_history_);
 }
 
 }  // namespace galago
