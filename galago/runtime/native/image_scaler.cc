@@ -13,8 +13,13 @@ namespace {
 
 constexpr size_t kTile = 256;  // values that are summed up at once: they stay in the first cache
 
-// Four channels at a time; of a plane that has fewer, the rest belongs to the next pixel.
 using Float4 = float __attribute__((vector_size(16), aligned(16)));
+
+GALAGO_INLINE Float4 load4(const float* values) {
+  Float4 loaded;
+  std::memcpy(&loaded, values, sizeof(loaded));
+  return loaded;
+}
 
 // Bytes of a pixel in the first plane; 0: no known format.
 int num_channels_of(uint32_t format) {
@@ -62,16 +67,36 @@ void weigh_rows(const uint8_t* first_row, ptrdiff_t stride_bytes, const float* w
   }
 }
 
-// The weighted sum of num_taps pixels of num_channels values each; reads four values of the last.
-GALAGO_INLINE Float4 weigh_pixels(const float* pixels, int num_channels, const float* weights,
-                                  int num_taps) {
-  Float4 sum = {};
-  for (int k = 0; k < num_taps; ++k, pixels += num_channels) {
-    Float4 values;
-    std::memcpy(&values, pixels, sizeof(values));
-    sum += weights[k] * values;
+// Weighted sums of columns: out[c][x] of a row of kNumChannels interleaved values, the first of
+// which belongs to first_column. Up to three values behind the last are read, and weigh nothing.
+template <int kNumChannels>
+GALAGO_INLINE void weigh_columns_of(const float* row, int first_column, const FilterTaps* taps,
+                                    size_t num_outputs, const float* weights, float* const* out) {
+  for (size_t x = 0; x < num_outputs; ++x) {
+    const float* values = row + (taps[x].first - first_column) * kNumChannels;
+    const float* w = weights + taps[x].begin;
+    Float4 sum = {};
+    if (kNumChannels == 1) {  // four taps side by side
+      for (int k = 0; k < taps[x].count; k += 4) sum += load4(w + k) * load4(values + k);
+      out[0][x] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    } else {  // the channels side by side; what is left over belongs to the next pixel
+      for (int k = 0; k < taps[x].count; ++k) sum += w[k] * load4(values + k * kNumChannels);
+      for (int c = 0; c < kNumChannels; ++c) out[c][x] = sum[c];
+    }
   }
-  return sum;
+}
+
+GALAGO_VECTOR_CLONES
+void weigh_columns(const float* row, int first_column, int num_channels, const FilterTaps* taps,
+                   size_t num_outputs, const float* weights, float* const* out) {
+  switch (num_channels) {
+    case 1:
+      return weigh_columns_of<1>(row, first_column, taps, num_outputs, weights, out);
+    case 2:
+      return weigh_columns_of<2>(row, first_column, taps, num_outputs, weights, out);
+    default:
+      return weigh_columns_of<3>(row, first_column, taps, num_outputs, weights, out);
+  }
 }
 
 GALAGO_VECTOR_CLONES
@@ -107,7 +132,7 @@ ImageScaler::ImageScaler(const ImageSpec& spec) : spec_(spec) {
     allocate(&plane->columns, spec.width);
     allocate(&plane->rows, spec.height);
   }
-  row_.resize(size_t{3} * kMaxSide + 4);  // of the last pixel, four values are read
+  row_.resize(size_t{3} * kMaxSide + 4);  // a few values behind the last are read
 }
 
 size_t ImageScaler::num_bytes() const {
@@ -119,7 +144,7 @@ size_t ImageScaler::num_bytes() const {
       num_taps += axis->taps.size();
     }
   }
-  return num_floats * sizeof(float) + num_taps * sizeof(Taps);
+  return num_floats * sizeof(float) + num_taps * sizeof(FilterTaps);
 }
 
 galago_status ImageScaler::check(const galago_image& image) noexcept {
@@ -154,8 +179,8 @@ galago_status ImageScaler::check(const galago_image& image) noexcept {
 
 void ImageScaler::allocate(Axis* axis, int num_outputs) {
   axis->taps.resize(static_cast<size_t>(num_outputs));
-  // A triangle covers two steps, of at least a pixel, and one pixel more by rounding.
-  axis->weights.resize(2 * static_cast<size_t>(kMaxSide) + 4 * axis->taps.size());
+  // A triangle covers two steps, of at least a pixel, one pixel more by rounding, and the zeros.
+  axis->weights.resize(2 * static_cast<size_t>(kMaxSide) + 8 * axis->taps.size());
 }
 
 // As Pillow's precompute_coeffs: pixel k lies around k + 0.5.
@@ -165,7 +190,7 @@ void ImageScaler::compute(Axis* axis, int num_inputs, double begin, double lengt
   size_t num_weights = 0;
   for (size_t i = 0; i < axis->taps.size(); ++i) {
     const double centre = begin + (static_cast<double>(i) + 0.5) * step;
-    Taps& taps = axis->taps[i];
+    FilterTaps& taps = axis->taps[i];
     taps.first = std::max(static_cast<int>(centre - support + 0.5), 0);
     taps.count = std::min(static_cast<int>(centre + support + 0.5), num_inputs) - taps.first;
     taps.begin = num_weights;
@@ -179,6 +204,7 @@ void ImageScaler::compute(Axis* axis, int num_inputs, double begin, double lengt
     for (size_t k = taps.begin; k < num_weights; ++k) {
       axis->weights[k] = static_cast<float>(axis->weights[k] / sum);
     }
+    while (num_weights % 4 != 0) axis->weights[num_weights++] = 0.0f;
   }
 }
 
@@ -198,26 +224,23 @@ void ImageScaler::set_geometry(uint32_t format, int width, int height) noexcept 
 void ImageScaler::compute_plane(Plane* plane, int width, int height, double pixel_size) {
   compute(&plane->columns, width, crop_left_ / pixel_size, crop_width_ / pixel_size);
   compute(&plane->rows, height, crop_top_ / pixel_size, crop_height_ / pixel_size);
-  const Taps& last = plane->columns.taps.back();
+  const FilterTaps& last = plane->columns.taps.back();
   plane->first_column = plane->columns.taps.front().first;
   plane->num_columns = last.first + last.count - plane->first_column;
 }
 
 void ImageScaler::scale_row(const Plane& plane, const uint8_t* pixels, ptrdiff_t stride_bytes,
                             int num_channels, int y, int first_channel) noexcept {
-  const Taps& rows = plane.rows.taps[static_cast<size_t>(y)];
+  const FilterTaps& rows = plane.rows.taps[static_cast<size_t>(y)];
   weigh_rows(pixels + rows.first * stride_bytes + plane.first_column * num_channels, stride_bytes,
              plane.rows.weights.data() + rows.begin, rows.count,
              static_cast<size_t>(plane.num_columns * num_channels), row_.data());
-  for (size_t x = 0; x < plane.columns.taps.size(); ++x) {
-    const Taps& columns = plane.columns.taps[x];
-    const Float4 sum =
-        weigh_pixels(row_.data() + (columns.first - plane.first_column) * num_channels,
-                     num_channels, plane.columns.weights.data() + columns.begin, columns.count);
-    for (int c = 0; c < num_channels; ++c) {
-      channels_[static_cast<size_t>(first_channel + c)][x] = sum[c];
-    }
+  float* out[3] = {};
+  for (int c = 0; c < num_channels; ++c) {
+    out[c] = channels_[static_cast<size_t>(first_channel + c)].data();
   }
+  weigh_columns(row_.data(), plane.first_column, num_channels, plane.columns.taps.data(),
+                plane.columns.taps.size(), plane.columns.weights.data(), out);
 }
 
 void ImageScaler::scale(const galago_image& image, float* out) noexcept {

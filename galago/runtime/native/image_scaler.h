@@ -33,6 +33,13 @@ struct ImageSpec {
   std::array<float, 3> std{};
 };
 
+// An output is the sum of weights[begin + k] * source[first + k], k < count.
+struct FilterTaps {
+  int first;
+  int count;
+  size_t begin;
+};
+
 class ImageScaler {
  public:
   static constexpr int kMaxSide = 8192;  // pixels of a source image, either way
@@ -50,15 +57,9 @@ class ImageScaler {
   size_t num_bytes() const;
 
  private:
-  // Output i is the sum of weights[begin + k] * source[first + k], k < count.
-  struct Taps {
-    int first;
-    int count;
-    size_t begin;
-  };
   struct Axis {
-    std::vector<Taps> taps;
-    std::vector<float> weights;
+    std::vector<FilterTaps> taps;
+    std::vector<float> weights;  // those of an output are followed by zeros, to a multiple of four
   };
   // A plane of pixels, and the part of its columns that is needed.
   struct Plane {
