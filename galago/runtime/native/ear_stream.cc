@@ -167,8 +167,10 @@ galago_status EarStream::push(const float* samples, size_t num_samples, int64_t 
   }
   tracker_.advance(capture_ns, num_samples, needs_mark ? &mark : nullptr);
   metrics_->count_input(num_samples);
-  *step_is_ready =
-      mark.is_gap || ring_.size() >= num_missing_samples_.load(std::memory_order_relaxed);
+  // A read that writes: of this one and advance's exchange, the second sees what the first one's
+  // thread did before it, so that samples which nobody has compared yet wake somebody.
+  const size_t num_missing = num_missing_samples_.fetch_add(0, std::memory_order_acq_rel);
+  *step_is_ready = mark.is_gap || ring_.size() >= num_missing;
   return GALAGO_OK;
 }
 
@@ -180,9 +182,14 @@ bool EarStream::is_ready() const {
 }
 
 bool EarStream::advance(bool has_ended) {
-  const bool stepped = advance_stream(has_ended);
-  num_missing_samples_.store(needed_samples(), std::memory_order_relaxed);
-  return stepped;
+  for (;;) {
+    const bool stepped = advance_stream(has_ended);
+    const size_t num_needed = needed_samples();
+    num_missing_samples_.exchange(num_needed, std::memory_order_acq_rel);
+    // What came meanwhile was compared with what was missing before: push did not tell that a
+    // step is ready, so it is looked at again.
+    if (stepped || is_finished_ || ring_.size() < num_needed) return stepped;
+  }
 }
 
 bool EarStream::advance_stream(bool has_ended) {
