@@ -14,18 +14,16 @@ and then raises `SourceError`, so that what was said before is still recognised.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-NS_PER_S = 1_000_000_000
+from galago.runtime.closing import Closing
 
-Self = TypeVar("Self", bound="Source")
+NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class AudioBlock:
         return self.capture_ns + len(self.samples) * NS_PER_S // sample_rate_hz
 
 
-class Source(ABC):
+class Source(Closing):
     """What sources of sound and of images share: a name, and an end that may come at any time.
 
     Attributes:
@@ -51,16 +49,8 @@ class Source(ABC):
     name: str
     live: bool = False
 
-    def close(self) -> None:  # noqa: B027 - most sources hold nothing
+    def close(self) -> None:
         """Let go of the file or the device.  May be called twice, and while another thread iterates."""
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class AudioSource(Source):
