@@ -39,7 +39,9 @@ def compiled_layout(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     program = folder / "layout"
     include = HEADER.parents[1]
     subprocess.run(
-        ["cc", "-std=c99", "-Werror", f"-I{include}", str(source), "-o", str(program)], check=True, timeout=280
+        ["cc", "-std=c99", "-Werror", f"-I{include}", str(source), "-o", str(program)],
+        check=True,
+        timeout=280,
     )
     printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
     return {name: int(value) for name, value in (line.split() for line in printed.splitlines())}
