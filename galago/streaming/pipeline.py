@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from galago.runtime.errors import FullError, InvalidStateError, SourceError, of_status
+from galago.runtime.errors import FullError, InvalidStateError, SourceError, UnsupportedError, of_status
 from galago.runtime.events import Event, Failed
 from galago.runtime.session import Metrics, Session
 from galago.streaming.resample import MonoSource
@@ -46,9 +46,14 @@ class Listener:
 
     Attributes:
         origin_ns: capture time of the first sample, from which times of a file are counted.
+
+    Raises:
+        UnsupportedError: the session's bundle has no ear.
     """
 
     def __init__(self, source: AudioSource, session: Session) -> None:
+        if not session.info.sample_rate_hz:
+            raise UnsupportedError(f"{source.name}: cannot be listened to, the bundle has no ear")
         self._session = session
         self._source = source
         self._mono = MonoSource(source, session.info.sample_rate_hz)

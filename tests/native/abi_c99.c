@@ -19,6 +19,9 @@ ASSERT_LAYOUT(offsetof(galago_event, begin_ns) == 24, event_begin_ns);
 ASSERT_LAYOUT(offsetof(galago_event, text) == 56, event_text);
 ASSERT_LAYOUT(sizeof(galago_metrics) == 168, metrics);
 ASSERT_LAYOUT(offsetof(galago_metrics, engine_ns) == 104, metrics_engine_ns);
+ASSERT_LAYOUT(offsetof(galago_metrics, image_steps) == 112, metrics_image_steps);
+ASSERT_LAYOUT(offsetof(galago_image, planes) == 16, image_planes);
+ASSERT_LAYOUT(offsetof(galago_image, row_stride_bytes) == 32, image_row_stride_bytes);
 
 static int num_failures = 0;
 

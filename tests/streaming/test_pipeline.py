@@ -16,7 +16,7 @@ import soxr
 
 import galago
 from galago.runtime.bundle import Bundle
-from galago.runtime.errors import FullError, SourceError
+from galago.runtime.errors import FullError, SourceError, UnsupportedError
 from galago.streaming.files import FileSource
 from galago.streaming.pipeline import Listener
 from galago.streaming.replay import RealTimeSource
@@ -250,3 +250,9 @@ def test_a_three_hour_file_costs_the_memory_of_a_block(tiny_bundle: Path, tmp_pa
     assert report.metrics.steps >= num_seconds / 0.64
     assert report.metrics.peak_bytes == before
     assert peak_bytes < 5_000_000  # of 691 MB of samples; the interpreter's own tables may grow by 2 MB
+
+
+def test_a_bundle_without_an_ear_is_refused_by_name(tiny_eye_bundle: Path, clip: Path) -> None:
+    with Bundle(tiny_eye_bundle) as bundle, bundle.session() as session:
+        with FileSource(clip) as source, pytest.raises(UnsupportedError, match="has no ear"):
+            Listener(source, session)
