@@ -8,6 +8,7 @@ from typing import Any
 
 from galago.models.training.toml_tables import RecipeError, build, read_toml
 from galago.quantize.accuracy_control import AccuracyConfig
+from galago.quantize.golden import TOLERANCE
 from galago.quantize.quantize import QuantizationConfig
 
 __all__ = [
@@ -57,7 +58,7 @@ class GoldenRecipe:
     """Recordings, relative to the recipe, that become golden vectors; none: a sweep."""
 
     audio: tuple[str, ...] = ()
-    tolerance: float = 0.25  # in nats; see galago.quantize.golden
+    tolerance: float = TOLERANCE  # in nats
 
 
 @dataclass(frozen=True)
