@@ -16,7 +16,8 @@ from galago.runtime.bundle import Bundle, check_files, read_manifest
 from galago.runtime.errors import CorruptError, GalagoError
 from galago.runtime.events import Final, Labels, Logits, Posteriors
 from galago.runtime.manifest import Ear, GoldenVector, Target
-from galago.runtime.manifest_eye import Eye, EyeTarget, GoldenImage
+from galago.runtime.manifest_eye import Eye, GoldenImage
+from galago.runtime.manifest_target import GraphTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def _replay(
 
 
 def _replay_image(
-    folder: Path, eye: Eye, golden: GoldenImage, target: EyeTarget, num_threads: int | None
+    folder: Path, eye: Eye, golden: GoldenImage, target: GraphTarget, num_threads: int | None
 ) -> GoldenResult:
     def result(difference: float | None, label: str | None, why: str | None) -> GoldenResult:
         return GoldenResult(target.name, golden.tolerance, difference, label, golden.label, why, role="eye")

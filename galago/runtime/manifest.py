@@ -26,6 +26,7 @@ from typing import Any
 from galago.runtime.errors import CorruptError, NotFoundError, UnsupportedError
 from galago.runtime.manifest_eye import Eye, GoldenImage, read_eye, read_golden_image
 from galago.runtime.manifest_keys import Keys, shown
+from galago.runtime.manifest_target import GraphTarget, graph_fields
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -54,22 +55,15 @@ class Features:
     log_floor: float
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One graph: what it needs, its fixed shapes, and what was measured when it was packed."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(GraphTarget):
+    """One graph of the ear, with its fixed shapes."""
 
-    name: str
-    engine: str
-    dtype: str
-    model: str
-    weights: str | None
-    inference_precision: str | None
     stateful: bool
     chunk_tokens: int
     chunk_frames: int
     left_context_tokens: int
     lookahead_tokens: int
-    measured: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,23 +246,13 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
 
 
 def _target(keys: Keys, files: Mapping[str, FileEntry]) -> Target:
-    weights = keys.optional_text("weights")
-    keys.listed("model", keys.text("model"), files)
-    if weights is not None:
-        keys.listed("weights", weights, files)
     return Target(
-        name=keys.text("name"),
-        engine=keys.text("engine"),
-        dtype=keys.text("dtype"),
-        model=keys.text("model"),
-        weights=weights,
-        inference_precision=keys.optional_text("inference_precision"),
+        **graph_fields(keys, files),
         stateful=keys.boolean("stateful"),
         chunk_tokens=keys.integer("chunk_tokens", minimum=1),
         chunk_frames=keys.integer("chunk_frames", minimum=1),
         left_context_tokens=keys.integer("left_context_tokens", minimum=0),
         lookahead_tokens=keys.integer("lookahead_tokens", minimum=0),
-        measured=keys.object("measured", required=False).document,
     )
 
 

@@ -4,19 +4,19 @@ Eye
 ├── image: EyeImage                 what the graph sees: (value / 255 - mean) / std, RGB, NCHW
 ├── labels: (EyeLabel, ...)         in the order of the logits
 ├── temperature, accept_probability, smoothing_half_life_ms
-└── targets: (EyeTarget, ...)       one graph for each engine and dtype
+└── targets: (GraphTarget, ...)     one graph for each engine and dtype
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any
 
 from galago.runtime.errors import UnsupportedError
 from galago.runtime.manifest_keys import Keys
+from galago.runtime.manifest_target import GraphTarget, graph_fields
 
-__all__ = ["Eye", "EyeImage", "EyeLabel", "EyeTarget", "GoldenImage", "read_eye", "read_golden_image"]
+__all__ = ["Eye", "EyeImage", "EyeLabel", "GoldenImage", "read_eye", "read_golden_image"]
 
 EYE_TYPE = "image_labels"
 
@@ -51,19 +51,6 @@ class EyeLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class EyeTarget:
-    """One graph: image (1, 3, height, width) to logits (1, num_labels)."""
-
-    name: str
-    engine: str
-    dtype: str
-    model: str
-    weights: str | None
-    inference_precision: str | None
-    measured: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Eye:
     """A classifier of images."""
 
@@ -72,7 +59,7 @@ class Eye:
     temperature: float  # probabilities are softmax(logits / temperature)
     accept_probability: float  # below it the answer is "nothing I know"
     smoothing_half_life_ms: int  # after it, what was seen before weighs half; 0: it weighs nothing
-    targets: tuple[EyeTarget, ...]
+    targets: tuple[GraphTarget, ...]  # image (1, 3, height, width) to logits (1, num_labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +89,7 @@ def read_eye(keys: Keys, files: Container[str]) -> Eye:
     names = [label.name for label in labels]
     if len(names) < 2 or len(set(names)) < len(names):
         raise keys.wrong("labels", "two labels at least, each name once", names)
-    targets = tuple(_target(target, files) for target in keys.objects("targets"))
+    targets = tuple(GraphTarget(**graph_fields(target, files)) for target in keys.objects("targets"))
     if not targets:
         raise keys.wrong("targets", "one target at least", [])
     eye = Eye(
@@ -166,19 +153,3 @@ def _label(keys: Keys) -> EyeLabel:
     if not name:
         raise keys.wrong("name", "a name", name)
     return EyeLabel(name=name, group=keys.text("group", ""), coarse=keys.text("coarse", name))
-
-
-def _target(keys: Keys, files: Container[str]) -> EyeTarget:
-    weights = keys.optional_text("weights")
-    keys.listed("model", keys.text("model"), files)
-    if weights is not None:
-        keys.listed("weights", weights, files)
-    return EyeTarget(
-        name=keys.text("name"),
-        engine=keys.text("engine"),
-        dtype=keys.text("dtype"),
-        model=keys.text("model"),
-        weights=weights,
-        inference_precision=keys.optional_text("inference_precision"),
-        measured=keys.object("measured", required=False).document,
-    )
