@@ -218,17 +218,23 @@ GALAGO_API galago_status galago_session_set_hotwords(galago_session* session,
 
 /* -- input: the capture thread ------------------------------------------- */
 
-/* Without an ear in the bundle: GALAGO_E_UNSUPPORTED.
- *
- * Append mono samples in [-1, 1]; capture_ns is the monotonic time of the
+/* Append mono samples in [-1, 1]; capture_ns is the monotonic time of the
  * first (0 or more; without a clock, count: samples pushed before * 1e9 / rate).
  * All are taken, or none: with GALAGO_E_FULL; or with GALAGO_E_INVALID_ARGUMENT
  * if they are more than input_capacity_ms, or if one is not finite or beyond
  * 16 (an integer that was not scaled).  A jump of capture_ns by more than 40 ms off
  * what the samples before it lead to is a gap: the utterance before it is
- * finalised, the caches are reset, and GALAGO_EVENT_GAP tells it. */
+ * finalised, the caches are reset, and GALAGO_EVENT_GAP tells it.
+ * GALAGO_E_UNSUPPORTED: a bundle that has no ear. */
 GALAGO_API galago_status galago_session_push_audio(galago_session* session, const float* samples,
                                                    size_t num_samples, int64_t capture_ns);
+
+/* No more input, of audio and of images (capture thread): the next steps decode the
+ * tail of the audio, padded with silence to a whole chunk, finalise it, and see the
+ * image that waits.  Until reset, push_audio and push_image answer
+ * GALAGO_E_INVALID_STATE; an image that another thread pushes in this very moment
+ * may not be seen any more. */
+GALAGO_API galago_status galago_session_end_input(galago_session* session);
 
 /* -- input: the camera thread -------------------------------------------- */
 
@@ -254,17 +260,10 @@ typedef struct galago_image {
  * model sees before the call returns, which takes time by the number of its pixels
  * (well under a millisecond for 640x480) and keeps nothing of it.
  * GALAGO_E_INVALID_ARGUMENT: an unknown format, a size or stride out of range, a
- * plane that is NULL.  GALAGO_E_INVALID_STATE: after end_input until reset.
- * GALAGO_E_UNSUPPORTED: a bundle that has no eye. */
+ * plane that is NULL.  GALAGO_E_INVALID_STATE: after end_input, or when the eye has
+ * failed, until reset.  GALAGO_E_UNSUPPORTED: a bundle that has no eye. */
 GALAGO_API galago_status galago_session_push_image(galago_session* session,
                                                    const galago_image* image);
-
-/* No more input, of audio and of images (capture thread): the next steps decode the
- * tail of the audio, padded with silence to a whole chunk, finalise it, and see the
- * image that waits.  Until reset, push_audio and push_image answer
- * GALAGO_E_INVALID_STATE; an image that another thread pushes in this very moment
- * may not be seen any more. */
-GALAGO_API galago_status galago_session_end_input(galago_session* session);
 
 /* -- work and output: the control thread --------------------------------- */
 
