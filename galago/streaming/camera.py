@@ -129,9 +129,8 @@ def find_pipeline(where: str) -> Pipeline:
 
 
 def _names_images(where: str) -> bool:
-    path = Path(where)
-    if path.exists():
-        return path.is_dir() or path.suffix.lower() in SUFFIXES
+    if os.path.exists(where):  # of the empty word, Path would make the working directory
+        return os.path.isdir(where) or Path(where).suffix.lower() in SUFFIXES
     return glob.has_magic(where) and "://" not in where and not where.startswith(("pipeline:", "v4l2:"))
 
 

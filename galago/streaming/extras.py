@@ -30,7 +30,7 @@ def import_extra(module: str, *, extra: str, purpose: str, debian: str | None = 
             f"{library} is needed for {purpose} and is not installed: pip install 'galago[{extra}]'"
             + (f" (on Debian and Ubuntu first: apt-get install {debian})" if debian else "")
         ) from None
-    except OSError as error:  # the Python package is there, the system library that it loads is not
+    except (ImportError, OSError) as error:  # it is there, the system library that it loads is not
         raise UnsupportedError(
             f"{library} is needed for {purpose} and does not load: {error}"
             + (f"; on Debian and Ubuntu: apt-get install {debian}" if debian else "")

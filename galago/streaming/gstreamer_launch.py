@@ -32,6 +32,19 @@ _LOG_LINES = 60
 _EXIT_S = 2.0  # what a process may take to end once it failed, or its output has ended
 
 
+def gst_launch_version() -> str:
+    """The version of GStreamer that `gst-launch-1.0` belongs to.
+
+    Raises:
+        UnsupportedError: it is not installed, or does not run.
+    """
+    try:
+        asked = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UnsupportedError(f"{PROGRAM} does not run: {error}") from error
+    return " ".join(line for line in asked.stdout.splitlines() if line.startswith("GStreamer"))
+
+
 class GstLaunchSource(CameraSource):
     """A pipeline in a process of its own; see `CameraSource`.
 

@@ -41,6 +41,8 @@ ON_DEMAND = WORKSTATION_ONLY | {
     "yaml",
     "typer",
     "rich",
+    "PIL",
+    "gi",
 }
 BOARD_SIDE = ("galago", "galago.runtime", "galago.streaming", "galago.boards")
 

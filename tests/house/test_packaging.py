@@ -49,6 +49,7 @@ def test_a_board_installs_nothing_of_the_workstation() -> None:
         "soundfile",
         "soxr",
         "sounddevice",
+        "pillow",
         "typer",
         "rich",
         "hassil",

@@ -44,6 +44,8 @@ DEPENDENCIES = {
     "matplotlib",
     "tqdm",
     "pytest",
+    "PIL",
+    "gi",
 }
 
 

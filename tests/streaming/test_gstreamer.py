@@ -308,6 +308,15 @@ def test_without_pygobject_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
         gstreamer_appsink.load_gstreamer()
 
 
+def test_a_broken_pygobject_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(module: str) -> None:
+        raise ImportError("libgirepository-1.0.so.1: cannot open shared object file")
+
+    monkeypatch.setattr("importlib.import_module", broken)
+    with pytest.raises(UnsupportedError, match=r"gi is needed.*does not load: libgirepository"):
+        gstreamer_appsink.load_gstreamer()
+
+
 def test_without_introspection_data_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gi:
         @staticmethod

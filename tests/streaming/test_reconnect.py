@@ -59,7 +59,7 @@ class Scripted(ImageSource):
 
 
 def scripted(
-    clock: Clock, *lives: tuple[int, str | None], told: list[str], **options: float
+    clock: Clock, *lives: tuple[int, str | None], told: list[str], ceiling_s: float = 30.0
 ) -> ReconnectingSource:
     """A source whose n-th life shows so many images and ends so; no jitter."""
     sources: Iterator[Callable[[], ImageSource]] = iter(
@@ -68,7 +68,7 @@ def scripted(
     return ReconnectingSource(
         lambda: next(sources)(),
         report=told.append,
-        backoff=Backoff(jitter=0.0, **options),
+        backoff=Backoff(jitter=0.0, ceiling_s=ceiling_s),
         clock_ns=clock,
         wait=clock.wait,
     )

@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from galago.streaming.camera import Binding
 from galago.streaming.cli.options import AsJson, BundleArgument, BundleName, ChunkMs, Threads
+from galago.streaming.image_file import Background
 from galago.streaming.raw_pcm import SampleType
 from galago.streaming.sound_card import Backend
 
@@ -97,6 +99,60 @@ def listen(
             beam=beam,
         )
     )
+
+
+@app.command()
+def watch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="camera (default), v4l2:/dev/video0, rtsp://..., 'pipeline: ...', a video, image files.",
+        ),
+    ] = "camera",
+    bundle: BundleName = "default",
+    rate: Annotated[float, typer.Option("--rate", min=0.01, max=240.0, help="Images a second.")] = 5.0,
+    json: AsJson = False,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Replay files as fast as a camera would.")
+    ] = False,
+    binding: Annotated[Binding, typer.Option(help="How GStreamer is reached.")] = "auto",
+    threads: Threads = None,
+) -> None:
+    """Say what a camera, a video or a folder of images shows, whenever that changes.
+
+    With --json, every image that was looked at is told.
+    """
+    from galago.streaming.cli import watch as command
+
+    command.watch(
+        command.WatchOptions(
+            source=source,
+            bundle=bundle,
+            rate_hz=rate,
+            json=json,
+            realtime=realtime,
+            binding=binding,
+            num_threads=threads,
+        )
+    )
+
+
+@app.command()
+def see(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    bundle: BundleName = "default",
+    json: AsJson = False,
+    background: Annotated[Background, typer.Option(help="Behind what is transparent.")] = "white",
+    threads: Threads = None,
+) -> None:
+    """Say what images show, each by itself.
+
+    Exits with 2 where an image could not be read; the others are answered.
+    """
+    from galago.streaming.cli import see as command
+
+    command.see(images, bundle=bundle, json=json, background=background, num_threads=threads)
 
 
 @app.command()

@@ -20,6 +20,10 @@ from galago.runtime.errors import GalagoError
 from galago.streaming.cli.exits import FAILED, exit_codes
 from galago.streaming.cli.options import human_path
 from galago.streaming.cli.tables import print_table
+from galago.streaming.gstreamer_appsink import load_gstreamer
+from galago.streaming.gstreamer_errors import DEBIAN_PACKAGES
+from galago.streaming.gstreamer_launch import gst_launch_version
+from galago.streaming.v4l2_devices import default_camera, list_cameras
 
 State = Literal["ok", "missing", "broken"]
 
@@ -82,12 +86,31 @@ def examine() -> Iterator[Finding]:
     yield _loading(
         "pyaudio", "the microphone (second way)", "pip install 'galago[pyaudio]'", "portaudio19-dev"
     )
+    yield from examine_eyes()
     yield _module("hassil", "compiling grammars", "pip install 'galago[grammar]'")
     yield _module("typer", "the command line", "pip install 'galago[cli]'")
     yield _module("rich", "the live transcript", "pip install 'galago[cli]'")
     # Workstation only, and never loaded from here: its import takes seconds.
     yield _module("torch", "training (workstation)", "pip install torch==2.13.0, then 'galago[train]'")
     yield _module("nncf", "int8 (workstation)", "pip install 'galago[quantize]'")
+
+
+def examine_eyes() -> Iterator[Finding]:
+    """Look for what images and cameras need."""
+    yield _loading("PIL", "image files", "pip install 'galago[camera]'", None)
+    yield _tried(
+        "gst-launch-1.0",
+        "cameras and videos",
+        gst_launch_version,
+        remedy=f"apt-get install {DEBIAN_PACKAGES}",
+    )
+    yield _tried(
+        "PyGObject",
+        "cameras and videos (second way)",
+        lambda: str(load_gstreamer().version_string()),
+        remedy="without it, gst-launch-1.0 serves as well",
+    )
+    yield _tried("camera", "seeing", _cameras, remedy="others: `galago watch rtsp://...`, videos, images")
 
 
 def _tried(
@@ -98,6 +121,11 @@ def _tried(
     except GalagoError as error:
         first_line, *rest = str(error).splitlines()
         return Finding(name, needed_for, "missing", first_line, "\n".join([*rest, remedy]), essential)
+
+
+def _cameras() -> str:
+    default_camera()
+    return ", ".join(f"{camera.path} ({camera.name})" for camera in list_cameras())
 
 
 def _library() -> str:

@@ -2,7 +2,7 @@
 
 0    done
 1    a bundle, a source or a device failed; the message is on standard error
-2    wrong usage
+2    wrong usage; of `galago see`: an image could not be read, the others were answered
 130  Ctrl-C (128 + SIGINT)
 141  nobody reads the output any more (128 + SIGPIPE), as in `galago listen f.wav | head -1`
 """
@@ -19,6 +19,7 @@ import typer
 from galago.runtime.errors import GalagoError
 
 FAILED = 1
+UNREADABLE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
