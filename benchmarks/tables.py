@@ -173,4 +173,49 @@ TABLES: dict[str, Table] = {
             Column("growth", "numbers.growth_kib", digits=0, unit=" KiB"),
         ),
     ),
+    "attention-cost": Table(
+        "attention_cost",
+        (
+            Column("image, pixels", "key", is_number=False),
+            Column("tokens", "entry.tokens", digits=0),
+            Column("windows of 7 x 7", "entry.windows.cpu_ms", digits=2, unit=" ms"),
+            Column("every token with every other", "entry.global.cpu_ms", digits=2, unit=" ms"),
+        ),
+        each="numbers.sides",
+    ),
+    "attention-growth": Table(
+        "attention_cost",
+        (
+            Column("attention", "key", is_number=False),
+            Column("CPU time grows with area to the", "entry.cpu_ms", digits=2),
+            Column("multiply-adds with area to the", "entry.multiply_adds", digits=2),
+        ),
+        each="numbers.growth",
+    ),
+    "eye-accuracy": Table(
+        "eye_accuracy",
+        (
+            Column("network", "variant", is_number=False),
+            Column("photos of", "key", is_number=False),
+            Column("photos", "entry.num_photos", digits=0),
+            Column("label right", "entry.fine_percent", unit=" %"),
+            Column("coarse class right", "entry.coarse_percent", unit=" %"),
+            Column("calibration error", "entry.calibration_error_percent", unit=" %"),
+            Column("answered", "entry.answered_percent", unit=" %"),
+            Column("right of the answered", "entry.right_of_answered_percent", unit=" %", optional=True),
+        ),
+        variants=("torch-f32", "*int8", "*fp32"),
+        each="numbers.groups",
+    ),
+    "eye-unknown": Table(
+        "eye_accuracy",
+        (
+            Column("network", "variant", is_number=False),
+            Column("shown", "key", is_number=False),
+            Column("pictures", "entry.num_photos", digits=0),
+            Column("rejected", "entry.rejected_percent", unit=" %"),
+        ),
+        variants=("torch-f32", "*int8", "*fp32"),
+        each="numbers.unknown",
+    ),
 }

@@ -44,7 +44,7 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """
     try:
         stored: Any = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
     if not isinstance(stored, dict):
         raise CheckpointError(f"{path}: holds a {type(stored).__name__}, no checkpoint")

@@ -101,11 +101,14 @@ def adjust_colors(images: Tensor, settings: EyeAugmentation, rng: torch.Generato
         out = torch.where(chosen.to(images.device)[:, None, None, None], blurred, out)
     if settings.noise > 0:
         deviation = (torch.rand(B, generator=rng) ** 2 * settings.noise).to(images)[:, None, None, None]
-        out = out + deviation * torch.randn(out.shape, generator=rng).to(images)
+        # The only large draw: made where the images are, from a seed that the handed-in generator gives.
+        seed = int(torch.randint(2**62, (), generator=rng))
+        on_device = torch.Generator(images.device).manual_seed(seed)
+        out = out + deviation * torch.randn(out.shape, generator=on_device, device=images.device)
     return out.clamp(0.0, 1.0)
 
 
-def _rectangles(area: Tensor, height: int, width: int, rng: torch.Generator) -> Tensor:
+def _rectangles(area: Tensor, height: int, width: int, device: torch.device, rng: torch.Generator) -> Tensor:
     """Boxes of a share ``area`` (B,) of the image at random places, (B, H, W) bool: true inside."""
     ratio = torch.exp(_uniform(-0.7, 0.7, area, rng))
     h, w = (
@@ -113,8 +116,9 @@ def _rectangles(area: Tensor, height: int, width: int, rng: torch.Generator) -> 
         (torch.sqrt(area / ratio) * width).clamp_max(width),
     )
     top, left = _uniform(0.0, height - h, area, rng), _uniform(0.0, width - w, area, rng)
-    y, x = torch.arange(height)[None, :, None], torch.arange(width)[None, None, :]
-    top, left, h, w = (value[:, None, None] for value in (top, left, h, w))
+    y = torch.arange(height, device=device)[None, :, None]
+    x = torch.arange(width, device=device)[None, None, :]
+    top, left, h, w = (value.to(device)[:, None, None] for value in (top, left, h, w))
     return (y >= top) & (y < top + h) & (x >= left) & (x < left + w)
 
 
@@ -123,9 +127,9 @@ def erase(images: Tensor, settings: EyeAugmentation, rng: torch.Generator) -> Te
     B, _, H, W = images.shape
     area = _uniform(*settings.erase_area, torch.ones(B), rng)
     chosen = torch.rand(B, generator=rng) < settings.erase_probability
-    inside = _rectangles(area, H, W, rng) & chosen[:, None, None]
+    inside = _rectangles(area, H, W, images.device, rng) & chosen.to(images.device)[:, None, None]
     color = torch.rand(B, 3, 1, 1, generator=rng).to(images)
-    return torch.where(inside.to(images.device)[:, None], color, images)
+    return torch.where(inside[:, None], color, images)
 
 
 def mix(
@@ -144,9 +148,9 @@ def mix(
         weight = kept.to(images)[:, None, None, None]
         mixed = weight * images + (1.0 - weight) * images[other.to(images.device)]
     elif choice < settings.mixup_probability + settings.cutmix_probability:
-        inside = _rectangles(torch.rand(B, generator=rng), H, W, rng)
+        inside = _rectangles(torch.rand(B, generator=rng), H, W, images.device, rng)
         kept = 1.0 - inside.float().mean(dim=(1, 2))
-        mixed = torch.where(inside.to(images.device)[:, None], images[other.to(images.device)], images)
+        mixed = torch.where(inside[:, None], images[other.to(images.device)], images)
     else:
         return images, targets
     share = kept.to(targets)[:, None]

@@ -54,7 +54,7 @@ def confidences(logits: Tensor, temperature: float) -> Tensor:
 def confidences_without_own_kind(
     logits: Tensor, labels: Tensor, description: EyeDescription, temperature: float
 ) -> Tensor:
-    """The best probability, (N,), when a photo's coarse class is none of the answers: it stands for the unknown.
+    """The best probability, (N,), when a photo's coarse class is none of the answers: as if unknown.
 
     Kinder than the truth: the network has seen the class and learned that it is none of the others.
     """

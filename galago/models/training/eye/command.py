@@ -74,7 +74,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
     if trainer.data.choice is not None:
         model, description = load_eye(folder / "model.pt")
         description = calibrated(model, description, trainer.data.choice)
-        save_eye(folder / "model.pt", model, description, step=trainer.step)
+        save_eye(folder / "model.pt", model, description, recipe=recipe, step=trainer.step)
         say(f"temperature {description.temperature:g}, accept_probability {description.accept_probability:g}")
     say(f"{folder / 'model.pt'}: what galago pack takes")
     return DONE

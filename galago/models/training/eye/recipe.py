@@ -39,6 +39,7 @@ class AlbumRecipe:
     """One album. ``share`` is how often each of its photos is drawn in an epoch, on average.
 
     ``crop_area`` beyond 1 shows more than the photo, its edges mirrored: hands that are further away.
+    ``licence`` decides nothing here: it goes into ``model.pt``, and from there into the card of a bundle.
     """
 
     path: str
@@ -50,6 +51,7 @@ class AlbumRecipe:
     crop_area: Interval = (0.2, 1.0)
     rotation_deg: Annotated[float, Range(0.0, 180.0)] = 15.0
     flip: bool = True  # left and right; not where a mirrored thing is another thing
+    licence: str | None = None
 
 
 @dataclass(frozen=True)

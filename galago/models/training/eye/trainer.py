@@ -69,13 +69,16 @@ def learning_rate(schedule: EyeSchedule, step: int) -> float:
     return rate
 
 
-def save_eye(path: Path, model: Swin, description: EyeDescription, *, step: int = 0) -> None:
-    """Write a ``model.pt`` that :func:`load_eye` reads."""
+def save_eye(
+    path: Path, model: Swin, description: EyeDescription, *, recipe: EyeRecipe | None = None, step: int = 0
+) -> None:
+    """Write a ``model.pt`` that :func:`load_eye` reads, with the recipe that a model card tells of."""
     stored = {
         "role": "eye",
         "config": model.config.as_dict(),
         "description": json.dumps(description.as_dict()),
         "model": model.state_dict(),
+        "recipe": None if recipe is None else json.dumps(asdict(recipe)),
         "step": step,
     }
     save_atomically(stored, path)
@@ -218,7 +221,8 @@ class EyeTrainer:
         if self.device.type == "cuda":  # stochastic depth is drawn there
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         save_atomically(state, self.folder / "checkpoint.pt")
-        save_eye(self.folder / "model.pt", self.average, self.description, step=self.step)
+        path = self.folder / "model.pt"
+        save_eye(path, self.average, self.description, recipe=self.recipe, step=self.step)
 
     def _train_step(self, batch: Batch) -> dict[str, float]:
         rate = learning_rate(self.recipe.schedule, self.step)
