@@ -8,6 +8,7 @@ lines of LJ Speech) must be rejected: no intent at all.
     python -m benchmarks.grammar_accuracy                      all of it
     python -m benchmarks.grammar_accuracy --pocketsphinx       beside pocketsphinx, same clips, same grammars
     python -m benchmarks.grammar_accuracy --calibrate          values for a bundle's "grammar" section
+    python -m benchmarks.grammar_accuracy --calibrate --write  and put them there
 
 flite and espeak-ng speak (Debian packages of these names).
 """
@@ -82,11 +83,15 @@ def trials_of(
     *,
     num_sentences: int,
     num_foreign: int,
+    foreign_lines: Sequence[str] | None = None,
 ) -> list[Trial]:
-    """Every command in every voice, and foreign sentences with the voices in turn, under all conditions."""
+    """Every command in every voice, and foreign sentences with the voices in turn, under all conditions.
+
+    ``foreign_lines``: of texts of no grammar, instead of ``lj_texts``.
+    """
     commands = grammar.draw(num_sentences)
     spoken = [(command.text, voice, command.meanings) for command in commands for voice in voices]
-    foreign = foreign_texts(grammar, others, num_foreign)
+    foreign = foreign_texts(grammar, others, num_foreign, foreign_lines)
     spoken += [(text, voices[index % len(voices)], frozenset()) for index, text in enumerate(foreign)]
     return [
         Trial(grammar.name, condition, voice, text, meanings)
@@ -95,12 +100,18 @@ def trials_of(
     ]
 
 
-def foreign_texts(grammar: CommandGrammar, others: Sequence[CommandGrammar], num_texts: int) -> list[str]:
-    """Half from the other grammars, half from LJ Speech, none of them a sentence of this grammar."""
+def foreign_texts(
+    grammar: CommandGrammar,
+    others: Sequence[CommandGrammar],
+    num_texts: int,
+    lines: Sequence[str] | None = None,
+) -> list[str]:
+    """Half from the other grammars, half from ``lines`` (LJ Speech), no sentence of this grammar."""
     num_others = num_texts // 2 // max(len(others), 1)
     commands: list[Command] = [command for other in others for command in other.draw(num_others, seed=2)]
     texts = [command.text for command in commands if not grammar.meanings(command.text)]
-    return texts + lj_texts(num_texts - len(texts))
+    num_lines = num_texts - len(texts)
+    return texts + (lj_texts(num_lines) if lines is None else list(lines[:num_lines]))
 
 
 def hear_trial(session: galago.Session, trial: Trial, noise: Noise, cache: Path) -> tuple[Answer, float]:
@@ -254,8 +265,11 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="of the synthetic speech")
     parser.add_argument("--peer-cache", type=Path, default=PEER_CACHE, help="of the peer's answers")
     parser.add_argument("--show", type=int, default=0, metavar="N", help="print N clips that went wrong")
-    parser.add_argument("--calibrate", action="store_true", help="choose a bundle's grammar settings instead")
+    parser.add_argument("--calibrate", action="store_true", help="fit a bundle's grammar settings instead")
+    parser.add_argument("--write", action="store_true", help="what --calibrate found, into the bundle")
     args = parser.parse_args()
+    if args.write and not args.calibrate:
+        parser.error("--write needs --calibrate")
     if args.calibrate:
         from benchmarks.grammar_calibration import calibrate
 

@@ -216,6 +216,13 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
     targets = tuple(_target(target, files) for target in keys.objects("targets"))
     if not targets:
         raise keys.wrong("targets", "one target at least", [])
+    grammar = keys.object("grammar", required=False)
+    if "acceptance" in grammar.names():
+        acceptance = grammar.object("acceptance")
+        for name in ("bias", "phone_ratio", "character_ratio", "character_doubt", "threshold"):
+            acceptance.number(name)
+        if not 0.0 <= acceptance.number("threshold") <= 1.0:
+            raise acceptance.wrong("threshold", "a probability", acceptance.number("threshold"))
     lexicon = keys.optional_text("lexicon")
     if lexicon is not None:
         keys.listed("lexicon", lexicon, files)
@@ -241,7 +248,7 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
         decoding=keys.object("decoding", required=False).document,
         voice_activity=keys.object("voice_activity", required=False).document,
         endpoint=keys.object("endpoint", required=False).document,
-        grammar=keys.object("grammar", required=False).document,
+        grammar=grammar.document,
     )
 
 

@@ -11,8 +11,22 @@ import pytest
 
 from benchmarks import hearing
 from benchmarks.grammar_accuracy import GRAMMARS, Answer, Trial, hear_trial, score_conditions, table_of
-from benchmarks.grammar_calibration import ANYTHING, Outcome, best_thresholds, thresholded, with_settings
+from benchmarks.grammar_calibration import (
+    EVIDENCE,
+    Outcome,
+    Utterance,
+    by_condition,
+    chosen_scale,
+    evidence_of,
+    fit_acceptance,
+    loosest_threshold,
+    probe,
+    reliability,
+    thresholded,
+    with_settings,
+)
 from benchmarks.grammar_peer import transitions
+from benchmarks.logistic import fit_logistic
 from benchmarks.spoken_commands import (
     SPEECH_RMS,
     TEST_NOISE_FILES,
@@ -114,30 +128,97 @@ def test_the_noise_is_as_loud_as_the_condition_says(tmp_path: Path, monkeypatch:
         assert np.array_equal(noisy, clip_of("a", "v", condition, Hiss(), tmp_path))
 
 
-def test_thresholds_reject_enough_first_and_then_keep_the_most() -> None:
-    def run(worst: float) -> list[Outcome]:
-        commands = [Outcome(True, True, ratio) for ratio in (-0.1, -0.3, -0.8)]
-        foreign = [Outcome(False, False, ratio) for ratio in (-0.5, -1.5, -2.0, -2.5)]
-        if worst > -2.0:  # strict: drops the hard command and the foreign sentence that fits
-            return [Outcome(o.is_command, False, -np.inf) if o.mean_ratio in (-0.8, -0.5) else o
-                    for o in commands + foreign]  # fmt: skip
-        return commands + foreign
+def _outcome(condition: str, *utterances: tuple[bool, float], is_command: bool) -> Outcome:
+    heard = tuple(Utterance(is_right, confidence) for is_right, confidence in utterances)
+    return Outcome(_trial(condition, is_command=is_command), heard)
 
-    assert thresholded(run(-3.0), ANYTHING) == (100.0, 0.0)
-    assert thresholded(run(-3.0), -1.0) == (100.0, 75.0)
-    mean, worst, right, rejected = best_thresholds({-3.0: run(-3.0), -1.0: run(-1.0)}, min_rejected=97.0)
-    assert (right, rejected) == (66.67, 100.0)
-    assert mean >= -1.45 and worst in (-1.0, -3.0)
-    assert best_thresholds({-3.0: run(-3.0)}, min_rejected=75.0)[2:] == (100.0, 75.0)
+
+def test_a_command_is_right_with_one_utterance_accepted() -> None:
+    found = [
+        _outcome("clean", (True, 0.9), is_command=True),
+        _outcome("clean", (True, 0.8), (False, 0.3), is_command=True),  # split in two
+        _outcome("clean", is_command=True),
+        _outcome("clean", (False, 0.4), is_command=False),
+        _outcome("clean", is_command=False),
+    ]
+    assert thresholded(found, 0.0) == (33.33, 50.0)
+    assert thresholded(found, 0.35) == (66.67, 50.0)
+    assert thresholded(found, 0.5) == (66.67, 100.0)
+
+
+def test_the_loosest_threshold_that_rejects_enough_at_every_level() -> None:
+    confidences = {"clean": (0.02, 0.03, 0.05, 0.1), "6 dB": (0.1, 0.2, 0.31, 0.6)}
+    found = [
+        _outcome(condition, (False, confidence), is_command=False)
+        for condition, listed in confidences.items()
+        for confidence in listed
+    ]
+    assert loosest_threshold(found, 75.0) == 0.315
+    assert loosest_threshold(found, 100.0) == 0.605
+    assert by_condition(found, 0.315) == {"clean": (0.0, 100.0), "6 dB": (0.0, 75.0)}
+    found.append(_outcome("6 dB", (False, 1.0), is_command=False))  # none can reject this one
+    assert loosest_threshold(found, 100.0) == 0.605
+
+
+@pytest.mark.parametrize("kind", EVIDENCE)
+@pytest.mark.parametrize("nats", [0.0, 0.01, 1.5, 40.0])
+def test_a_probe_tells_its_evidence_alone(kind: str, nats: float) -> None:
+    acceptance = probe(kind)
+    evidence = -EVIDENCE[kind] * nats
+    assert acceptance["threshold"] == 0.0
+    assert {name for name in EVIDENCE if acceptance[name]} == {kind}
+    answered = float(np.float32(1.0 / (1.0 + np.exp(-acceptance[kind] * evidence))))
+    assert evidence_of(kind, answered) == pytest.approx(evidence, abs=1e-5)
+
+
+def test_a_fitted_acceptance_means_what_it_says() -> None:
+    rng = np.random.default_rng(1)
+    weights = {"phone_ratio": 1.0, "character_ratio": 1.5, "character_doubt": -3.0}
+    evidence = {kind: -EVIDENCE[kind] * rng.exponential(1.0, 4_000) for kind in EVIDENCE}
+    logits = 3.0 + sum(weights[kind] * evidence[kind] for kind in EVIDENCE)
+    is_right = rng.random(4_000) < 1.0 / (1.0 + np.exp(-logits))
+
+    def probabilities(of: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[float]:
+        listed: list[float] = (1.0 / (1.0 + np.exp(-of))).tolist()
+        return listed
+
+    answers = {
+        kind: [
+            _outcome("clean", (bool(right), p), is_command=True)
+            for right, p in zip(is_right, probabilities(probe(kind)[kind] * evidence[kind]), strict=True)
+        ]
+        for kind in EVIDENCE
+    }
+    acceptance, found = fit_acceptance(answers)
+    assert acceptance == pytest.approx({"bias": 3.0, **weights}, rel=0.2)
+    for _, _, mean_percent, right_percent in reliability(found):
+        assert right_percent == pytest.approx(mean_percent, abs=7.0)
+
+
+def test_another_prior_scale_must_be_worth_it() -> None:
+    assert chosen_scale({0.0: 97.0, 0.3: 97.5, 0.6: 98.4}, 0.3) == 0.3
+    assert chosen_scale({0.0: 97.0, 0.3: 97.5, 0.6: 98.6}, 0.3) == 0.6
+    assert chosen_scale({0.0: 98.5, 0.3: 90.0, 0.6: 98.6}, 0.5) == 0.6
+
+
+def test_labels_that_are_all_alike_cannot_be_fitted() -> None:
+    with pytest.raises(ValueError, match="all of 3 labels are True"):
+        fit_logistic(np.zeros((3, 2)), np.ones(3, np.bool_))
+
+
+def test_separable_labels_have_finite_weights() -> None:
+    features = np.arange(10.0)[:, None]
+    model = fit_logistic(features, features[:, 0] > 4.5)
+    assert np.isfinite(model.weights).all() and model.weights[0] > 0
+    assert ((model.probability(features) > 0.5) == (features[:, 0] > 4.5)).all()
 
 
 def test_settings_reach_a_copy_of_the_bundle(tiny_bundle: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
-    copy = with_settings(
-        tiny_bundle, {"accept_mean": ANYTHING, "accept_worst_word": ANYTHING}, tmp_path / "b"
-    )
+    copy = with_settings(tiny_bundle, {"acceptance": probe(None)}, tmp_path / "b")
     manifest = json.loads((copy / "manifest.json").read_text())
-    assert manifest["roles"]["ear"]["grammar"]["accept_mean"] == ANYTHING
+    assert manifest["roles"]["ear"]["grammar"]["acceptance"]["threshold"] == 0.0
+    assert "prior_scale" in manifest["roles"]["ear"]["grammar"]  # what was there stays
     args = argparse.Namespace(bundle=copy, target=None, chunk_ms=None, threads=1)
     with hearing.opened(args) as bundle, bundle.session(partials=False) as session:
         session.set_grammar(EXAMPLES[0])

@@ -133,6 +133,10 @@ TEST(phone_decoding_allocates_nothing_after_construction) {
   options.phone_log_priors.assign(kNumPhones, -2.5f);
   options.max_active_arcs = 64;  // pruned in the middle of rows, records compacted
   options.max_tokens = 600;
+  options.tokens = {"<blank>", " ", "w", "1", "2"};
+  options.acceptance.emplace();
+  const std::vector<float> characters =
+      noisy_rows_of(random_classes(700, kNumTokens), kNumTokens, 1.0, 4);
   galago::GrammarDecoder decoder(grammar.parse(), options);
   galago::PhraseSpotterOptions spotting;
   spotting.phone_log_priors = options.phone_log_priors;
@@ -144,6 +148,7 @@ TEST(phone_decoding_allocates_nothing_after_construction) {
     decoder.reset(0);
     for (int first = 0; first + 8 <= 700; first += 8) {
       decoder.advance(rows.data() + first * kNumPhones, 8, kNumPhones);
+      decoder.advance_tokens(characters.data() + first * kNumTokens, 8, kNumTokens);
       spotter.advance(rows.data() + first * kNumPhones, 8, kNumPhones);
       num_detections += spotter.num_detections();
     }

@@ -1,4 +1,5 @@
 // Closed grammars: the sentence, its slots, times and fit; rejection; bounded work and memory.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -175,6 +176,87 @@ TEST(thresholds_decide_acceptance) {
       CHECK_EQ(decode(&decoder, rows).accepted, mean < -0.4f && worst < -1.4f);
     }
   }
+}
+
+const std::vector<std::string> kTokens = {"<blank>", " ", "a", "e", "f", "h", "l",
+                                          "n",       "o", "r", "t", "u", "c", "k"};
+
+// One row a character, then blanks; `sure` of each.
+std::vector<float> spell(const std::string& text, int num_rows, double sure) {
+  std::vector<int> heard;
+  for (const char c : text) {
+    const auto token = std::find(kTokens.begin(), kTokens.end(), std::string(1, c));
+    if (!heard.empty() && heard.back() == token - kTokens.begin()) heard.push_back(0);
+    heard.push_back(static_cast<int>(token - kTokens.begin()));
+  }
+  heard.resize(static_cast<size_t>(num_rows), 0);
+  return rows_of(heard, static_cast<int>(kTokens.size()), sure);
+}
+
+const GrammarResult& decode_both(GrammarDecoder* decoder, const std::vector<float>& phones,
+                                 const std::vector<float>& tokens) {
+  decoder->reset(0);
+  decoder->advance(phones.data(), static_cast<int>(phones.size()) / kNumPhones, kNumPhones);
+  const int num_tokens = static_cast<int>(kTokens.size());
+  decoder->advance_tokens(tokens.data(), static_cast<int>(tokens.size()) / num_tokens, num_tokens);
+  return decoder->finish();
+}
+
+GrammarOptions with_acceptance(float threshold) {
+  GrammarOptions o = options();
+  o.accept_mean = o.accept_worst_word = 0.0f;  // would reject everything, and do not count
+  o.tokens = kTokens;
+  o.acceptance = galago::Acceptance{2.0f, 0.5f, 1.5f, -1.0f, threshold};
+  return o;
+}
+
+TEST(an_acceptance_weighs_what_both_heads_heard) {
+  const std::string text = "turn off the hall";
+  std::vector<int> heard = kOffTheHall;  // 19 rows, of which 13 speak
+  heard.insert(heard.end(), 11, 0);
+  const std::vector<float> phones = rows_of(heard, kNumPhones);
+  GrammarDecoder decoder(lights(), with_acceptance(0.5f));
+  const std::vector<float> sure = spell(text, 30, 0.95);
+  const GrammarResult good = decode_both(&decoder, phones, sure);
+  CHECK(good.accepted);
+  CHECK_NEAR(good.evidence.phone_ratio, 0.0, 1e-5);
+  CHECK_NEAR(good.evidence.character_ratio, 0.0, 1e-5);
+  CHECK_NEAR(good.evidence.character_doubt, -13 * std::log(0.95) / 17, 1e-5);
+  CHECK_NEAR(good.confidence, 1 / (1 + std::exp(-2.0 - 13 * std::log(0.95) / 17)), 1e-4);
+
+  // The same phones, other characters: one letter, and all of them.
+  const double ratio = std::log(0.05 / 13) - std::log(0.95);
+  const GrammarResult near = decode_both(&decoder, phones, spell("turn off the hatl", 30, 0.95));
+  CHECK_NEAR(near.evidence.character_ratio, 2 * ratio / 17, 1e-4);  // and a blank between two l
+  CHECK(near.confidence < good.confidence);
+  const GrammarResult far = decode_both(&decoder, phones, spell("rock a cat on a chat", 30, 0.95));
+  CHECK(far.complete);
+  CHECK(!far.accepted);
+  CHECK_EQ(far.intent, "Light");
+
+  // The same characters, less sure of them.
+  const GrammarResult unsure = decode_both(&decoder, phones, spell(text, 30, 0.5));
+  CHECK_NEAR(unsure.evidence.character_doubt, -13 * std::log(0.5) / 17, 1e-4);
+  CHECK(unsure.confidence < good.confidence);
+
+  GrammarDecoder strict(lights(), with_acceptance(0.9f));
+  CHECK_NEAR(decode_both(&strict, phones, sure).confidence, good.confidence, 1e-6);
+  CHECK(!decode_both(&strict, phones, sure).accepted);
+}
+
+TEST(without_a_sentence_an_acceptance_has_nothing_to_weigh) {
+  GrammarDecoder decoder(lights(), with_acceptance(0.0f));
+  const GrammarResult& result = decode_both(&decoder, rows_of({1, 2}, kNumPhones), {});
+  CHECK(!result.complete);
+  CHECK(!result.accepted);
+  CHECK_EQ(result.confidence, 0.0f);
+}
+
+TEST(token_rows_without_an_acceptance_change_nothing) {
+  GrammarDecoder decoder(lights(), options());
+  const std::vector<float> phones = rows_of(kOffTheHall, kNumPhones);
+  const float alone = decode(&decoder, phones).confidence;
+  CHECK_EQ(decode_both(&decoder, phones, spell("rock", 19, 0.95)).confidence, alone);
 }
 
 TEST(arc_weights_decide_between_equals_and_do_not_lower_confidence) {
@@ -375,6 +457,10 @@ TEST(what_does_not_fit_is_refused) {
   o = options();
   o.accept_mean = 0.1f;
   CHECK_THROWS(GrammarDecoder(lights(), o), "accept_mean");
+  CHECK_THROWS(GrammarDecoder(lights(), with_acceptance(1.5f)), "acceptance.threshold");
+  o = with_acceptance(0.5f);
+  o.tokens.clear();
+  CHECK_THROWS(GrammarDecoder(lights(), o), "0 tokens");
   o = options(0.0f);
   CHECK_THROWS(GrammarDecoder(lights(), o), "beam_nats");
   o = options();

@@ -58,6 +58,29 @@ TEST(a_manifest_is_read_and_unknown_keys_are_ignored) {
   CHECK(target.outputs.at(EarTarget::kTokenLogProbs).shape == (std::vector<int64_t>{1, 8, 3}));
 }
 
+TEST(an_acceptance_is_read_whole_or_refused) {
+  CHECK(!Manifest::parse(manifest_text()).ear->acceptance.has_value());
+  const std::string from = "\"endpoint\": {";
+  const auto with = [&from](const std::string& acceptance) {
+    return changed(from, "\"grammar\": {\"acceptance\": {" + acceptance + "}}, " + from);
+  };
+  const std::string weights =
+      R"("bias": 6.4, "phone_ratio": 1, "character_ratio": 1.5, "character_doubt": -3)";
+  const auto read = Manifest::parse(with(weights + R"(, "threshold": 0.25)")).ear->acceptance;
+  CHECK(read.has_value());
+  CHECK_EQ(read->bias, 6.4f);
+  CHECK_EQ(read->phone_ratio, 1.0f);
+  CHECK_EQ(read->character_ratio, 1.5f);
+  CHECK_EQ(read->character_doubt, -3.0f);
+  CHECK_EQ(read->threshold, 0.25f);
+  CHECK_THROWS(Manifest::parse(with(weights)), "grammar.acceptance: lacks \"threshold\"");
+  CHECK_THROWS(Manifest::parse(with(weights + R"(, "threshold": 2)")),
+               "grammar.acceptance.threshold: 2 is outside");
+  std::string pieces = with(weights + R"(, "threshold": 0.25)");
+  pieces.replace(pieces.find("\" \", \"a\"]"), 9, "\"ab\", \"cd\"]");
+  CHECK_THROWS(Manifest::parse(pieces), "needs tokens that are characters");
+}
+
 TEST(a_bundle_without_an_ear_is_read_too) {
   std::string text = changed("\"ear\": {\"type\"", "\"nose\": {\"type\"");
   CHECK(!Manifest::parse(text).ear.has_value());

@@ -102,6 +102,30 @@ TEST(speech_that_no_sentence_fits_is_rejected_with_what_was_heard) {
   CHECK_EQ(fixture.of_type(GALAGO_EVENT_INTENT).size(), 0u);
 }
 
+TEST(an_acceptance_hears_the_characters_of_the_same_utterance) {
+  // The script's characters spell "abbac", whatever its words are called.
+  for (const bool is_spelled_so : {true, false}) {
+    AutomatonBuilder builder;
+    uint32_t state = builder.put_out(0, kIntent, "move");
+    state = builder.say(state, is_spelled_so ? "ab" : "ccc", {1, 2});
+    state = builder.say(state, is_spelled_so ? "bac" : "acca", {2, 1, 3});
+    builder.set_final(state);
+    const Bytes grammar = for_scripted_ear(builder.bytes());
+    Ear ear = scripted_ear();
+    ear.accept_mean = ear.accept_worst_word = 0.0f;  // do not count any more
+    ear.acceptance = Acceptance{2.0f, 1.0f, 1.0f, -1.0f, 0.5f};
+    SessionFixture fixture(kGoBack, SessionFixture::defaults(), scripted_target(), ear);
+    fixture.session->set_grammar(grammar.data(), grammar.size());
+    fixture.run_tokens(56);
+    const uint32_t type = is_spelled_so ? GALAGO_EVENT_INTENT : GALAGO_EVENT_REJECTED;
+    const auto heard = fixture.of_type(type);
+    CHECK_EQ(heard.size(), 1u);
+    if (heard.size() != 1 || heard[0].values.size() != 1) continue;
+    CHECK_EQ(heard[0].values[0] >= 0.5f, is_spelled_so);
+    CHECK(heard[0].values[0] > 0.0f && heard[0].values[0] < 1.0f);
+  }
+}
+
 TEST(a_grammar_set_within_an_utterance_counts_from_the_next_one) {
   SessionFixture fixture(std::string(kGoBack) + kGoBack + kGoBack);
   const Bytes grammar = move_grammar();

@@ -14,20 +14,8 @@
 
 namespace {
 
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == separator) {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
 void run(tool::Options* given) {
-  const std::vector<std::string> tokens = split(
+  const std::vector<std::string> tokens = tool::split(
       given->text("tokens", "<blank>| |'|a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p|q|r|s|t|u|v|w|x|y|z"),
       '|');
   galago::CtcOptions options;

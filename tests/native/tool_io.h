@@ -72,6 +72,18 @@ class Options {
   std::vector<Given> given_;
 };
 
+inline std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts(1);
+  for (const char c : text) {
+    if (c == separator) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
+  }
+  return parts;
+}
+
 inline void print_string(std::string_view text) {
   std::putchar('"');
   for (const char c : text) {

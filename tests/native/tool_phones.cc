@@ -4,6 +4,8 @@
 //   tool_phones --compiled FILE --num-phones 40 < rows.f32    [num_rows][num_phones] -> JSON
 //     --log-priors FILE.f32 (default: equal)  --prior-scale 0.3  --rows-per-call 8
 //     --beam 30  --max-active 2048  --accept-mean -1  --accept-worst-word -2.5     of grammars
+//     --token-rows FILE.f32  --tokens "<blank>| |a"  --bias 0  --phone-ratio 1
+//     --character-ratio 1  --character-doubt -1  --accept 0.5    the acceptance of both heads
 //     --threshold -1                                                              of phrases
 //     --bench 100 (adds ns_per_row, best of 100)
 #include <algorithm>
@@ -55,7 +57,27 @@ struct Rows {
   }
 };
 
-void decode_grammar(galago::GrammarDecoder* decoder, const Rows& rows, int bench_repeats) {
+// The rows of the token head, and what an acceptance makes of them.
+std::vector<float> read_acceptance(tool::Options* given, galago::GrammarOptions* grammar) {
+  const std::string path = given->text("token-rows", "");
+  const std::string tokens = given->text("tokens", "");
+  galago::Acceptance acceptance;
+  acceptance.bias = given->number("bias", 0);
+  acceptance.phone_ratio = given->number("phone-ratio", 1);
+  acceptance.character_ratio = given->number("character-ratio", 1);
+  acceptance.character_doubt = given->number("character-doubt", -1);
+  acceptance.threshold = given->number("accept", acceptance.threshold);
+  if (path.empty()) return {};
+  grammar->tokens = tool::split(tokens, '|');
+  grammar->acceptance = acceptance;
+  std::FILE* file = open_or_throw(path);
+  std::vector<float> rows = tool::read_floats(file);
+  std::fclose(file);
+  return rows;
+}
+
+void decode_grammar(galago::GrammarDecoder* decoder, const Rows& rows,
+                    const std::vector<float>& token_rows, int num_tokens, int bench_repeats) {
   int max_active_arcs = 0;
   std::printf("{\"partials\": [");
   bool is_first = true;
@@ -68,6 +90,9 @@ void decode_grammar(galago::GrammarDecoder* decoder, const Rows& rows, int bench
     is_first = false;
     max_active_arcs = std::max(max_active_arcs, decoder->num_active_arcs());
   });
+  if (num_tokens > 0)
+    decoder->advance_tokens(token_rows.data(), static_cast<int>(token_rows.size()) / num_tokens,
+                            num_tokens);
   const galago::GrammarResult& result = decoder->finish();
   std::printf("], \"text\": ");
   tool::print_string(decoder->text());
@@ -147,6 +172,7 @@ void run(tool::Options* given) {
   grammar.accept_worst_word = given->number("accept-worst-word", grammar.accept_worst_word);
   grammar.beam_nats = given->number("beam", grammar.beam_nats);
   grammar.max_active_arcs = given->integer("max-active", grammar.max_active_arcs);
+  const std::vector<float> token_rows = read_acceptance(given, &grammar);
   galago::PhraseSpotterOptions phrases;
   phrases.phone_log_priors = log_priors;
   phrases.prior_scale = grammar.prior_scale;
@@ -157,7 +183,8 @@ void run(tool::Options* given) {
   grammar.max_tokens = std::max(rows.count(), 1);
   if (automaton->kind() == galago::PhoneAutomaton::Kind::kGrammar) {
     galago::GrammarDecoder decoder(automaton, grammar);
-    decode_grammar(&decoder, rows, bench_repeats);
+    decode_grammar(&decoder, rows, token_rows, static_cast<int>(grammar.tokens.size()),
+                   bench_repeats);
   } else {
     galago::PhraseSpotter spotter(automaton, phrases);
     spot_phrases(&spotter, rows, bench_repeats);

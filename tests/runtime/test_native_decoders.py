@@ -266,6 +266,60 @@ def test_a_compiled_grammar_is_understood(text: str, seed: int, tmp_path: Path, 
     )
 
 
+CHARACTERS = ["<blank>", " ", *"abcdefghijklmnopqrstuvwxyz"]
+
+
+def best_path(rows: Rows, text: str) -> float:
+    """Log-probability of the best CTC path that spells the text, over a trellis written out."""
+    labels = [0]
+    for character in text:
+        labels += [CHARACTERS.index(character), 0]
+    scores = np.full((len(rows) + 1, len(labels)), -np.inf)
+    scores[0, 0] = 0.0
+    for t, row in enumerate(rows):
+        for s, label in enumerate(labels):
+            ways = [scores[t, s], scores[t, s - 1] if s else -np.inf]
+            if s >= 2 and label not in (0, labels[s - 2]):
+                ways.append(scores[t, s - 2])
+            scores[t + 1, s] = max(ways) + row[label]
+    return float(scores[-1, -2:].max())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_acceptance_weighs_both_heads(seed: int, tmp_path: Path, native_library: Path) -> None:
+    rng = np.random.default_rng(seed)
+    rows = spoken("turn the red hall lamp on", rng).astype(np.float32).astype(np.float64)
+    rows = np.concatenate([rows, random_rows(rng, 5, len(PHONES))])  # something behind it
+    characters = random_rows(rng, len(rows), len(CHARACTERS), 3.0)
+    compiled, token_rows = tmp_path / "grammar", tmp_path / "tokens.f32"
+    compiled.write_bytes(GRAMMAR)
+    characters.astype(np.float32).tofile(token_rows)
+    weights = {"bias": 9.0, "phone-ratio": 0.3, "character-ratio": 0.7, "character-doubt": -0.5}
+    heard = decode(
+        find_tool(native_library, "tool_phones"),
+        rows,
+        {
+            "compiled": compiled,
+            "beam": "inf",
+            "token-rows": token_rows,
+            "tokens": "|".join(CHARACTERS),
+            **weights,
+            "accept": 0.5,
+        },
+    )
+    ratios = scaled(rows, np.full(len(PHONES), -np.log(40.0)), 0.3)
+    phone_ratio, _ = Oracle(read_grammar(GRAMMAR)).decode(ratios)
+    character_ratio = best_path(characters, heard["text"]) - characters.max(axis=1).sum()
+    speech = ratios.argmax(axis=1) != 0
+    for word in heard["words"]:
+        speech[word["begin_token"] : word["end_token"]] = True
+    doubt = -characters.max(axis=1)[speech].sum()
+    evidence = np.array([phone_ratio, character_ratio, doubt]) / len(heard["text"])
+    expected = 1.0 / (1.0 + np.exp(-(9.0 + evidence @ np.array([0.3, 0.7, -0.5]))))
+    assert heard["confidence"] == pytest.approx(expected, rel=1e-3)
+    assert heard["accepted"] == (heard["confidence"] >= 0.5)
+
+
 def test_damaged_bytes_are_refused_with_words(tmp_path: Path, native_library: Path) -> None:
     compiled = tmp_path / "grammar"
     compiled.write_bytes(GRAMMAR[:-1])

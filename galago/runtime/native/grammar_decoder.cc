@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "ctc_alignment.h"
 #include "grammar_search.h"
 #include "phone_scorer.h"
 #include "status.h"
@@ -48,6 +49,8 @@ std::shared_ptr<const PhoneAutomaton> validate(std::shared_ptr<const PhoneAutoma
           "has phones that the bundle lacks");
   require(o.accept_mean <= 0, "accept_mean must be <= 0");
   require(o.accept_worst_word <= 0, "accept_worst_word must be <= 0");
+  require(!o.acceptance || (o.acceptance->threshold >= 0 && o.acceptance->threshold <= 1),
+          "acceptance.threshold must be in [0, 1]");
   require(o.beam_nats > 0, "beam_nats must be > 0");
   require(o.max_active_arcs >= 16 && o.max_active_arcs <= (1 << 20),
           "max_active_arcs must be in [16, 2^20]");
@@ -62,6 +65,8 @@ struct GrammarDecoder::Impl {
   GrammarOptions options;
   PhoneScorer scorer;
   GrammarSearch search;
+  std::optional<CtcAlignment> characters;  // with an acceptance only
+  std::vector<uint8_t> is_loop_silent;     // [max_tokens]: whether the free phone loop is
   std::vector<float> scores;
   bool finished = false;
   int64_t first_token = 0;
@@ -86,6 +91,8 @@ struct GrammarDecoder::Impl {
         search(automaton, o.beam_nats, o.max_active_arcs, o.max_tokens) {
     const size_t rows = static_cast<size_t>(o.max_tokens);
     scores.resize(o.phone_log_priors.size());
+    if (o.acceptance) characters.emplace(o.tokens, o.max_tokens);
+    is_loop_silent.resize(rows);
     path.reserve(rows);
     text.resize(kMaxTextBytes);
     words.reserve(rows);
@@ -97,6 +104,7 @@ struct GrammarDecoder::Impl {
 
   void reset(int64_t token) {
     search.reset();
+    if (characters) characters->reset();
     finished = false;
     first_token = token;
     num_rows = 0;
@@ -109,6 +117,7 @@ struct GrammarDecoder::Impl {
     for (int row = 0; row < rows && num_rows < options.max_tokens; ++row, ++num_rows) {
       const int filler =
           scorer.score(log_probs + static_cast<std::ptrdiff_t>(row) * stride, scores.data());
+      is_loop_silent[static_cast<size_t>(num_rows)] = filler == kSilencePhone;
       search.advance(scores.data(), filler == kSilencePhone);
     }
     clear_answer();
@@ -197,7 +206,12 @@ struct GrammarDecoder::Impl {
 
   void judge(const Hypothesis& best, uint32_t final_outputs) {
     result.mean_ratio = Segment{{}, best.now}.mean(1);
-    result.confidence = confidence_of(result.mean_ratio);
+    if (options.acceptance) {
+      result.evidence = weigh(best);
+      result.confidence = options.acceptance->probability(result.evidence);
+    } else {
+      result.confidence = confidence_of(result.mean_ratio);
+    }
     float worst = 0.0f;
     Mark gap_begin = {};
     for (const Segment& word : word_segments) {
@@ -214,8 +228,25 @@ struct GrammarDecoder::Impl {
     for (const size_t slot : open_slots) slots[slot].end_token = token_at(best.phone_end);
     result.slots = slots.data();
     result.num_slots = slots.size();
-    result.accepted = !words.empty() && result.mean_ratio >= options.accept_mean &&
-                      result.worst_word_ratio >= options.accept_worst_word;
+    const bool fits = options.acceptance ? result.confidence >= options.acceptance->threshold
+                                         : result.mean_ratio >= options.accept_mean &&
+                                               result.worst_word_ratio >= options.accept_worst_word;
+    result.accepted = !words.empty() && fits;
+  }
+
+  AcceptanceEvidence weigh(const Hypothesis& best) {
+    const CtcAlignment::Fit fit = characters->align({text.data(), text_bytes});
+    const float num_characters = static_cast<float>(std::max(fit.num_characters, 1));
+    // While somebody speaks: by the sentence, or by the free phone loop.
+    float doubt = 0.0f;
+    size_t word = 0;
+    const int32_t rows = std::min(num_rows, characters->num_rows());
+    for (int32_t row = 0; row < rows; ++row) {
+      while (word < word_segments.size() && word_segments[word].end.row <= row) ++word;
+      const bool in_word = word < word_segments.size() && word_segments[word].begin.row <= row;
+      if (in_word || !is_loop_silent[static_cast<size_t>(row)]) doubt -= characters->peak(row);
+    }
+    return {best.now.ratio / num_characters, fit.ratio / num_characters, doubt / num_characters};
   }
 
   // Intent and slots put out at `begin`, behind a phone that ended at `phone_end`.
@@ -269,6 +300,10 @@ GrammarDecoder& GrammarDecoder::operator=(GrammarDecoder&&) noexcept = default;
 void GrammarDecoder::reset(int64_t first_token) { impl_->reset(first_token); }
 void GrammarDecoder::advance(const float* phone_log_probs, int num_rows, int stride) {
   impl_->advance(phone_log_probs, num_rows, stride);
+}
+void GrammarDecoder::advance_tokens(const float* token_log_probs, int num_rows, int stride) {
+  if (impl_->characters && !impl_->finished)
+    impl_->characters->advance(token_log_probs, num_rows, stride);
 }
 const GrammarResult& GrammarDecoder::finish() {
   impl_->finish();

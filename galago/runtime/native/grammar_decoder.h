@@ -14,9 +14,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "acceptance.h"
 #include "ctc_decoder.h"
 #include "phone_automaton.h"
 
@@ -29,6 +32,9 @@ struct GrammarOptions {
   // a speech row (see GrammarResult).
   float accept_mean = -1.0f;
   float accept_worst_word = -2.5f;
+  // Instead of these two, if the token head is heard too (advance_tokens).
+  std::optional<Acceptance> acceptance;
+  std::vector<std::string> tokens;  // of the token head, if there is an acceptance
   // Hypotheses this far below the best one are dropped; infinity: none is.
   float beam_nats = 30.0f;
   int max_active_arcs = 2048;  // the best that go on; [16, 1 << 20]
@@ -38,7 +44,7 @@ struct GrammarOptions {
 struct GrammarSlot {
   std::string_view name;  // NUL-terminated; lives as long as the automaton
   std::string_view value;
-  float score;  // [0, 1]: exp(mean ratio) over the slot's words; of the utterance if it has none
+  float score;  // [0, 1]: exp(mean ratio) over the slot's words; the confidence if it has none
   int64_t begin_token;
   int64_t end_token;
 };
@@ -51,12 +57,15 @@ struct GrammarSlot {
 // silence: in the mean, and among the words for the worst. So that a single odd row condemns
 // nothing, for the worst a word has at least 4 speech rows, a gap at least 8.
 struct GrammarResult {
-  bool complete;            // some sentence of the grammar ends where the utterance ends
-  bool accepted;            // complete, holds a word, and fits well enough
-  float mean_ratio;         // <= 0; -infinity where not complete
-  float worst_word_ratio;   // <= 0
-  float confidence;         // exp(mean_ratio), [0, 1]
-  std::string_view intent;  // empty where not complete
+  bool complete;           // some sentence of the grammar ends where the utterance ends
+  bool accepted;           // complete, holds a word, and fits well enough
+  float mean_ratio;        // <= 0; -infinity where not complete
+  float worst_word_ratio;  // <= 0
+  // [0, 1]; 0 where not complete. With an acceptance the probability that intent and slots are
+  // right, without one exp(mean_ratio).
+  float confidence;
+  AcceptanceEvidence evidence;  // zeros without an acceptance, or where not complete
+  std::string_view intent;      // empty where not complete
   const GrammarSlot* slots;
   size_t num_slots;
 };
@@ -78,6 +87,10 @@ class GrammarDecoder {
   // Hear num_rows rows of num_phones log-probabilities, `stride` floats apart. Rows beyond
   // max_tokens and after finish() are ignored.
   void advance(const float* phone_log_probs, int num_rows, int stride);
+
+  // The same rows of the token head, whose columns are options.tokens; at any time before
+  // finish(). Without an acceptance they are ignored.
+  void advance_tokens(const float* token_log_probs, int num_rows, int stride);
 
   // The utterance is over: text(), words() and result() now tell of the best complete sentence,
   // or, where none is complete, text() and words() of the best incomplete one.

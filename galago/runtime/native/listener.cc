@@ -191,6 +191,8 @@ void Listener::decode_until(int64_t end_token) {
   if (grammar_) {
     grammar_->advance(phone_history_.data() + offset * num_phones_, num_rows,
                       static_cast<int>(num_phones_));
+    grammar_->advance_tokens(token_history_.data() + offset * num_tokens_, num_rows,
+                             static_cast<int>(num_tokens_));
   }
   decoded_end_ = end_token;
 }
@@ -330,6 +332,8 @@ std::unique_ptr<GrammarDecoder> Listener::make_grammar(const void* bytes, size_t
   options.prior_scale = ear_.prior_scale;
   options.accept_mean = ear_.accept_mean;
   options.accept_worst_word = ear_.accept_worst_word;
+  options.acceptance = ear_.acceptance;
+  options.tokens = ear_.tokens;
   options.max_tokens = max_tokens(ear_, options_);
   return std::make_unique<GrammarDecoder>(
       PhoneAutomaton::parse(bytes, num_bytes, phones_digest(ear_)), options);

@@ -1,9 +1,11 @@
 #include "manifest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
 
+#include "ctc_alignment.h"
 #include "status.h"
 
 namespace galago {
@@ -215,6 +217,25 @@ EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& file
   return target;
 }
 
+Acceptance read_acceptance(const Entry& entry, const std::vector<std::string>& tokens) {
+  if (tokens.size() > CtcAlignment::kMaxTokens ||
+      std::none_of(tokens.begin() + 1, tokens.end(),
+                   [](const std::string& token) { return token.size() == 1; })) {
+    entry.complain("needs tokens that are characters, at most " +
+                   std::to_string(CtcAlignment::kMaxTokens));
+  }
+  const auto read = [&entry](const char* key, double low, double high) {
+    return static_cast<float>(entry.at(key).number(low, high));
+  };
+  Acceptance acceptance;
+  acceptance.bias = read("bias", -1000, 1000);
+  acceptance.phone_ratio = read("phone_ratio", -1000, 1000);
+  acceptance.character_ratio = read("character_ratio", -1000, 1000);
+  acceptance.character_doubt = read("character_doubt", -1000, 1000);
+  acceptance.threshold = read("threshold", 0, 1);
+  return acceptance;
+}
+
 Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
   const std::string& type = entry.at("type").string();
   if (type != "streaming_ctc") {
@@ -270,6 +291,9 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
     read_float(*grammar, "prior_scale", 0, 1, &ear.prior_scale);
     read_float(*grammar, "accept_mean", -100, 0, &ear.accept_mean);
     read_float(*grammar, "accept_worst_word", -100, 0, &ear.accept_worst_word);
+    if (const auto acceptance = grammar->find("acceptance")) {
+      ear.acceptance = read_acceptance(*acceptance, ear.tokens);
+    }
     read_float(*grammar, "phrase_threshold", -100, -1e-6, &ear.phrase_threshold);
   }
   return ear;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "acceptance.h"
 #include "fbank.h"
 #include "file.h"
 #include "image_scaler.h"
@@ -70,6 +71,7 @@ struct Ear {
   float prior_scale = 0.3f;
   float accept_mean = -1.0f;
   float accept_worst_word = -2.5f;
+  std::optional<Acceptance> acceptance;  // instead of accept_mean and accept_worst_word
   float phrase_threshold = -1.0f;
 
   int token_samples() const { return subsampling_factor * features.hop_samples; }
