@@ -25,6 +25,7 @@ __all__ = ["ROLES", "main", "role_of", "run"]
 ROLES = {
     "ear": "galago.models.training.ear.command",
     "eye": "galago.models.training.eye.command",
+    "voice": "galago.models.training.voice.command",
 }
 
 
