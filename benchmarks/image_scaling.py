@@ -2,8 +2,8 @@
 
 galago's side is its native core alone, one thread, from the bytes of a frame to float32 NCHW.  The peer is
 what a Python program would write: Pillow's ``resize(BILINEAR, box=crop)`` and numpy's normalising into the
-same array; for NV12, which Pillow does not know, numpy turns the frame into RGB first.  The largest difference
-of the two stands beside the times, in steps of 255.
+same array; for NV12, which Pillow does not know, numpy turns the frame into RGB first.  The largest
+difference of the two stands beside the times, in steps of 255.
 """
 
 from __future__ import annotations
