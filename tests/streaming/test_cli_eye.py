@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 pytest.importorskip("typer", reason="the command line is the extra galago[cli]")
 from typer.testing import CliRunner, Result
 
 from galago.streaming.cli.app import app
+from tests import tiny_eye
 
 
 def run(*arguments: str | Path) -> Result:
@@ -43,6 +45,15 @@ def test_verify_replays_the_image(tiny_both_bundle: Path) -> None:
     assert rows[1]["text"] == "red"
     printed = run("verify", tiny_both_bundle).stdout
     assert "eye" in printed and "red" in printed
+
+
+def test_an_image_file_is_seen(tiny_eye_bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "blue.png"
+    Image.fromarray(tiny_eye.draw("blue")).save(path)
+    result = run("see", path, "--bundle", tiny_eye_bundle, "--json")
+    assert result.exit_code == 0, result.stderr
+    row = json.loads(result.stdout)
+    assert row["type"] == "labels" and row["labels"][0]["name"] == "blue"
 
 
 @pytest.mark.parametrize("command", ["listen", "bench"])
