@@ -13,30 +13,45 @@ from galago.models.doors import lazy_names as _lazy_names
 if typing.TYPE_CHECKING:
     from galago.models.attention import RelativeAttention, attend
     from galago.models.conformer import PRESETS, Conformer, ConformerConfig, EarOutput, States
+    from galago.models.fastspeech import FASTSPEECH_PRESETS, FastSpeech, FastSpeechConfig
     from galago.models.features import LogMel, LogMelConfig
     from galago.models.flops import count_multiply_adds, count_parameters
     from galago.models.patches import patchify
     from galago.models.swin import SWIN_PRESETS, Swin, SwinConfig
     from galago.models.tokenizer import PHONES, TOKENS, encode_phones, encode_words, greedy_text
+    from galago.models.transformer_tts import TRANSFORMER_TTS_PRESETS, TransformerTts, TransformerTtsConfig
     from galago.models.vit import VIT_PRESETS, Vit, VitConfig
+    from galago.models.vocoder import VOCODER_PRESETS, Vocoder, VocoderConfig
+    from galago.models.voice_graphs import FrameSpeaker, SentenceReader
 
 __all__ = [
+    "FASTSPEECH_PRESETS",
     "PHONES",
     "PRESETS",
     "SWIN_PRESETS",
     "TOKENS",
+    "TRANSFORMER_TTS_PRESETS",
     "VIT_PRESETS",
+    "VOCODER_PRESETS",
     "Conformer",
     "ConformerConfig",
     "EarOutput",
+    "FastSpeech",
+    "FastSpeechConfig",
+    "FrameSpeaker",
     "LogMel",
     "LogMelConfig",
     "RelativeAttention",
+    "SentenceReader",
     "States",
     "Swin",
     "SwinConfig",
+    "TransformerTts",
+    "TransformerTtsConfig",
     "Vit",
     "VitConfig",
+    "Vocoder",
+    "VocoderConfig",
     "attend",
     "count_multiply_adds",
     "count_parameters",
@@ -51,11 +66,15 @@ __getattr__, __dir__ = _lazy_names(
     {
         "attention": ("RelativeAttention", "attend"),
         "conformer": ("PRESETS", "Conformer", "ConformerConfig", "EarOutput", "States"),
+        "fastspeech": ("FASTSPEECH_PRESETS", "FastSpeech", "FastSpeechConfig"),
         "features": ("LogMel", "LogMelConfig"),
         "flops": ("count_multiply_adds", "count_parameters"),
         "patches": ("patchify",),
         "swin": ("SWIN_PRESETS", "Swin", "SwinConfig"),
         "tokenizer": ("PHONES", "TOKENS", "encode_phones", "encode_words", "greedy_text"),
+        "transformer_tts": ("TRANSFORMER_TTS_PRESETS", "TransformerTts", "TransformerTtsConfig"),
         "vit": ("VIT_PRESETS", "Vit", "VitConfig"),
+        "vocoder": ("VOCODER_PRESETS", "Vocoder", "VocoderConfig"),
+        "voice_graphs": ("FrameSpeaker", "SentenceReader"),
     },
 )

@@ -50,8 +50,8 @@ def _correlations(samples: Floats, num_frames: int, config: PitchConfig) -> NDAr
     width, most = config.window_samples, config.longest_lag + 1
     before = (width + most) // 2
     # Sharp pulses would meet their copies at whole samples only, so that a multiple of the period wins.
-    samples = np.convolve(samples, _LOW_PASS, mode="same")
-    padded = np.pad(samples.astype(np.float64), (before, before + width + most + config.hop_samples))
+    smooth = np.convolve(samples.astype(np.float64), _LOW_PASS, mode="same")
+    padded = np.pad(smooth, (before, before + width + most + config.hop_samples))
     # A little noise: digital silence correlates perfectly with itself.
     padded += 1e-5 * np.random.default_rng(0).standard_normal(len(padded))
     begins = np.arange(num_frames) * config.hop_samples

@@ -85,7 +85,7 @@ class AcousticRecipe:
 
 @dataclass(frozen=True)
 class VocoderRecipe:
-    """The vocoder; ``adversarial`` is for a GPU: it costs ten times as much a step."""
+    """The vocoder; ``adversarial`` is for a GPU: a step costs several times as much."""
 
     network: dict[str, Any] = field(default_factory=lambda: {"preset": "2m"})
     batch_clips: Positive = 16
