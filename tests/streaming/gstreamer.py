@@ -97,7 +97,9 @@ for index in range(num_images):
 {then}
 """
 #: A child inherits the pipe, as one of a wrapper around gst-launch would.
-STALLS = "os.set_inheritable(descriptor, True)\nsubprocess.call([sys.executable, '-c', 'import time; time.sleep(600)'], close_fds=False)"
+STALLS = """\
+os.set_inheritable(descriptor, True)
+subprocess.call([sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False)"""
 CRASHES = "os.abort()"
 FAILS = "print('ERROR: from element /GstPipeline:p/GstV4l2Src:v4l2src0: Lost the device.')\nsys.exit(1)"
 
