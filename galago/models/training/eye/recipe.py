@@ -77,11 +77,17 @@ class EyeAugmentation:
 
 @dataclass(frozen=True)
 class EyeLoss:
-    """Cross-entropy of the labels and, summed up from the same outputs, of the coarse classes."""
+    """Cross-entropy of the labels and, summed up from the same outputs, of the coarse classes.
+
+    With teachers, ``distillation`` is the share of the loss that asks for their mean answer instead, and
+    ``distillation_temperature`` how soft it is made (Hinton et al. 2015).
+    """
 
     coarse: Weight = 0.5
     smoothing: Share = 0.05  # of the target, spread over all labels
     coarse_smoothing: Share = 0.05  # of the target, spread over labels of the same coarse class
+    distillation: Share = 0.7
+    distillation_temperature: Annotated[float, Range(0.1, 20.0)] = 2.0
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ class EyeRecipe:
     augmentation: EyeAugmentation = EyeAugmentation()
     loss: EyeLoss = EyeLoss()
     schedule: EyeSchedule = EyeSchedule()
+    teachers: tuple[str, ...] = ()  # model.pt of other runs with the same labels, at any resolution
     initial_weights: str | None = None  # another run's model.pt to begin with; the head may have other labels
     schema_version: int = SCHEMA_VERSION
 

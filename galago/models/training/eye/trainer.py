@@ -27,13 +27,13 @@ from galago.models.training.checkpoints import CheckpointError, load, save_atomi
 from galago.models.training.errors import TrainingDivergedError
 from galago.models.training.eye.batches import Batch, BatchMaker, Sight
 from galago.models.training.eye.labels import EyeDescription
-from galago.models.training.eye.recipe import EyeRecipe, EyeSchedule, eye_network
+from galago.models.training.eye.recipe import EyeLoss, EyeRecipe, EyeSchedule, eye_network
 from galago.models.training.plots import Panel, save_curves
 
 __all__ = ["EyeLosses", "EyeTrainer", "accuracy", "load_eye", "losses", "save_eye", "scores_of"]
 
 PANELS = (
-    Panel("loss", ("total", "fine", "coarse")),
+    Panel("loss", ("total", "fine", "coarse", "distillation")),
     Panel("labels right, of held-out photos", ("dev_accuracy", "dev_coarse_accuracy")),
     Panel("gradient norm", ("gradient_norm",)),
     Panel("learning rate", ("learning_rate",), is_smoothed=False),
@@ -44,20 +44,32 @@ class EyeLosses(NamedTuple):
     total: Tensor
     fine: Tensor
     coarse: Tensor
+    distillation: Tensor  # 0 without teachers
 
 
-def losses(logits: Tensor, targets: Tensor, coarse: Tensor, weight: float) -> EyeLosses:
+def losses(
+    logits: Tensor, targets: Tensor, coarse: Tensor, weights: EyeLoss, taught: Tensor | None = None
+) -> EyeLosses:
     """Cross-entropy of the labels and of the coarse classes, whose probabilities are sums over their labels.
 
     Args:
         logits: (B, K). targets: (B, K), rows sum to 1.
         coarse: (K, M), 1 where a label belongs to a coarse class.
+        taught: (B, K) probabilities that teachers give at ``weights.distillation_temperature``.
     """
     log_probs = torch.log_softmax(logits.float(), dim=-1)
     fine = -(targets * log_probs).sum(dim=-1).mean()
     summed = (log_probs.exp() @ coarse).clamp_min(1e-8).log()
     kind = -((targets @ coarse) * summed).sum(dim=-1).mean()
-    return EyeLosses(fine + weight * kind, fine, kind)
+    told = fine + weights.coarse * kind
+    if taught is None:
+        return EyeLosses(told, fine, kind, torch.zeros_like(fine))
+    temperature = weights.distillation_temperature
+    softened = torch.log_softmax(logits.float() / temperature, dim=-1)
+    # Squared, because gradients through softened scores are smaller by as much.
+    distance = torch.nn.functional.kl_div(softened, taught, reduction="batchmean") * temperature**2
+    share = weights.distillation
+    return EyeLosses((1.0 - share) * told + share * distance, fine, kind, distance)
 
 
 def learning_rate(schedule: EyeSchedule, step: int) -> float:
@@ -163,6 +175,7 @@ class EyeTrainer:
         )
         self._coarse = torch.nn.functional.one_hot(torch.tensor(self.description.coarse_index()))
         self._coarse = self._coarse.float().to(self.device)
+        self.teachers = [self._teacher(Path(path)) for path in recipe.teachers]
         self.step = 0
         self.history: list[dict[str, float]] = []
         if (folder / "checkpoint.pt").is_file():
@@ -178,6 +191,26 @@ class EyeTrainer:
             self.model.load_state_dict(weights)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
+
+    def _teacher(self, path: Path) -> Swin:
+        model, description = load_eye(path, self.device)
+        ours, image = self.description, description.image
+        if (description.labels, image.mean, image.std) != (ours.labels, ours.image.mean, ours.image.std):
+            raise CheckpointError(f"{path}: teaches other labels, or sees images normalised in another way")
+        return model.requires_grad_(False)
+
+    @torch.no_grad()
+    def _taught(self, images: Tensor) -> Tensor | None:
+        """What the teachers say of the very images that the network sees, mixed and erased: their mean."""
+        if not self.teachers:
+            return None
+        answers = []
+        for teacher in self.teachers:
+            size = (teacher.config.height, teacher.config.width)
+            seen = torch.nn.functional.interpolate(images, size, mode="bilinear", align_corners=False)
+            logits = teacher(seen).float() / self.recipe.loss.distillation_temperature
+            answers.append(torch.softmax(logits, dim=-1))
+        return torch.stack(answers).mean(dim=0)
 
     def _identity(self) -> dict[str, Any]:
         return {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
@@ -230,8 +263,9 @@ class EyeTrainer:
             group["lr"] = rate
         images = batch.images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            taught = self._taught(images)
             logits = self.model(images)
-        found = losses(logits, batch.targets, self._coarse, self.recipe.loss.coarse)
+        found = losses(logits, batch.targets, self._coarse, self.recipe.loss, taught)
         self.optimizer.zero_grad(set_to_none=True)
         found.total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)

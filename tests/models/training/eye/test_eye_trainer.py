@@ -12,7 +12,7 @@ from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.command import main
 from galago.models.training.eye.batches import BatchMaker, sight_of, soft_targets
 from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
-from galago.models.training.eye.recipe import AlbumRecipe, EyeRecipe, load_eye_recipe
+from galago.models.training.eye.recipe import AlbumRecipe, EyeLoss, EyeRecipe, load_eye_recipe
 from galago.models.training.eye.trainer import EyeTrainer, accuracy, load_eye, losses, scores_of
 from galago.models.training.sources import CorpusError
 from galago.models.training.toml_tables import RecipeError
@@ -133,11 +133,35 @@ def test_coarse_loss_asks_for_the_kind_only() -> None:
     """All probability on the wrong label of the right kind costs the coarse loss nothing."""
     coarse = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     target = torch.tensor([[1.0, 0.0, 0.0]])
-    same_kind = losses(torch.tensor([[0.0, 20.0, 0.0]]), target, coarse, 0.5)
-    other_kind = losses(torch.tensor([[0.0, 0.0, 20.0]]), target, coarse, 0.5)
+    same_kind = losses(torch.tensor([[0.0, 20.0, 0.0]]), target, coarse, EyeLoss(coarse=0.5))
+    other_kind = losses(torch.tensor([[0.0, 0.0, 20.0]]), target, coarse, EyeLoss(coarse=0.5))
     assert same_kind.coarse < 1e-3 and same_kind.fine > 10
     assert other_kind.coarse > 10
     assert float(other_kind.total) == pytest.approx(float(other_kind.fine + 0.5 * other_kind.coarse))
+
+
+def test_a_pupil_that_agrees_with_its_teacher_has_nothing_to_learn_from_it() -> None:
+    coarse, target = torch.eye(3), torch.tensor([[1.0, 0.0, 0.0]])
+    weights = EyeLoss(distillation=1.0, distillation_temperature=2.0)
+    logits = torch.tensor([[1.0, 3.0, -1.0]])
+    taught = torch.softmax(logits / 2.0, dim=-1)
+    assert float(losses(logits, target, coarse, weights, taught).total) == pytest.approx(0.0, abs=1e-6)
+    other = losses(torch.tensor([[3.0, 1.0, -1.0]]), target, coarse, weights, taught)
+    assert float(other.total) == float(other.distillation) > 0.5
+
+
+def test_a_teacher_of_another_resolution_teaches_and_one_of_other_labels_is_refused(
+    tar: Path, tmp_path: Path
+) -> None:
+    large = replace(color_recipe(tar), network={**NETWORK, "height": 24, "width": 24, "window": 6})
+    trainer(large, tmp_path / "teacher").save()
+    path = str(tmp_path / "teacher" / "model.pt")
+    pupil = trainer(replace(color_recipe(tar, num_steps=2), teachers=(path,)), tmp_path / "pupil")
+    pupil.run()
+    assert all(row["distillation"] > 0.0 for row in pupil.history)
+    paint = replace(color_recipe(tar), albums=(AlbumRecipe(str(tar), "paint"),), teachers=(path,))
+    with pytest.raises(CheckpointError, match="other labels"):
+        trainer(paint, tmp_path / "third")
 
 
 def description() -> EyeDescription:
