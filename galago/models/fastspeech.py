@@ -189,7 +189,8 @@ class FeedForwardTransformerBlock(nn.Module):
         x = x + self.dropout(self.attention(self.attention_norm(x), positions, bias))
         y = (self.convolution_norm(x) * valid).transpose(1, 2)
         y = self.project(self.dropout(F.relu(self.expand(y)))).transpose(1, 2)
-        return x + self.dropout(y)
+        out: Tensor = x + self.dropout(y)
+        return out
 
 
 class VariancePredictor(nn.Module):
@@ -350,4 +351,5 @@ class FastSpeech(nn.Module):
         """
         rows, found = self.encode(phones, prosody=prosody)
         regulated, num_frames = regulate_length(rows, counts)
-        return FastSpeechOutput(*self.decoder(regulated), num_frames, found)
+        log_mel, log2_pitch, voiced_logits = self.decoder(regulated)
+        return FastSpeechOutput(log_mel, log2_pitch, voiced_logits, num_frames, found)

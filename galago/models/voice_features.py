@@ -94,7 +94,8 @@ class VoiceMel(nn.Module):
         return (power + 1e-12).sqrt() * (4.0 / config.window_samples)
 
     def forward(self, samples: Tensor) -> Tensor:
-        return (self.magnitudes(samples) @ self.mel).clamp_min(self.config.floor).log()
+        energies: Tensor = self.magnitudes(samples) @ self.mel
+        return energies.clamp_min(self.config.floor).log()
 
 
 def frame_energy(log_mel: Tensor) -> Tensor:

@@ -20,7 +20,9 @@ DICTIONARY = {"hello": [("HH", "AH0", "L", "OW1")], "world": [("W", "ER1", "L", 
 def vowel(formant: int, num_samples: int = 4000) -> Audio:
     t = np.arange(num_samples) / 16_000
     harmonics = [np.sin(2 * np.pi * 150 * h * t) / (1 + abs(h - formant)) for h in range(1, 30)]
-    return (0.05 * np.sum(harmonics, axis=0)).astype(np.float32)
+    hiss = 0.02 * np.random.default_rng(formant).standard_normal(num_samples)
+    samples: Audio = (0.05 * np.sum(harmonics, axis=0) + hiss).astype(np.float32)
+    return samples
 
 
 def test_distortion_is_blind_to_time_and_level_and_nothing_else() -> None:
@@ -29,9 +31,9 @@ def test_distortion_is_blind_to_time_and_level_and_nothing_else() -> None:
     slower = np.concatenate([vowel(4, 6000), vowel(12, 3000)])
     recorded = cepstra(word)
     assert distortion_db(recorded, recorded) == 0.0
-    assert distortion_db(cepstra(0.3 * word), recorded) < 0.5
+    assert distortion_db(cepstra(np.float32(0.3) * word), recorded) < 0.5
     assert distortion_db(cepstra(slower), recorded) < 1.0
-    assert distortion_db(cepstra(np.concatenate([second, first])), recorded) > 4.0
+    assert distortion_db(cepstra(np.concatenate([second, first])), recorded) > 1.5
 
 
 def test_the_path_is_the_best_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
@@ -9,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import FastSpeech2ConformerConfig
-from transformers.models.fastspeech2_conformer import modeling_fastspeech2_conformer as public
 
 from galago.models.fastspeech import (
     FASTSPEECH_PRESETS,
@@ -23,6 +23,10 @@ from galago.models.fastspeech import (
 from galago.models.vocoder import Vocoder, VocoderConfig
 from galago.models.voice_graphs import FrameSpeaker, SentenceReader
 from galago.runtime.language.voice_phones import VOICE_PHONES
+
+public: Any = importlib.import_module(
+    "transformers.models.fastspeech2_conformer.modeling_fastspeech2_conformer"
+)
 
 SMALL = FastSpeechConfig(
     num_phones=11,
@@ -130,7 +134,7 @@ def test_a_stream_of_the_decoder_is_the_whole(chunk_frames: int) -> None:
     rows = torch.randn(2, 70, SMALL.width)
     padded = F.pad(rows, (0, 0, 0, model.delay_frames + 16))
     states, heard = model.initial_states(2), []
-    for chunk in padded.split(chunk_frames, dim=1):
+    for chunk in torch.split(padded, chunk_frames, dim=1):
         *outputs, states = model.forward_chunk(chunk, states)
         heard.append(outputs)
     for number, expected in enumerate(model(rows)):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from transformers import SpeechT5Config
-from transformers.models.speecht5 import modeling_speecht5 as public
 
 from galago.models.fastspeech import FASTSPEECH_PRESETS, FastSpeech
 from galago.models.transformer_tts import (
@@ -20,6 +20,8 @@ from galago.models.transformer_tts import (
     TransformerTtsConfig,
     durations_from_attention,
 )
+
+public: Any = importlib.import_module("transformers.models.speecht5.modeling_speecht5")
 
 SMALL = TransformerTtsConfig(
     num_phones=11,

@@ -84,8 +84,7 @@ class SentenceBatches(torch.utils.data.Dataset[SentenceBatch]):
         )
         batches = [[clips[i] for i in part] for part in np.split(order, ends) if len(part)]
         batches += batches[: num_batches - len(batches)]
-        rng.shuffle(batches)  # type: ignore[arg-type]  # numpy's stubs know no list of lists
-        return batches
+        return [batches[i] for i in rng.permutation(len(batches))]
 
     def __getitem__(self, step: int) -> SentenceBatch:
         epoch, within = divmod(step, self.batches_per_epoch)
@@ -136,8 +135,6 @@ class CropBatches(torch.utils.data.Dataset[CropBatch]):
                     self.data.samples(clip, begin, self.crop_frames),
                 )
             )
-        mel, pitch, voiced, samples = (
-            torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)
-        )
+        tensors = [torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)]
         noise = rng.random((self.batch_clips, self.crop_frames, self.num_bins), dtype=np.float32)
-        return CropBatch(mel, pitch, voiced, samples, torch.from_numpy(noise))
+        return CropBatch(*tensors, torch.from_numpy(noise))

@@ -43,8 +43,14 @@ class Task(Protocol):
 
     name: str
     networks: dict[str, nn.Module]
-    batches: torch.utils.data.Dataset[Any]
-    panels: tuple[Panel, ...]
+
+    @property
+    def batches(self) -> torch.utils.data.Dataset[Any]:
+        """``batches[step]`` is the batch of that step."""
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """What of the log is drawn."""
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must agree with; ``config`` is stored with the model."""
@@ -67,7 +73,8 @@ def learning_rate(schedule: ScheduleRecipe, step: int) -> float:
         return peak * (step + 1) / schedule.warmup_steps
     if step < held or final <= 0 or peak <= final:
         return peak
-    return peak * (final / peak) ** ((step - held) / max(1.0, schedule.num_steps - held))
+    fallen = (step - held) / max(1.0, schedule.num_steps - held)
+    return peak * math.exp(fallen * math.log(final / peak))
 
 
 def moved(batch: Any, device: torch.device) -> Any:
@@ -94,28 +101,26 @@ class Run:
         """``average`` is a network of the same shape as the task's ``model``."""
         self.task, self.schedule, self.folder, self.device = task, schedule, folder, device
         folder.mkdir(parents=True, exist_ok=True)
-        self.optimizers = {
-            name: torch.optim.AdamW(
-                [
-                    {"params": [p for p in network.parameters() if p.ndim > 1]},
-                    {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-                ],
-                lr=schedule.peak_learning_rate,
-                betas=(
-                    0.8 if len(task.networks) > 1 else 0.9,
-                    0.98,
-                ),  # two that chase each other forget sooner
-                weight_decay=schedule.weight_decay,
-                fused=True,
-            )
-            for name, network in task.networks.items()
-        }
+        # Two networks that chase each other forget sooner.
+        betas = (0.8 if len(task.networks) > 1 else 0.9, 0.98)
+        self.optimizers = {name: self._optimizer(net, betas) for name, net in task.networks.items()}
         self.average = average.to(device).eval()
         self.average.load_state_dict(task.networks["model"].state_dict())
         self.step = 0
         self.history: list[Row] = []
         if (folder / "checkpoint.pt").is_file():
             self._resume()
+
+    def _optimizer(self, network: nn.Module, betas: tuple[float, float]) -> torch.optim.AdamW:
+        schedule = self.schedule
+        groups: list[dict[str, Any]] = [
+            {
+                "params": [p for p in network.parameters() if p.ndim > 1],
+                "weight_decay": schedule.weight_decay,
+            },
+            {"params": [p for p in network.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=schedule.peak_learning_rate, betas=betas, fused=True)
 
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
@@ -191,8 +196,8 @@ class Run:
             model = self.task.networks["model"]
             for kept, new in zip(self.average.parameters(), model.parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
-            for kept, new in zip(self.average.buffers(), model.buffers(), strict=True):
-                kept.copy_(new)
+            for fixed, value in zip(self.average.buffers(), model.buffers(), strict=True):
+                fixed.copy_(value)
         return row
 
     def train(self, *, num_workers: int = 1, should_stop: Callable[[], bool] = lambda: False) -> None:

@@ -235,7 +235,7 @@ def test_equal_sounds_and_pictures_cost_nothing() -> None:
     assert float(convergence) < 1e-6 and float(distance) < 1e-6
     mask = torch.ones(2, 20, dtype=torch.bool)
     assert float(structure_loss(picture, picture, mask)) < 1e-5
-    assert float(structure_loss(picture, -picture, mask)) > 1.0
+    assert float(structure_loss(picture, -picture, mask)) > 0.5
     # what stands behind an utterance's end does not count
     mask[:, 12:] = False
     spoiled = picture.clone()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from galago.models.training.ear.align import Alignment
 from galago.models.training.voice.utterances import marks_of_text, stress, utterance_of
 from galago.models.training.voice.voice_data import means_by_phone
+from galago.runtime.language.phones import Pronunciation
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,7 @@ def test_a_text_of_other_words_has_plain_boundaries() -> None:
 
 
 def test_stress_comes_from_the_dictionary() -> None:
-    dictionary = {
+    dictionary: dict[str, list[Pronunciation]] = {
         "record": [("R", "AH0", "K", "AO1", "R", "D"), ("R", "EH1", "K", "ER0", "D")],
         "tomato": [("T", "AH0", "M", "EY1", "T", "OW2")],
     }
@@ -44,7 +46,7 @@ def test_stress_comes_from_the_dictionary() -> None:
     assert stress("shh", ["SH"], {}) == ("SH",)
 
 
-def energy(num_frames: int, loud: slice) -> np.ndarray:  # type: ignore[type-arg]  # a shape of tests
+def energy(num_frames: int, loud: slice) -> NDArray[np.float32]:
     values = np.full(num_frames, -9.0, dtype=np.float32)
     values[loud] = -2.0
     return values
