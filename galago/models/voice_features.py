@@ -100,4 +100,5 @@ class VoiceMel(nn.Module):
 
 def frame_energy(log_mel: Tensor) -> Tensor:
     """Loudness of each frame: the log of the root of the summed squared mel magnitudes, (..., T)."""
-    return 0.5 * torch.logsumexp(2.0 * log_mel, dim=-1)
+    energy: Tensor = 0.5 * torch.logsumexp(2.0 * log_mel, dim=-1)
+    return energy
