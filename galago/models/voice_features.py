@@ -91,7 +91,8 @@ class VoiceMel(nn.Module):
         spectrum = torch.fft.rfft(frames, n=config.fft_size)
         # The floor under the root keeps its gradient finite where there is silence.
         power = spectrum.real.square() + spectrum.imag.square()
-        return (power + 1e-12).sqrt() * (4.0 / config.window_samples)
+        magnitudes: Tensor = (power + 1e-12).sqrt() * (4.0 / config.window_samples)
+        return magnitudes
 
     def forward(self, samples: Tensor) -> Tensor:
         energies: Tensor = self.magnitudes(samples) @ self.mel

@@ -135,8 +135,8 @@ class CropBatches(torch.utils.data.Dataset[CropBatch]):
                     self.data.samples(clip, begin, self.crop_frames),
                 )
             )
-        mel, pitch, voiced, samples = [
+        log_mel, pitch, voiced, samples = [
             torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)
         ]
         noise = rng.random((self.batch_clips, self.crop_frames, self.num_bins), dtype=np.float32)
-        return CropBatch(mel, pitch, voiced, samples, torch.from_numpy(noise))
+        return CropBatch(log_mel, pitch, voiced, samples, torch.from_numpy(noise))
