@@ -17,7 +17,8 @@ const tiny_voice::Voice& voice() {
 
 std::string spoken(const std::string& ssml) {
   std::string line;
-  for (const galago::SpokenWord& word : voice().speech.words(ssml).all()) {
+  const galago::SpokenWords words = voice().speech.words(ssml);
+  for (const galago::SpokenWord& word : words.all()) {
     if (!line.empty()) line += ' ';
     line += word.kind == galago::SpokenWord::Kind::kPhones ? "[" + word.text + "]" : word.text;
     if (word.mark != ' ') line += std::string(" ") + word.mark;

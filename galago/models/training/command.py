@@ -26,6 +26,7 @@ ROLES = {
     "ear": "galago.models.training.ear.command",
     "eye": "galago.models.training.eye.command",
     "voice": "galago.models.training.voice.command",
+    "g2p": "galago.models.training.g2p",
 }
 
 

@@ -332,7 +332,9 @@ class SsmlReader {
 
 bool is_ssml(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos || text.substr(begin, 6) != "<speak") return false;
+  if (begin == std::string_view::npos) return false;
+  if (text.substr(begin, 6) == "<?xml ") return true;
+  if (text.substr(begin, 6) != "<speak") return false;
   const char behind = begin + 6 < text.size() ? text[begin + 6] : ' ';
   return behind == '>' || behind == '/' || behind == ' ' || behind == '\n' || behind == '\t' ||
          behind == '\r';

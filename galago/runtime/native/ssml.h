@@ -61,7 +61,7 @@ struct SpeechDocument {
   size_t num_skipped = 0;
 };
 
-// Whether a text is to be read as SSML: after white space it begins with "<speak".
+// Whether a text is to be read as SSML: after white space it begins with "<speak" or "<?xml".
 bool is_ssml(std::string_view text);
 
 // Throws Error (GALAGO_E_INVALID_ARGUMENT): "ssml: line 1, column 12: ...".
