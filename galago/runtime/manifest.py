@@ -104,7 +104,7 @@ class GoldenVector:
     phone_log_probs: str  # raw float32 (num_tokens, num_phones)
     token_log_probs: str  # raw float32 (num_tokens, num_tokens_of_the_head)
     num_tokens: int
-    tolerance: float  # largest allowed absolute difference of a log-probability
+    tolerance: float  # largest allowed absolute difference of a probability
     text: str
 
 

@@ -320,12 +320,23 @@ def test_golden_vectors_are_replayed(tiny_bundle: Path) -> None:
 def test_a_machine_that_computes_something_else_is_found(document: Document, copy: Path) -> None:
     name = document["golden"][0]["phone_log_probs"]
     recorded = np.fromfile(copy / name, "<f4")
-    recorded[100] += 0.5
+    loudest = int(recorded[:40].argmax())  # of the first token
+    probability = np.exp(recorded[loudest])
+    recorded[loudest] -= 0.5
     recorded.tofile(copy / name)
     write_manifest(copy, {key: document[key] for key in document if key not in ("files", "schema_version")})
     first, *others = verify_golden(copy)
     assert not first.passed
-    assert first.max_abs_difference == pytest.approx(0.5, abs=0.05)
+    assert first.max_abs_difference == pytest.approx(probability * (1.0 - np.exp(-0.5)), rel=0.05)
+    assert all(other.passed for other in others)
+
+
+def test_another_text_is_a_difference_too(document: Document, copy: Path) -> None:
+    document["golden"][0]["text"] = "turn on the lights"
+    write_manifest(copy, {key: document[key] for key in document if key not in ("files", "schema_version")})
+    first, *others = verify_golden(copy)
+    assert first.max_abs_difference is not None and first.max_abs_difference <= first.tolerance
+    assert not first.passed
     assert all(other.passed for other in others)
 
 
