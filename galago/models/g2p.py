@@ -118,7 +118,7 @@ class _DepthwiseConvolution(nn.Module):
         kernel, length = self.weight.shape[0], x.shape[1]
         padded = F.pad(x, (0, 0, kernel // 2, kernel // 2))  # (B, L + kernel - 1, C)
         weight = self.weight.to(x.dtype)
-        out = self.bias.to(x.dtype).expand_as(x)
+        out: Tensor = self.bias.to(x.dtype).expand_as(x)
         for tap in range(kernel):
             out = out + padded[:, tap : tap + length] * weight[tap]
         return out
@@ -143,7 +143,8 @@ class _Block(nn.Module):
         inside = self.convolution_norm(x).masked_fill(is_padding[..., None], 0.0)
         x = x + self.dropout(F.relu(self.convolution(inside)))
         inside = F.relu(self.expand(self.feed_forward_norm(x)))
-        return x + self.dropout(self.contract(inside))
+        out: Tensor = x + self.dropout(self.contract(inside))
+        return out
 
 
 class G2p(nn.Module):
@@ -176,7 +177,7 @@ class G2p(nn.Module):
     def _logits(self, x: Tensor) -> Tensor:
         """(B, L, slots, V), always float32: probabilities of half precision would be coarse."""
         logits: Tensor = self.head(self.norm(x)).float()
-        return logits.unflatten(-1, (self.config.slots, self.config.num_labels))
+        return logits.view(*logits.shape[:2], self.config.slots, self.config.num_labels)
 
 
 def encode_letters(word: str) -> list[int]:
