@@ -1,9 +1,9 @@
 """Golden vectors: what a bundle heard and saw where it was packed, replayed on the machine at hand.
 
 An engine, a processor or an instruction set that computes something else is found here and not in the
-field: the probabilities of a recorded stream and the logits of an image are compared number by number, and
-what is read from them must be the same. Log-probabilities would not do: those of symbols that nobody heard move
-by most of a nat where features differ in their last bit, and mean nothing.
+field: the probabilities of a recorded stream and the logits of an image are compared number by number.
+Log-probabilities would not do: those of symbols that nobody heard move by most of a nat where features differ in
+their last bit, and mean nothing. Nor would the text, which a tie between two letters decides.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ class GoldenResult:
 
     @property
     def passed(self) -> bool:
-        is_close = self.max_abs_difference is not None and self.max_abs_difference <= self.tolerance
-        return is_close and self.text == self.expected_text
+        return self.max_abs_difference is not None and self.max_abs_difference <= self.tolerance
 
 
 def verify_golden(folder: Path, *, num_threads: int | None = None) -> list[GoldenResult]:
