@@ -2,8 +2,8 @@
 
 An engine, a processor or an instruction set that computes something else is found here and not in the
 field: the probabilities of a recorded stream and the logits of an image are compared number by number.
-Log-probabilities would not do: those of symbols that nobody heard move by most of a nat where features differ in
-their last bit, and mean nothing. Nor would the text, which a tie between two letters decides.
+Log-probabilities would not do: those of symbols that nobody heard move by most of a nat where features
+differ in their last bit, and mean nothing. Nor would the text, which a tie between two letters decides.
 """
 
 from __future__ import annotations
