@@ -157,7 +157,7 @@ def fp32_bundle(folder: Path, target: str, network: Conformer, into: Path) -> Pa
     import openvino as ov
 
     from galago.quantize.compile_openvino import convert_onnx, make_stateful
-    from galago.quantize.export import export_onnx
+    from galago.quantize.ear.export import export_onnx
 
     only_target(folder, target, into)
     path = into / "manifest.json"

@@ -146,7 +146,7 @@ def peer_graphs(args: argparse.Namespace, chunk_samples: int, folder: Path) -> d
     fp32, dynamic = folder / f"{stem}.onnx", folder / f"{stem}-dynamic.onnx"
     static = folder / f"{stem}-{'s8' if args.signed else 'u8'}.onnx"
     if not fp32.is_file():
-        from galago.quantize.export import export_onnx
+        from galago.quantize.ear.export import export_onnx
 
         export_onnx(load_network(args.checkpoint), chunk_frames // 4, fp32)
     if not static.is_file():

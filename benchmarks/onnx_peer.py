@@ -175,12 +175,19 @@ def quantise(fp32: Path, int8: Path, streams: Sequence[Sequence[Array]], *, unsi
         streams: chunks of features (chunk_frames, 80) of each calibration clip.
         unsigned: U8 activations, which VNNI wants; S8 otherwise.
     """
+    ear = OnnxEar(fp32)
+    return quantise_static(
+        fp32, int8, (feed for stream in streams for feed in ear.record(stream)), unsigned=unsigned
+    )
+
+
+def quantise_static(
+    fp32: Path, int8: Path, feeds: Iterator[dict[str, Array]], *, unsigned: bool = True
+) -> Path:
+    """Quantise a graph to int8 (static, QDQ) over ``feeds``, inputs of single runs; else as `quantise`."""
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    ear = OnnxEar(fp32)
-    feeds = (feed for stream in streams for feed in ear.record(stream))
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def get_next(self) -> dict[str, Array] | None:

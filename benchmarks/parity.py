@@ -77,7 +77,7 @@ def chained_torch(network: Conformer, chunks: Sequence[Array]) -> LogProbs:
 def chained_openvino(network: Conformer, chunks: Sequence[Array], chunk_tokens: int) -> LogProbs:
     """The exported fp32 graph with its states inside, chunk by chunk."""
     from galago.quantize.compile_openvino import compile_graph, convert_onnx, make_stateful
-    from galago.quantize.export import export_onnx
+    from galago.quantize.ear.export import export_onnx
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "ear.onnx"

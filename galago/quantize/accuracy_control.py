@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 
-from galago.quantize.calibrate import CalibrationSet
+from galago.quantize.calibration import Array, CalibrationSet
 from galago.quantize.compile_openvino import compile_graph
-from galago.quantize.oracle import Array
 from galago.quantize.quantize import QuantizationConfig, quantize_graph
 from galago.quantize.sensitivity import LayerSqnr, layer_sqnr
 
@@ -20,7 +20,7 @@ __all__ = ["AccuracyConfig", "Controlled", "Divergence", "Revert", "control_accu
 
 @dataclass(frozen=True)
 class AccuracyConfig:
-    """What int8 may cost, measured by :func:`divergence` unless a caller brings a metric of its own."""
+    """What int8 may cost, as the caller of :func:`control_accuracy` measures it."""
 
     max_cost: float = 0.001
     max_reverted_layers: int = 12
@@ -28,7 +28,7 @@ class AccuracyConfig:
 
 @dataclass(frozen=True)
 class Divergence:
-    """How far a quantized graph's answers are from the float graph's, over the rows of both heads."""
+    """How far a quantized graph's answers are from the float graph's, over the rows of all heads."""
 
     kl_nats: float  # mean Kullback-Leibler divergence of a row, float || int8
     mean_abs_log_prob: float  # over the classes that the float graph gives 1 % at least
@@ -69,16 +69,31 @@ class Controlled:
         }
 
 
-def divergence(graph: ov.Model, quantized: ov.Model, samples: Sequence[dict[str, Array]]) -> Divergence:
-    """Step both graphs (explicit states) through ``samples`` from the same states."""
+def divergence(
+    graph: ov.Model,
+    quantized: ov.Model,
+    samples: Sequence[dict[str, Array]],
+    heads: Sequence[str],
+    *,
+    temperature: float | None = None,
+) -> Divergence:
+    """Run both graphs (explicit states) on ``samples``, each from the same states.
+
+    Args:
+        heads: outputs (1, num_classes) or (1, num_rows, num_classes): natural-log probabilities.
+        temperature: with it the outputs are logits, and probabilities are softmax(logits / temperature).
+    """
     requests = [compile_graph(model).create_infer_request() for model in (graph, quantized)]
     kl = absolute = wrong = 0.0
     rows = likely_total = 0
     for sample in samples:
         for request in requests:
             request.infer(sample)
-        for head in ("phone_log_probs", "token_log_probs"):
-            exact, found = (request.get_tensor(head).data[0].astype(np.float64) for request in requests)
+        for head in heads:
+            exact, found = (
+                _log_probs(np.atleast_2d(request.get_tensor(head).data[0]).astype(np.float64), temperature)
+                for request in requests
+            )
             kl += float((np.exp(exact) * (exact - found)).sum())
             likely = exact > np.log(0.01)
             absolute += float(np.abs(exact - found)[likely].sum())
@@ -88,14 +103,20 @@ def divergence(graph: ov.Model, quantized: ov.Model, samples: Sequence[dict[str,
     return Divergence(kl / rows, absolute / likely_total, wrong / rows)
 
 
+def _log_probs(values: NDArray[np.float64], temperature: float | None) -> NDArray[np.float64]:
+    if temperature is None:
+        return values
+    scaled = values / temperature - (values / temperature).max(axis=-1, keepdims=True)
+    return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True)), np.float64)
+
+
 def control_accuracy(
     graph: ov.Model,
     calibration: CalibrationSet,
     held_out: CalibrationSet,
     config: QuantizationConfig,
     accuracy: AccuracyConfig,
-    *,
-    metric: Callable[[ov.Model], float] | None = None,
+    cost_of: Callable[[ov.Model], float],
 ) -> Controlled:
     """Quantize ``graph``; while it costs too much, return the worst layers to float and quantize again.
 
@@ -103,13 +124,13 @@ def control_accuracy(
     because a round takes a whole quantization.
 
     Args:
-        metric: cost of a quantized graph with explicit states, lower is better, 0 for the float graph. By
-            default the mean KL divergence from the float graph on ``held_out``.
+        held_out: samples that no range has seen, for the layers' signal-to-noise ratios.
+        cost_of: cost of a quantized graph with explicit states, lower is better, 0 for the float graph; the
+            mean KL divergence of :func:`divergence` where a role has nothing better.
 
     Returns:
         the first graph within ``accuracy.max_cost``, or the one after the last round that is allowed.
     """
-    cost_of = metric or (lambda model: divergence(graph, model, held_out.samples).kl_nats)
     quantized = quantize_graph(graph, calibration, config)
     cost = cost_of(quantized)
     first = layers = tuple(layer_sqnr(graph, quantized, held_out))

@@ -1,53 +1,53 @@
-"""MODEL_CARD.md: what the ear was trained on, what it reaches, what it cannot do. Filled from the report."""
+"""MODEL_CARD.md: a part for each role, filled from its report; of several they stand one below the other."""
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from galago.models.conformer import Conformer
 from galago.quantize.provenance import describe_training
+from galago.quantize.quantize import QuantizationConfig
 from galago.quantize.recipe import PackRecipe
 
-__all__ = ["model_card"]
+__all__ = ["common_values", "join_parts", "split_parts", "table"]
 
-_TEMPLATE = Path(__file__).with_name("model_card.md")
+_MARK = re.compile(r"<!-- role: ([a-z0-9_]+) -->\n")
 
 
-def model_card(recipe: PackRecipe, model: Conformer, report: Mapping[str, Any], *, size_bytes: int) -> str:
-    """The card of a bundle.
+def join_parts(parts: Mapping[str, str]) -> str:
+    """One card of the parts by role. A single part stands as it is; of several each has its mark."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    return "\n".join(f"<!-- role: {role} -->\n{part}" for role, part in parts.items())
+
+
+def split_parts(card: str, roles: Sequence[str]) -> dict[str, str]:
+    """Undo :func:`join_parts`. A card without marks is the part of the first of ``roles``."""
+    before, *marked = _MARK.split(card)
+    if not marked:
+        return {roles[0]: before} if roles and before.strip() else {}
+    found = dict(zip(marked[0::2], marked[1::2], strict=True))
+    *others, last = found
+    return {**{role: found[role].removesuffix("\n") for role in others}, last: found[last]}
+
+
+def common_values(
+    recipe: PackRecipe, quantization: QuantizationConfig, report: Mapping[str, Any], *, size_bytes: int
+) -> dict[str, Any]:
+    """What the templates of all quantized roles ask for.
 
     Args:
-        report: as :mod:`galago.quantize.report` writes it.
+        report: of the role, as its packer makes it.
         size_bytes: of the graphs and their weights.
     """
-    config = model.config
-    rates = report.get("word_error_rate") or {}
-    corpora = sorted({corpus for row in rates.values() for corpus in row})
-    times = [
-        [name, f"{row['step_ms_p50']:.2f} ms", f"{100 * row['step_ms_p50'] / row['chunk_ms']:.2f} %"]
-        for name, row in report["targets"].items()
-        if row.get("step_ms_p50") is not None
-    ]
     reverted = [name for revert in report["quantization"]["reverts"] for name in revert["layers"]]
-    quantization = recipe.quantization
-    values = {
+    return {
         "name": recipe.name,
         "version": recipe.version,
         "description": recipe.description,
         "license": recipe.license,
         "languages": ", ".join(recipe.languages),
-        "num_parameters": f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M",
-        "num_blocks": config.num_blocks,
-        "width": config.width,
-        "left_context_s": f"{config.left_context_tokens * 0.04:.2f}",
-        "lookahead_ms": config.lookahead_tokens * 40,
-        "num_phones": config.num_phones,
-        "num_tokens": config.num_tokens,
-        "targets": ", ".join(f"{40 * n} ms" for n in recipe.chunk_tokens) + " of new audio a step",
-        "precision": recipe.inference_precision,
         "size_mb": f"{size_bytes / 1e6:.1f}",
         "checkpoint_sha256": report["checkpoint"]["sha256"][:16],
         "checkpoint_step": report["checkpoint"]["step"],
@@ -74,19 +74,13 @@ def model_card(recipe: PackRecipe, model: Conformer, report: Mapping[str, Any], 
             if reverted
             else "No layer had to go back to float."
         ),
-        "evaluation": f"up to {recipe.evaluation.clips_per_corpus} held-out clips of each set",
-        "word_error_rate": _table(
-            ["graph", *corpora],
-            [[name, *(f"{row[c]['wer_percent']:.1f}" for c in corpora)] for name, row in rates.items()],
-        ),
         "board": report["board"],
-        "step_times": _table(["target", "p50", "share of the time it hears"], times),
         "limits": "\n".join(f"- {sentence}" for sentence in recipe.limits) or "- not stated",
     }
-    return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     if not rows:
         return "not measured"
     lines = [head, ["---"] * len(head), *rows]

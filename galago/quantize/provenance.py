@@ -40,7 +40,7 @@ def describe_training(recipe: Mapping[str, Any] | None) -> str:
     if recipe is None:
         return "Recipe not recorded."
     sentences = [f"Recipe `{recipe['name']}`, {recipe['schedule']['num_steps']} steps."]
-    for what, key in (("Corpora", "corpora"), ("Noise", "noise")):
+    for what, key in (("Corpora", "corpora"), ("Albums", "albums"), ("Noise", "noise")):
         # A corpus may stand in several entries, with different splits.
         named = dict.fromkeys(_describe_corpus(entry) for entry in recipe.get(key, ()))
         if named:

@@ -8,9 +8,9 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["write_report"]
+__all__ = ["ReportTable", "percent", "rounded", "write_report"]
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -21,14 +21,27 @@ img { max-width: 100% } code { background: #f4f4f4; padding: 0 .2rem }
 """
 
 
-def write_report(folder: Path, report: Mapping[str, Any]) -> None:
-    """Write ``report.json`` and ``report.html`` into ``folder``."""
+class ReportTable(NamedTuple):
+    """A table of the page, its numbers as text."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def write_report(folder: Path, report: Mapping[str, Any], tables: Sequence[ReportTable]) -> None:
+    """Write ``report.json`` and ``report.html`` into ``folder``.
+
+    Args:
+        report: with ``name``, ``version``, ``board``, ``checkpoint``, ``calibration`` and ``quantization``;
+            what more a role tells is in ``report.json`` as it is, and on the page by ``tables``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(_page(report), encoding="utf-8")
+    (folder / "report.html").write_text(_page(report, tables), encoding="utf-8")
 
 
-def _page(report: Mapping[str, Any]) -> str:
+def _page(report: Mapping[str, Any], tables: Sequence[ReportTable]) -> str:
     quantization = report["quantization"]
     layers = quantization["layers"]
     checkpoint, calibration = report["checkpoint"], report["calibration"]
@@ -36,30 +49,13 @@ def _page(report: Mapping[str, Any]) -> str:
         f"<h1>{html.escape(report['name'])} {html.escape(report['version'])}: what int8 costs</h1>",
         f"<p>Checkpoint <code>{checkpoint['sha256'][:16]}</code> (step {checkpoint['step']}), "
         f"calibration set <code>{html.escape(calibration['name'])}</code> "
-        f"<code>{calibration['sha256'][:16]}</code>, {calibration['num_samples']} chunks of real "
-        f"streams with their caches. Board: {html.escape(report['board'])}.</p>",
-        "<h2>The graphs</h2>",
-        _table(
-            ["target", "step, p50 (ms)", "float, p50 (ms)", "KL from float (nats)", "best class differs"],
-            [
-                [
-                    name,
-                    _number(row.get("step_ms_p50"), 3),
-                    _number(row.get("float_step_ms_p50"), 3),
-                    _number(row["divergence"]["kl_nats"], 5),
-                    f"{100 * row['divergence']['disagreement']:.2f} %",
-                ]
-                for name, row in report["targets"].items()
-            ],
-        ),
+        f"<code>{calibration['sha256'][:16]}</code>, {calibration['num_samples']} samples. "
+        f"Board: {html.escape(report['board'])}.</p>",
         "<h2>Layers that went back to float</h2>",
         _reverts(quantization),
     ]
-    if report.get("word_error_rate"):
-        parts += [
-            "<h2>Word error rate, greedy, in percent</h2>",
-            _word_error_rates(report["word_error_rate"]),
-        ]
+    for table in tables:
+        parts += [f"<h2>{html.escape(table.title)}</h2>", _table(table.head, table.rows)]
     if layers:
         parts += [
             "<h2>Signal to quantization noise, layer by layer</h2>",
@@ -83,21 +79,21 @@ def _reverts(quantization: Mapping[str, Any]) -> str:
     if not quantization["reverts"]:
         return f"<p>None. {verdict}</p>"
     rows = [
-        [name, _number(db, 1), _number(revert["cost_before"], 5), _number(revert["cost_after"], 5)]
+        [name, rounded(db, 1), rounded(revert["cost_before"], 5), rounded(revert["cost_after"], 5)]
         for revert in quantization["reverts"]
         for name, db in zip(revert["layers"], revert["sqnr_db"], strict=True)
     ]
     return f"<p>{verdict}</p>" + _table(["layer", "SQNR alone (dB)", "cost before", "cost after"], rows)
 
 
-def _word_error_rates(rates: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
-    corpora = sorted({corpus for row in rates.values() for corpus in row})
-    rows = [[graph, *(_number(row[c]["wer_percent"], 2) for c in corpora)] for graph, row in rates.items()]
-    return _table(["graph", *corpora], rows)
-
-
-def _number(value: float | None, digits: int) -> str:
+def rounded(value: float | None, digits: int) -> str:
+    """A number for a table; empty where nothing was measured."""
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] for a table."""
+    return f"{100 * share:.2f} %"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

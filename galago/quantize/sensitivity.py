@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import compile_graph
-from galago.quantize.oracle import Array
 from galago.quantize.quantize import quantized_layers
 
 __all__ = ["LayerSqnr", "layer_sqnr", "sqnr_db"]

@@ -1,7 +1,8 @@
-"""Writing the graphs of several chunk sizes over one file of weights.
+"""Writing the graphs of a role over one file of weights.
 
-Quantized once, the graphs of all chunk sizes hold the same constants, except for the projected positions and
-some shapes. OpenVINO's IR addresses a constant by offset and size, so one ``.bin`` can serve every ``.xml``.
+Quantized once, the graphs of all chunk sizes of an ear hold the same constants, except for the projected
+positions and some shapes. OpenVINO's IR addresses a constant by offset and size, so one ``.bin`` can serve
+every ``.xml``.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ _AUTOMATIC_NAME = re.compile(r"[A-Za-z]+_\d+")
 _UNREAD_NOTES = re.compile(r"fused_names.*|original_.*|nncf.*|precise.*")
 
 
-def save_graphs(models: Mapping[Path, ov.Model], weights: Path) -> None:
+def save_graphs(models: Mapping[Path, ov.Model], weights: Path, name: str) -> None:
     """Write each model as the ``.xml`` at its path and all constants, each once, into ``weights``.
+
+    ``name`` is what the graphs are called inside.
 
     The same models give the same bytes: nothing of the machine, the time or the process goes in.
     """
@@ -46,15 +49,15 @@ def save_graphs(models: Mapping[Path, ov.Model], weights: Path) -> None:
                 offsets[value] = len(shared)
                 shared.extend(value)
             data.set("offset", str(offsets[value]))
-        _strip(tree)
+        _strip(tree, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         tree.write(path, encoding="utf-8", xml_declaration=True)
     weights.write_bytes(shared)
 
 
-def _strip(tree: ElementTree.ElementTree[Any]) -> None:
+def _strip(tree: ElementTree.ElementTree[Any], name: str) -> None:
     root = tree.getroot()
-    root.set("name", "ear")
+    root.set("name", name)
     for note in root.findall("rt_info"):  # versions, options and paths of the conversion
         root.remove(note)
     for layer in root.iter("layer"):

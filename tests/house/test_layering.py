@@ -23,7 +23,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "galago.boards": frozenset({"galago.runtime"}),
     "galago.boards.profile": frozenset(),
     "galago.streaming": frozenset({"galago.runtime", "galago.boards.profile", "galago.__version__"}),
-    "galago.quantize": frozenset({"galago.models", "galago.runtime.bundle", "galago.boards"}),
+    "galago.quantize": frozenset(
+        {"galago.models", "galago.runtime.bundle", "galago.runtime.errors", "galago.boards"}
+    ),
     "galago.bundles": frozenset(),
 }
 

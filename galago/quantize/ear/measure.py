@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -13,15 +12,17 @@ import openvino as ov
 from galago.models.conformer import Conformer
 from galago.models.training.ear.corpus import Corpus
 from galago.quantize.accuracy_control import divergence
-from galago.quantize.calibrate import Stream
-from galago.quantize.evaluate import dev_utterances, whole_text, word_error_rate
-from galago.quantize.oracle import Array, Oracle
-from galago.quantize.recipe import EvaluationRecipe
+from galago.quantize.calibration import Array
+from galago.quantize.ear.calibrate import Stream
+from galago.quantize.ear.evaluate import dev_utterances, whole_text, word_error_rate
+from galago.quantize.ear.oracle import Oracle
+from galago.quantize.ear.recipe import EarEvaluation
+from galago.quantize.timing import step_ms
 
-__all__ = ["measure_target", "phone_log_priors", "step_ms", "word_error_rates"]
+__all__ = ["HEADS", "measure_target", "phone_log_priors", "word_error_rates"]
 
-_NUM_TIMED_STEPS = 300
 TOKEN_MS = 40
+HEADS = ("phone_log_probs", "token_log_probs")
 
 
 def phone_log_priors(oracle: Oracle, streams: Sequence[Stream]) -> list[float]:
@@ -34,17 +35,6 @@ def phone_log_priors(oracle: Oracle, streams: Sequence[Stream]) -> list[float]:
     )
     mean = np.maximum(total / total.sum(), 1e-5)
     return [round(float(value), 4) for value in np.log(mean / mean.sum())]
-
-
-def step_ms(oracle: Oracle) -> float:
-    """Median busy time of a step of the engine, in ms; what else runs on this machine does not count."""
-    oracle.request.infer()
-    times_ns = []
-    for _ in range(_NUM_TIMED_STEPS):
-        begin = time.process_time_ns()
-        oracle.request.infer()
-        times_ns.append(time.process_time_ns() - begin)
-    return round(float(np.median(times_ns)) / 1e6, 3)
 
 
 def measure_target(
@@ -64,10 +54,10 @@ def measure_target(
     """
     row: dict[str, Any] = {
         "chunk_ms": TOKEN_MS * oracle.chunk_tokens,
-        "divergence": asdict(divergence(graph, quantized, samples)),
+        "divergence": asdict(divergence(graph, quantized, samples, HEADS)),
     }
     if measure_time:
-        row |= {"step_ms_p50": step_ms(oracle), "float_step_ms_p50": step_ms(Oracle(graph))}
+        row |= {"step_ms_p50": step_ms(oracle.request), "float_step_ms_p50": step_ms(Oracle(graph).request)}
     return row
 
 
@@ -76,7 +66,7 @@ def word_error_rates(
     streaming: Oracle,
     quantized: Sequence[Oracle],
     corpora: Mapping[str, Corpus],
-    recipe: EvaluationRecipe,
+    recipe: EarEvaluation,
     say: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """Word error rates by graph and corpus, greedy.

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from galago.models.training.ear.corpus import Corpus, CorpusWriter
-from galago.quantize.calibrate import CalibrationError, CalibrationSet, Stream, draw_streams, record
+from galago.quantize.calibration import CalibrationError, CalibrationSet
 from galago.quantize.compile_openvino import compile_graph
-from tests.quantize.tiny import Exports, noise
+from galago.quantize.ear.calibrate import Stream, draw_streams, record
+from tests.quantize.ear.tiny import Exports, noise
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ import torch
 from galago.models.tokenizer import PHONES, TOKENS
 from galago.models.training.toml_tables import RecipeError
 from galago.quantize import command
-from galago.quantize.oracle import Oracle
-from galago.quantize.recipe import PackRecipe, load_pack_recipe
+from galago.quantize.ear.oracle import Oracle
+from galago.quantize.ear.recipe import EarPackRecipe
+from galago.quantize.roles import load_pack_recipe
 from galago.runtime.bundle import check_files, read_manifest
 from galago.runtime.errors import CorruptError
-from tests.quantize.tiny import tiny_model
+from tests.quantize.ear.tiny import tiny_model
 
 RECIPE = """
 schema_version = 1
@@ -176,9 +177,9 @@ def test_a_wrong_recipe_names_its_key(tmp_path: Path, change: tuple[str, str], c
 
 
 def test_the_shipped_recipe_finds_its_files() -> None:
-    folder = Path(__file__).parents[2] / "recipes"
+    folder = Path(__file__).parents[3] / "recipes"
     recipe = load_pack_recipe(folder / "ear-en-us.pack.toml")
-    assert isinstance(recipe, PackRecipe)
+    assert isinstance(recipe, EarPackRecipe)
     for name in (*recipe.files, *recipe.golden.audio):
         assert (folder / name).is_file(), name
     assert recipe.chunk_tokens[0] == 8

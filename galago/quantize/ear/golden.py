@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, decode
-from galago.quantize.oracle import Array, Oracle
+from galago.quantize.calibration import Array
+from galago.quantize.ear.oracle import Oracle
 
 __all__ = ["golden_samples", "write_golden"]
 

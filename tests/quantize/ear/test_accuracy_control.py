@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from galago.quantize.accuracy_control import AccuracyConfig, control_accuracy, divergence
-from galago.quantize.calibrate import CalibrationSet, Stream, record
+from galago.quantize.calibration import CalibrationSet
 from galago.quantize.compile_openvino import convert_onnx
-from galago.quantize.export import export_onnx
+from galago.quantize.ear.calibrate import Stream, record
+from galago.quantize.ear.export import export_onnx
+from galago.quantize.ear.measure import HEADS
 from galago.quantize.quantize import QuantizationConfig, quantize_graph, quantized_layers
 from galago.quantize.sensitivity import layer_sqnr, sqnr_db
-from tests.quantize.tiny import Exports, noise, tiny_model
+from tests.quantize.ear.tiny import Exports, noise, tiny_model
 
 PLANTED = "blocks.1.feed_forward2.expand/MatMul"
 # Without smoothing and bias correction, so that nothing mends the planted fault before it is found.
@@ -52,8 +54,17 @@ def test_the_planted_layer_goes_back_to_float_and_the_cost_falls(
     bad_graph: ov.Model, bad_calibration: CalibrationSet
 ) -> None:
     used, held_out = bad_calibration.split(3)
-    allowed = 0.3 * divergence(bad_graph, quantize_graph(bad_graph, used, PLAIN), held_out.samples).kl_nats
-    controlled = control_accuracy(bad_graph, used, held_out, PLAIN, AccuracyConfig(max_cost=allowed))
+    allowed = (
+        0.3 * divergence(bad_graph, quantize_graph(bad_graph, used, PLAIN), held_out.samples, HEADS).kl_nats
+    )
+    controlled = control_accuracy(
+        bad_graph,
+        used,
+        held_out,
+        PLAIN,
+        AccuracyConfig(max_cost=allowed),
+        lambda graph: divergence(bad_graph, graph, held_out.samples, HEADS).kl_nats,
+    )
     assert controlled.reverted_layers == (PLANTED,)
     assert controlled.reverts[0].cost_before > allowed >= controlled.reverts[0].cost_after
     assert controlled.cost == controlled.reverts[0].cost_after
@@ -65,8 +76,14 @@ def test_the_planted_layer_goes_back_to_float_and_the_cost_falls(
 
 def test_a_good_network_keeps_all_its_int8_layers(exports: Exports, calibration: CalibrationSet) -> None:
     used, held_out = calibration.split(4)
+    graph = exports.graph(0, 8)
     controlled = control_accuracy(
-        exports.graph(0, 8), used, held_out, QuantizationConfig(), AccuracyConfig(max_cost=0.05)
+        graph,
+        used,
+        held_out,
+        QuantizationConfig(),
+        AccuracyConfig(max_cost=0.05),
+        lambda quantized: divergence(graph, quantized, held_out.samples, HEADS).kl_nats,
     )
     assert controlled.reverts == ()
     assert controlled.layers == controlled.first_layers
@@ -82,14 +99,14 @@ def test_reverting_stops_where_it_must(exports: Exports, calibration: Calibratio
         held_out,
         PLAIN,
         AccuracyConfig(max_cost=0.0, max_reverted_layers=3),
-        metric=lambda graph: next(costs),
+        lambda graph: next(costs),
     )
     assert [len(revert.layers) for revert in controlled.reverts] == [1, 2]
     assert [(r.cost_before, r.cost_after) for r in controlled.reverts] == [(5.0, 4.0), (4.0, 3.0)]
 
 
 def test_identical_graphs_do_not_diverge(exports: Exports, calibration: CalibrationSet) -> None:
-    found = divergence(exports.graph(0, 8), exports.graph(0, 8), calibration.samples[:4])
+    found = divergence(exports.graph(0, 8), exports.graph(0, 8), calibration.samples[:4], HEADS)
     assert (found.kl_nats, found.mean_abs_log_prob, found.disagreement) == (0.0, 0.0, 0.0)
 
 

@@ -11,7 +11,8 @@ import torch
 
 from galago.models.conformer import Conformer
 from galago.models.training.ear.corpus import Corpus
-from galago.quantize.oracle import Array, Oracle, chunk_features, greedy
+from galago.quantize.calibration import Array
+from galago.quantize.ear.oracle import Oracle, chunk_features, greedy
 
 __all__ = ["Utterance", "WordErrorRate", "dev_utterances", "edit_distance", "whole_text", "word_error_rate"]
 

@@ -9,9 +9,9 @@ import openvino as ov
 import torch
 
 from galago.models.conformer import Conformer, ConformerConfig
+from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import convert_onnx
-from galago.quantize.export import export_onnx
-from galago.quantize.oracle import Array
+from galago.quantize.ear.export import export_onnx
 
 CHUNKS = (8, 4, 16)
 LOOKAHEADS = (0, 2)

@@ -13,15 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import openvino as ov
 import torch
-from numpy.typing import NDArray
 
 from galago.models.features import LogMel
 from galago.models.tokenizer import greedy_text
+from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import Precision, compile_graph, core, make_stateful, state_names
 
-__all__ = ["Array", "Heard", "Oracle", "chunk_features", "greedy"]
-
-Array = NDArray[np.float32]
+__all__ = ["Heard", "Oracle", "chunk_features", "greedy"]
 
 
 class Heard(NamedTuple):

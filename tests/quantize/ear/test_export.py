@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from galago.quantize.compile_openvino import make_stateful
-from galago.quantize.export import ExportError, export_onnx, graph_shape
-from galago.quantize.oracle import Oracle
-from tests.quantize.tiny import CHUNKS, LOOKAHEADS, Exports, tiny_model
+from galago.quantize.ear.export import export_onnx, graph_shape
+from galago.quantize.ear.oracle import Oracle
+from galago.quantize.export import ExportError
+from tests.quantize.ear.tiny import CHUNKS, LOOKAHEADS, Exports, tiny_model
 
 NUM_CHAINED = 500
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import openvino as ov
 import pytest
 
-from galago.quantize.calibrate import CalibrationSet, Stream, record
+from galago.quantize.calibration import CalibrationSet
+from galago.quantize.ear.calibrate import Stream, record
 from galago.quantize.quantize import QuantizationConfig, quantize_graph
-from tests.quantize.tiny import Exports, noise
+from tests.quantize.ear.tiny import Exports, noise
 
 
 @pytest.fixture(scope="session")

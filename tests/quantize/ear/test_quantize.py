@@ -5,17 +5,18 @@ import openvino as ov
 import pytest
 
 from galago.quantize.accuracy_control import divergence
-from galago.quantize.calibrate import CalibrationSet
+from galago.quantize.calibration import CalibrationSet
 from galago.quantize.compile_openvino import compile_graph, make_stateful, state_names
-from galago.quantize.oracle import Oracle
+from galago.quantize.ear.measure import HEADS
+from galago.quantize.ear.oracle import Oracle
+from galago.quantize.ear.transfer import transfer
 from galago.quantize.quantize import (
     QuantizationConfig,
     QuantizationError,
     quantize_graph,
     quantized_layers,
-    transfer,
 )
-from tests.quantize.tiny import Exports, noise
+from tests.quantize.ear.tiny import Exports, noise
 
 
 def constants(graph: ov.Model, kind: ov.Type) -> dict[str, bytes]:
@@ -64,7 +65,7 @@ def test_all_chunk_sizes_share_their_int8_weights_and_stay_close_to_float(
     exact, found = Oracle(exports.graph(0, 16)).hear(samples), Oracle(other).hear(samples)
     kl = (np.exp(exact.phone_log_probs) * (exact.phone_log_probs - found.phone_log_probs)).sum(-1)
     assert 0.0 < kl.mean() < 0.01
-    assert divergence(exports.graph(0, 8), quantized, calibration.samples).kl_nats < 0.01
+    assert divergence(exports.graph(0, 8), quantized, calibration.samples, HEADS).kl_nats < 0.01
 
 
 def test_no_layer_in_float_is_smoothed(exports: Exports, quantized: ov.Model) -> None:

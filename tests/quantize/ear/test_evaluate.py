@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from galago.models.features import LogMel
-from galago.quantize.evaluate import Utterance, edit_distance, whole_text, word_error_rate
-from galago.quantize.golden import golden_samples
-from galago.quantize.oracle import Array, Oracle, chunk_features, greedy
-from tests.quantize.tiny import Exports, noise
+from galago.quantize.calibration import Array
+from galago.quantize.ear.evaluate import Utterance, edit_distance, whole_text, word_error_rate
+from galago.quantize.ear.golden import golden_samples
+from galago.quantize.ear.oracle import Oracle, chunk_features, greedy
+from tests.quantize.ear.tiny import Exports, noise
 
 
 @pytest.mark.parametrize(

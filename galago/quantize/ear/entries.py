@@ -10,8 +10,8 @@ from galago.models.conformer import SUBSAMPLING_FACTOR
 from galago.models.features import LogMelConfig
 from galago.models.tokenizer import PHONES, TOKENS
 from galago.quantize.compile_openvino import Precision
-from galago.quantize.export import GraphShape
-from galago.quantize.recipe import PackRecipe
+from galago.quantize.ear.export import GraphShape
+from galago.quantize.ear.recipe import EarPackRecipe
 
 __all__ = ["LEXICON", "WEIGHTS", "graph_name", "role_entry", "target_entry", "target_name"]
 
@@ -49,7 +49,7 @@ def target_entry(shape: GraphShape, precision: Precision, measured: Mapping[str,
 
 
 def role_entry(
-    recipe: PackRecipe, priors: Sequence[float], targets: Sequence[dict[str, Any]], *, lexicon: bool
+    recipe: EarPackRecipe, priors: Sequence[float], targets: Sequence[dict[str, Any]], *, lexicon: bool
 ) -> dict[str, Any]:
     """The ear: its features, alphabets and settings, over all its targets."""
     return {

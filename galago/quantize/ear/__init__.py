@@ -1,0 +1,1 @@
+"""Packing an ear: streams for calibration, one quantization for all chunk sizes, what it costs in words."""

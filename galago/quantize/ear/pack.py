@@ -1,0 +1,261 @@
+"""Packing an ear: every chunk size exported, the first one quantized, all of them measured and written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from galago.boards.profile import this_machine
+from galago.models.conformer import Conformer
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
+from galago.models.training.ear.trainer import load_model
+from galago.models.training.toml_tables import RecipeError
+from galago.quantize.accuracy_control import Controlled, control_accuracy, divergence
+from galago.quantize.calibration import CalibrationSet
+from galago.quantize.compile_openvino import Precision, convert_onnx, make_stateful
+from galago.quantize.ear.calibrate import Stream, draw_streams, record
+from galago.quantize.ear.entries import (
+    LEXICON,
+    WEIGHTS,
+    graph_name,
+    role_entry,
+    target_entry,
+    target_name,
+)
+from galago.quantize.ear.export import GraphShape, export_onnx
+from galago.quantize.ear.golden import golden_samples, write_golden
+from galago.quantize.ear.measure import HEADS, measure_target, phone_log_priors, word_error_rates
+from galago.quantize.ear.model_card import model_card
+from galago.quantize.ear.oracle import Oracle
+from galago.quantize.ear.recipe import EarPackRecipe
+from galago.quantize.ear.report import report_tables
+from galago.quantize.ear.transfer import transfer
+from galago.quantize.packer import Job, PackedRole
+from galago.quantize.provenance import provenance
+from galago.quantize.report import write_report
+from galago.quantize.shared_weights import save_graphs
+
+__all__ = ["EarPacker"]
+
+
+@dataclass(frozen=True)
+class _Graphs:
+    """Everything that quantizing a network leaves, by chunk_tokens where there is one for each."""
+
+    shapes: dict[int, GraphShape]
+    floats: dict[int, ov.Model]  # explicit states, as all graphs here
+    quantized: dict[int, ov.Model]
+    controlled: Controlled
+    calibration: CalibrationSet
+    held_out: CalibrationSet
+    speech: list[Stream]
+    noise: list[Stream]
+
+
+class EarPacker:
+    """Packs a trained Conformer, see :class:`galago.quantize.packer.Packer`.
+
+    Raises:
+        FileNotFoundError: a recording that the recipe names is missing.
+        RecipeError: the recipe needs corpora and none are given.
+        CorpusError, CheckpointError: as their messages say.
+    """
+
+    def __init__(self, recipe: EarPackRecipe, job: Job) -> None:
+        self.recipe, self._job = recipe, job
+        self._recordings = [job.recipe_folder / name for name in recipe.golden.audio]
+        for path in self._recordings:
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: named in the recipe, but not there")
+        self._corpora = _open_corpora(job.corpora, recipe)
+        self._model = load_model(job.checkpoint)
+
+    def pack(self, folder: Path) -> PackedRole:
+        """Write graphs, weights and golden vectors below ``folder``, and the report where the job says.
+
+        Raises:
+            CorpusError, ExportError, CalibrationError, QuantizationError: as their messages say.
+        """
+        recipe, job, model = self.recipe, self._job, self._model
+        delay = model.config.lookahead_tokens
+        graphs = _quantize(model, recipe, self._corpora, job.work, job.say)
+        priors = phone_log_priors(
+            Oracle(next(iter(graphs.floats.values())), lookahead_tokens=delay), graphs.speech
+        )
+        oracles = _write_graphs(folder, graphs, recipe, delay)
+        report = {
+            "checkpoint": provenance(job.checkpoint),
+            **_measure(model, graphs, oracles, recipe, self._corpora, job.measure_time, job.say),
+        }
+        job.say("golden vectors, model card")
+        named = {target_name(n): oracle for n, oracle in oracles.items()}
+        samples = golden_samples(self._recordings)
+        golden = write_golden(folder, samples, named, tolerance=recipe.golden.tolerance)
+        size_bytes = sum(path.stat().st_size for path in (folder / "ear").iterdir())
+        write_report(job.work, report, report_tables(report))
+        return PackedRole(
+            entry=_entry(graphs, recipe, priors, report),
+            golden=tuple(golden),
+            card=model_card(recipe, model, report, size_bytes=size_bytes),
+            report=report,
+        )
+
+
+def _open_corpora(folder: Path | None, recipe: EarPackRecipe) -> dict[str, Corpus]:
+    settings = recipe.calibration
+    names = dict.fromkeys((*settings.corpora, *settings.noise, *recipe.evaluation.corpora))
+    if names and folder is None:
+        raise RecipeError(f"the recipe needs corpora ({', '.join(names)}): name their folder (--corpora)")
+    return {name: Corpus(folder, name) for name in names if folder is not None}
+
+
+def _quantize(
+    model: Conformer, recipe: EarPackRecipe, opened: dict[str, Corpus], work: Path, say: Callable[[str], None]
+) -> _Graphs:
+    """Export every chunk size, calibrate and quantize the first, lay its quantization over the others."""
+    floats: dict[int, ov.Model] = {}
+    shapes: dict[int, GraphShape] = {}
+    for n in recipe.chunk_tokens:
+        say(f"export: chunks of {n} tokens")
+        path = work / f"float-chunk{n}.onnx"
+        shapes[n] = export_onnx(model, n, path)
+        floats[n] = convert_onnx(path)
+    first = recipe.chunk_tokens[0]
+
+    say("calibrate: recording streams with their caches")
+    settings = recipe.calibration
+    speech, noise = _draw_streams(recipe, opened)
+    recorded = record(
+        floats[first],
+        [*speech, *noise],
+        num_samples=settings.num_samples + settings.num_held_out,
+        seed=settings.seed,
+        name=f"{recipe.name}-{recipe.version}",
+        lookahead_tokens=model.config.lookahead_tokens,
+    )
+    recorded.save(work / "calibration.npz")
+    calibration, held_out = recorded.split(settings.num_held_out)
+
+    say("quantize: int8, and what it costs")
+    controlled = control_accuracy(
+        floats[first],
+        calibration,
+        held_out,
+        recipe.quantization,
+        recipe.accuracy,
+        lambda graph: divergence(floats[first], graph, held_out.samples, HEADS).kl_nats,
+    )
+    for revert in controlled.reverts:
+        layers = ", ".join(revert.layers)
+        say(f"  back to float ({revert.cost_before:.5f} -> {revert.cost_after:.5f}): {layers}")
+    quantized = {
+        n: controlled.graph if n == first else transfer(controlled.graph, floats[first], floats[n])
+        for n in recipe.chunk_tokens
+    }
+    return _Graphs(shapes, floats, quantized, controlled, calibration, held_out, speech, noise)
+
+
+def _draw_streams(recipe: EarPackRecipe, opened: dict[str, Corpus]) -> tuple[list[Stream], list[Stream]]:
+    """Streams with speech, and streams of noise."""
+    settings = recipe.calibration
+
+    def draw(names: Sequence[str], splits: Sequence[str], num_streams: int) -> list[Stream]:
+        return list(
+            draw_streams(
+                [opened[name] for name in names],
+                splits=splits,
+                num_streams=num_streams,
+                stream_s=settings.stream_s,
+                level_dbfs=settings.level_dbfs,
+                seed=settings.seed,
+            )
+        )
+
+    if settings.corpora:
+        noise = (
+            draw(settings.noise, settings.noise_splits, settings.num_noise_streams) if settings.noise else []
+        )
+        return draw(settings.corpora, settings.splits, settings.num_streams), noise
+    rng = np.random.default_rng(settings.seed)
+    num_samples = int(settings.stream_s * SAMPLE_RATE_HZ)
+    white = (rng.normal(size=(settings.num_streams, num_samples)) * 0.05).astype(np.float32)
+    return [Stream(samples, ("white noise",)) for samples in white], []
+
+
+def _write_graphs(folder: Path, graphs: _Graphs, recipe: EarPackRecipe, delay: int) -> dict[int, Oracle]:
+    """Write the stateful graphs, and open what was written."""
+    precision = _precision(recipe)
+    paths = {n: folder / graph_name(n) for n in recipe.chunk_tokens}
+    save_graphs({paths[n]: make_stateful(graphs.quantized[n]) for n in paths}, folder / WEIGHTS, "ear")
+    return {
+        n: Oracle(path, precision, weights=folder / WEIGHTS, lookahead_tokens=delay)
+        for n, path in paths.items()
+    }
+
+
+def _precision(recipe: EarPackRecipe) -> Precision:
+    return "bf16" if recipe.inference_precision == "bf16" else "f32"
+
+
+def _measure(
+    model: Conformer,
+    graphs: _Graphs,
+    oracles: dict[int, Oracle],
+    recipe: EarPackRecipe,
+    opened: dict[str, Corpus],
+    measure_time: bool,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    first, *others = recipe.chunk_tokens
+    delay = model.config.lookahead_tokens
+    held_out = {first: graphs.held_out.samples}
+    for n in others:
+        held_out[n] = record(
+            graphs.floats[n],
+            [*graphs.speech, *graphs.noise],
+            num_samples=recipe.calibration.num_held_out,
+            seed=recipe.calibration.seed + 1,
+            name=recipe.name,
+            lookahead_tokens=delay,
+        ).samples
+    report: dict[str, Any] = {
+        "name": recipe.name,
+        "version": recipe.version,
+        "board": this_machine().name,
+        "calibration": {
+            "name": graphs.calibration.name,
+            "sha256": graphs.calibration.sha256,
+            "num_samples": len(graphs.calibration),
+            "num_held_out": len(graphs.held_out),
+        },
+        "quantization": {**graphs.controlled.as_dict(), "config": recipe.quantization.as_dict()},
+        "targets": {
+            target_name(n): measure_target(
+                graphs.floats[n], graphs.quantized[n], oracles[n], held_out[n], measure_time=measure_time
+            )
+            for n in recipe.chunk_tokens
+        },
+    }
+    if recipe.evaluation.corpora:
+        streaming = Oracle(graphs.floats[first], lookahead_tokens=delay)
+        report["word_error_rate"] = word_error_rates(
+            model, streaming, list(oracles.values()), opened, recipe.evaluation, say
+        )
+    return report
+
+
+def _entry(
+    graphs: _Graphs, recipe: EarPackRecipe, priors: Sequence[float], report: dict[str, Any]
+) -> dict[str, Any]:
+    targets = []
+    for n in recipe.chunk_tokens:
+        row = report["targets"][target_name(n)]
+        timed = {"step_ms_p50": row["step_ms_p50"], "board": report["board"]} if "step_ms_p50" in row else {}
+        targets.append(target_entry(graphs.shapes[n], _precision(recipe), timed))
+    lexicon = any(Path(name).name == LEXICON for name in recipe.files)
+    return role_entry(recipe, priors, targets, lexicon=lexicon)

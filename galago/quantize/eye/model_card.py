@@ -1,0 +1,58 @@
+"""The card of an eye: what it was trained on, what it reaches, what it cannot do."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from galago.models.swin import Swin
+from galago.models.training.eye.labels import EyeDescription
+from galago.quantize.eye.entries import TARGET
+from galago.quantize.eye.recipe import EyePackRecipe
+from galago.quantize.eye.report import accuracy_rows
+from galago.quantize.model_card import common_values, table
+
+__all__ = ["model_card"]
+
+_TEMPLATE = Path(__file__).with_name("model_card.md")
+
+
+def model_card(
+    recipe: EyePackRecipe,
+    model: Swin,
+    description: EyeDescription,
+    report: Mapping[str, Any],
+    *,
+    size_bytes: int,
+) -> str:
+    """The card's part of an eye.
+
+    Args:
+        report: as :class:`galago.quantize.eye.pack.EyePacker` makes it.
+        size_bytes: of the graph and its weights.
+    """
+    config = model.config
+    groups = {group: len(description.group_index(group)) for group in _groups(description)}
+    image_ms = report["targets"][TARGET].get("step_ms_p50")
+    values = {
+        **common_values(recipe, recipe.quantization, report, size_bytes=size_bytes),
+        "num_parameters": f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M",
+        "depths": ", ".join(map(str, config.depths)),
+        "widths": ", ".join(map(str, config.widths)),
+        "window": config.window,
+        "image_width": config.width,
+        "image_height": config.height,
+        "num_labels": len(description.labels),
+        "groups": ", ".join(f"{count} {group.replace('_', ' ')}" for group, count in groups.items()),
+        "accept_probability": f"{description.accept_probability:.2f}",
+        "precision": recipe.inference_precision,
+        "accuracy": table(*accuracy_rows(report.get("accuracy") or {})),
+        "image_time": "not measured." if image_ms is None else f"{image_ms:.2f} ms (p50).",
+    }
+    return string.Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+
+
+def _groups(description: EyeDescription) -> list[str]:
+    return list(dict.fromkeys(label.group for label in description.labels))

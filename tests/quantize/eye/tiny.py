@@ -1,0 +1,55 @@
+"""A tiny Swin with what the device sizes have: convolutional stem, BatchNorm, a shifted window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from galago.models.swin import Swin, SwinConfig
+from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
+from galago.models.training.eye.trainer import save_eye
+
+LABELS = tuple(EyeLabel(name, "colour", name) for name in ("red", "green", "blue")) + (
+    EyeLabel("seven", "number", "seven"),
+)
+DESCRIPTION = EyeDescription(
+    LABELS, ImageFormat(32, 48, (0.5, 0.45, 0.4), (0.25, 0.25, 0.3)), temperature=1.5, accept_probability=0.2
+)
+
+
+def tiny_eye() -> Swin:
+    """Random weights of seed 3; what BatchNorm has measured is random too, so that folding matters."""
+    torch.manual_seed(3)
+    model = Swin(
+        SwinConfig(
+            height=32,
+            width=48,
+            num_classes=len(LABELS),
+            window=4,
+            widths=(8, 16),
+            depths=(2, 1),
+            num_heads=(2, 4),
+            norm="batch",
+            activation="hard_swish",
+            stem="conv",
+            local_kernel=3,
+        )
+    )
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.uniform_(-0.3, 0.3)
+                assert module.running_mean is not None and module.running_var is not None
+                module.running_mean.uniform_(-0.3, 0.3)
+                module.running_var.uniform_(0.5, 1.5)
+    return model.eval()
+
+
+def save_tiny_eye(folder: Path) -> Path:
+    """A training run's folder with nothing but ``model.pt``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_eye(folder / "model.pt", tiny_eye(), DESCRIPTION, step=5)
+    return folder
