@@ -27,6 +27,7 @@ from galago.runtime.errors import (
     LibraryNotFoundError,
     NoMemoryError,
     NotFoundError,
+    SinkError,
     SourceError,
     UnsupportedError,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "Rejected",
     "Session",
     "SessionInfo",
+    "SinkError",
     "SourceError",
     "UnsupportedError",
     "VoiceStart",

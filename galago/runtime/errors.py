@@ -12,10 +12,11 @@
     ├── NoMemoryError          GALAGO_E_NO_MEMORY         (also a MemoryError)
     ├── FullError              GALAGO_E_FULL              no room: nothing was taken
     ├── EngineError            GALAGO_E_BACKEND           the inference engine failed
-    └── SourceError                                       a file, a stream or a sound card failed
+    ├── SourceError                                       a file, a stream or a sound card failed
+    └── SinkError                                         a speaker or an output file failed
 
 One class stands for one negative status of the C ABI, so `except galago.FullError` reads like the
-header.  The two classes without a status come from the Python side alone.
+header.  The classes without a status come from the Python side alone.
 """
 
 from __future__ import annotations
@@ -99,6 +100,10 @@ class EngineError(GalagoError):
 
 class SourceError(GalagoError):
     """An audio source failed: a file, a raw stream, or a sound card that went away."""
+
+
+class SinkError(GalagoError):
+    """Where sound goes to failed: a speaker that went away, a file that cannot be written."""
 
 
 _CLASS_OF_STATUS: dict[int, type[GalagoError]] = {

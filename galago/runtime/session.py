@@ -47,6 +47,7 @@ class SessionInfo:
     lookahead_samples: int  # future that a step waits for
     image_width: int = 0  # pixels that the eye's network sees; 0: the bundle has no eye
     image_height: int = 0
+    speech_sample_rate_hz: int = 0  # of read_speech, mono; 0: the bundle has no voice
 
     @property
     def chunk_ms(self) -> int:
@@ -93,9 +94,9 @@ class Metrics:
 class Session(Closing):
     """One stream.  A context manager; every buffer is allocated when it opens, none later.
 
-    Threads: `push_audio` and `end_input` may run on one thread and `push_image` on a second while the other
-    calls run on a third.  Calls of the same part wait for each other, so a mistake costs time and never
-    memory safety; `close` may come from any thread.
+    Threads: `push_audio` and `end_input` may run on one thread, `push_image` on a second and `read_speech`
+    on a third, while the other calls run on a fourth.  Calls of the same part wait for each other, so a
+    mistake costs time and never memory safety; `stop_speech` and `close` may come from any thread.
 
     Args:
         bundle: stays open until the session lets go of it.
@@ -127,6 +128,7 @@ class Session(Closing):
         self._closing = False
         self._capture = threading.Lock()
         self._camera = threading.Lock()
+        self._playback = threading.Lock()
         self._control = _FairLock()
         self._library = abi.library()
         self.bundle = bundle
@@ -162,6 +164,7 @@ class Session(Closing):
             lookahead_samples=raw.lookahead_samples,
             image_width=raw.image_width,
             image_height=raw.image_height,
+            speech_sample_rate_hz=raw.speech_sample_rate_hz,
         )
         self._next_capture_ns = 0
         self._event = abi.Event(struct_size=ctypes.sizeof(abi.Event))
@@ -288,7 +291,7 @@ class Session(Closing):
 
     def reset(self) -> None:
         """Forget the stream, keep the memory, the grammar, the phrases and the hotwords."""
-        with self._capture, self._camera, self._control:
+        with self._capture, self._camera, self._playback, self._control:
             abi.check(self._library.galago_session_reset(self._open_handle()))
             self._next_capture_ns = 0
 
@@ -378,6 +381,71 @@ class Session(Closing):
                 )
             )
 
+    # -- speech ----------------------------------------------------------------------------------------
+
+    def speak(self, text: str) -> int:
+        """Queue text to be spoken, behind what is queued already.
+
+        Returns:
+            The utterance that its `SpeakStart` and `SpeakStop` will carry.
+
+        Raises:
+            UnsupportedError: the bundle has no voice.
+            InvalidArgumentError: text that cannot be spoken, or a NUL character in it.
+            FullError: too much waits already; nothing was taken.
+        """
+        if "\0" in text:
+            raise InvalidArgumentError("text: holds a NUL character")
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise InvalidArgumentError(f"text: is no Unicode at character {error.start}") from error
+        utterance = ctypes.c_uint64()
+        with self._control:
+            abi.check(
+                self._library.galago_session_speak(self._open_handle(), encoded, ctypes.byref(utterance))
+            )
+        return utterance.value
+
+    def read_speech(self, buffer: npt.NDArray[np.float32]) -> int:
+        """Fill the start of a buffer with the samples that are ready; for the playback thread.
+
+        Args:
+            buffer: (capacity,), contiguous and writable, mono at `info.speech_sample_rate_hz`, in [-1, 1].
+
+        Returns:
+            How many samples; 0: play silence.
+
+        Raises:
+            UnsupportedError: the bundle has no voice.
+            InvalidArgumentError: a buffer of another kind.
+        """
+        flags = buffer.flags
+        if buffer.dtype != np.float32 or buffer.ndim != 1 or not (flags.c_contiguous and flags.writeable):
+            raise InvalidArgumentError(
+                "buffer: expected a contiguous, writable float32 array of shape (capacity,), found "
+                f"{buffer.dtype} of shape {buffer.shape}"
+            )
+        num_read = ctypes.c_size_t()
+        with self._playback:
+            address = buffer.__array_interface__["data"][0]
+            abi.check(
+                self._library.galago_session_read_speech(
+                    self._open_handle(), address, buffer.size, ctypes.byref(num_read)
+                )
+            )
+        return num_read.value
+
+    def stop_speech(self) -> None:
+        """Fall silent now and forget what is queued.  From any thread.
+
+        Raises:
+            UnsupportedError: the bundle has no voice.
+        """
+        # Under the lock that is held for moments only: `wait` holds the control's while it sleeps.
+        with self._capture:
+            abi.check(self._library.galago_session_stop_speech(self._open_handle()))
+
     # -- convenience -----------------------------------------------------------------------------------
 
     def run(self, samples: npt.NDArray[Any]) -> Iterator[Event]:
@@ -426,7 +494,7 @@ class Session(Closing):
     def close(self) -> None:
         """Free the stream; joins the worker.  From any thread; may be called twice."""
         self._closing = True  # turns away whoever waits for the locks
-        with self._capture, self._camera, self._control:
+        with self._capture, self._camera, self._playback, self._control:
             handle, self._handle = self._handle, None
             if handle is not None:
                 self._library.galago_session_close(handle)
@@ -439,7 +507,8 @@ class Session(Closing):
         info = self.info
         hears = [f"{info.chunk_ms} ms chunks"] if info.sample_rate_hz else []
         sees = [f"{info.image_width} x {info.image_height} pixels"] if info.image_width else []
-        state = "closed" if self._handle is None else ", ".join(hears + sees)
+        speaks = [f"speech at {info.speech_sample_rate_hz} Hz"] if info.speech_sample_rate_hz else []
+        state = "closed" if self._handle is None else ", ".join(hears + sees + speaks)
         return f"<Session of {self.bundle.manifest.name}, {state}>"
 
 

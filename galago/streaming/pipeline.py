@@ -78,6 +78,11 @@ class Listener:
         self._stopping.set()
         self._source.close()
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the source before its time."""
+        return self._failure
+
     def finish(self) -> Iterator[Event]:
         """End the input and yield what is still to come: for an iteration that was broken off."""
         self.stop()
@@ -108,7 +113,7 @@ class Listener:
         yield from self._drain()
 
     def _drain(self) -> Iterator[Event]:
-        self._end_input()
+        self.end_input()
         if self._session.worker:
             while not self._session.finished:
                 self._session.wait(_WAIT_S)
@@ -121,7 +126,7 @@ class Listener:
     # -- with a worker ---------------------------------------------------------------------------------
 
     def _listen_beside_worker(self) -> Iterator[Event]:
-        feeder = threading.Thread(target=self._feed, name="galago-feeder", daemon=True)
+        feeder = threading.Thread(target=self.feed, name="galago-feeder", daemon=True)
         feeder.start()
         try:
             while not (self._session.wait(_WAIT_S) is False and self._session.finished):
@@ -131,7 +136,11 @@ class Listener:
             self._stopping.set()
             feeder.join(timeout=5.0)
 
-    def _feed(self) -> None:
+    def feed(self) -> None:
+        """Push the whole source into a session with a worker, then end its input: the body of a thread.
+
+        For those who take the events themselves; what went wrong stands in `failure` afterwards.
+        """
         try:
             for block in self._blocks():
                 for begin in range(0, len(block.samples), self._session.info.chunk_samples):
@@ -146,7 +155,7 @@ class Listener:
         finally:
             # A feeder that was left behind in a slow source finds the session closed.
             with contextlib.suppress(InvalidStateError):
-                self._end_input()
+                self.end_input()
 
     def _push_if_room(self, block: AudioBlock, begin: int) -> bool:
         try:
@@ -177,7 +186,8 @@ class Listener:
             self.origin_ns = capture_ns
         self._session.push_audio(piece, capture_ns)
 
-    def _end_input(self) -> None:
+    def end_input(self) -> None:
+        """No more input, also where the source still hangs; may be called twice."""
         if not self._input_ended:
             # In this order: a Ctrl-C between the two must not leave the input open.
             self._session.end_input()

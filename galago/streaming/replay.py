@@ -42,8 +42,10 @@ class RealTimeSource(AudioSource):
         return self._source.dropped_frames
 
     def __iter__(self) -> Iterator[AudioBlock]:
-        start_ns = time.monotonic_ns()
+        start_ns: int | None = None
         for block in self._source:
+            if start_ns is None:  # a pipe may begin to deliver seconds after it was opened
+                start_ns = time.monotonic_ns()
             for piece in self._pieces(block):
                 due_ns = start_ns + round(piece.end_ns(self.sample_rate_hz) / self._speed)
                 if self._closed.wait(max(0, due_ns - time.monotonic_ns()) / NS_PER_S):

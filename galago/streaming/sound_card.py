@@ -56,12 +56,12 @@ def open_microphone(device: str | int | None = None, backend: Backend = "soundde
 def list_devices(backend: Backend = "sounddevice") -> list[Device]:
     """Every device that a backend offers, in its own order."""
     if backend == "sounddevice":
-        return _sounddevice_devices(_sounddevice())
+        return sounddevice_devices(load_sounddevice())
     if backend != "pyaudio":
         raise InvalidArgumentError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
-    portaudio = _pyaudio().PyAudio()
+    portaudio = load_pyaudio().PyAudio()
     try:
-        return _pyaudio_devices(portaudio)
+        return pyaudio_devices(portaudio)
     finally:
         portaudio.terminate()
 
@@ -72,35 +72,43 @@ def find_input(devices: list[Device], wanted: str | int | None, backend: str) ->
     Raises:
         SourceError: there is none; the message lists what there is.
     """
-    inputs = [device for device in devices if device.max_input_channels > 0]
+    return find_device(devices, wanted, backend, kind="input")
+
+
+def find_device(
+    devices: list[Device], wanted: str | int | None, backend: str, *, kind: Literal["input", "output"]
+) -> Device:
+    """The input or output that is meant: the default, an index, or a unique part of a name.
+
+    Raises:
+        SourceError: there is none; the message lists what there is.
+    """
+    usable = [device for device in devices if getattr(device, f"max_{kind}_channels") > 0]
     if wanted is None:
-        chosen = [device for device in inputs if device.is_default_input] or inputs[:1]
+        chosen = [device for device in usable if getattr(device, f"is_default_{kind}")] or usable[:1]
     elif isinstance(wanted, int) or wanted.isdecimal():
-        chosen = [device for device in inputs if device.index == int(wanted)]
+        chosen = [device for device in usable if device.index == int(wanted)]
     else:
-        chosen = [device for device in inputs if device.name.lower() == wanted.lower()]
-        chosen = chosen or [device for device in inputs if wanted.lower() in device.name.lower()]
+        chosen = [device for device in usable if device.name.lower() == wanted.lower()]
+        chosen = chosen or [device for device in usable if wanted.lower() in device.name.lower()]
     if len(chosen) == 1:
         return chosen[0]
-    what = (
-        "no microphone"
-        if wanted is None
-        else f"no microphone {wanted!r}"
-        if not chosen
-        else f"{wanted!r} fits"
-    )
-    listed = ", ".join(f"{device.index}: {device.name}" for device in chosen or inputs) or "none at all"
-    raise SourceError(f"{backend}: {what}; {'several' if chosen else 'inputs'}: {listed}")
+    noun = "microphone" if kind == "input" else "speaker"
+    what = f"no {noun}" if wanted is None else f"no {noun} {wanted!r}" if not chosen else f"{wanted!r} fits"
+    listed = ", ".join(f"{device.index}: {device.name}" for device in chosen or usable) or "none at all"
+    raise SourceError(f"{backend}: {what}; {'several' if chosen else f'{kind}s'}: {listed}")
 
 
 # -- sounddevice ---------------------------------------------------------------------------------------
 
 
-def _sounddevice() -> ModuleType:
-    return import_extra("sounddevice", extra="audio", purpose="the microphone", debian="libportaudio2")
+def load_sounddevice(*, purpose: str = "the microphone") -> ModuleType:
+    """The library, or an UnsupportedError that says how to get it."""
+    return import_extra("sounddevice", extra="audio", purpose=purpose, debian="libportaudio2")
 
 
-def _sounddevice_devices(sounddevice: Any) -> list[Device]:
+def sounddevice_devices(sounddevice: Any) -> list[Device]:
+    """Every device that sounddevice offers."""
     apis = sounddevice.query_hostapis()
     default_input, default_output = (int(index) for index in sounddevice.default.device)
     if default_input < 0 and apis:
@@ -125,9 +133,9 @@ class SoundDeviceSource(CaptureSource):
     """A microphone through python-sounddevice."""
 
     def __init__(self, device: str | int | None = None) -> None:
-        self._sounddevice: Any = _sounddevice()
+        self._sounddevice: Any = load_sounddevice()
         try:
-            found = find_input(_sounddevice_devices(self._sounddevice), device, "sounddevice")
+            found = find_input(sounddevice_devices(self._sounddevice), device, "sounddevice")
             rate_hz, channels = self._settings(found)
         except self._sounddevice.PortAudioError as error:
             raise SourceError(f"sounddevice: {error}") from error
@@ -178,11 +186,14 @@ class SoundDeviceSource(CaptureSource):
 # -- PyAudio -------------------------------------------------------------------------------------------
 
 
-def _pyaudio() -> ModuleType:
-    return import_extra("pyaudio", extra="pyaudio", purpose="the microphone", debian="portaudio19-dev")
+def load_pyaudio(*, purpose: str = "the microphone") -> ModuleType:
+    """The library, or an UnsupportedError that says how to get it."""
+    return import_extra("pyaudio", extra="pyaudio", purpose=purpose, debian="portaudio19-dev")
 
 
-def _pyaudio_devices(portaudio: Any) -> list[Device]:
+def pyaudio_devices(portaudio: Any) -> list[Device]:
+    """Every device that PyAudio offers."""
+
     def default(kind: str) -> int:
         try:
             return int(getattr(portaudio, f"get_default_{kind}_device_info")()["index"])
@@ -212,10 +223,10 @@ class PyAudioSource(CaptureSource):
     """A microphone through PyAudio."""
 
     def __init__(self, device: str | int | None = None) -> None:
-        self._pyaudio: Any = _pyaudio()
+        self._pyaudio: Any = load_pyaudio()
         self._portaudio: Any = self._pyaudio.PyAudio()
         try:
-            found = find_input(_pyaudio_devices(self._portaudio), device, "pyaudio")
+            found = find_input(pyaudio_devices(self._portaudio), device, "pyaudio")
             rate_hz, channels = self._settings(found)
         except BaseException:
             self._portaudio.terminate()

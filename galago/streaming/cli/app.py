@@ -156,6 +156,47 @@ def see(
 
 
 @app.command()
+def say(
+    text: Annotated[str, typer.Argument(help="What to say; - reads it from standard input.")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="speaker, a WAV file, or - for raw 16-bit PCM.")
+    ] = "speaker",
+    bundle: BundleName = "default",
+    device: Annotated[
+        str | None, typer.Option(help="Speaker: index or part of the name; see `galago devices`.")
+    ] = None,
+    backend: Annotated[Backend, typer.Option(help="Library that plays.")] = "sounddevice",
+    threads: Threads = None,
+) -> None:
+    """Say a text aloud, or into a file."""
+    from galago.streaming.cli import say as command
+
+    command.say(
+        command.SayOptions(
+            text=text,
+            output=output,
+            bundle=bundle,
+            device=device,
+            backend=backend,
+            num_threads=threads,
+        )
+    )
+
+
+@app.command("run")
+def run_device(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="What to run, in TOML.")],
+) -> None:
+    """Run a device: it listens, looks and answers as a file says.
+
+    It ends with its source, with Ctrl-C, or with SIGTERM.
+    """
+    from galago.streaming.cli import run as command
+
+    command.run(config)
+
+
+@app.command()
 def devices(
     backend: Annotated[Backend, typer.Option(help="Library to ask.")] = "sounddevice", json: AsJson = False
 ) -> None:

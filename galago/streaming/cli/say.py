@@ -1,0 +1,103 @@
+"""`galago say`: a text, aloud or into a file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from galago.runtime.errors import InvalidArgumentError, of_status
+from galago.runtime.events import Event, Failed
+from galago.runtime.session import Session
+from galago.streaming.cli.exits import complain, exit_codes
+from galago.streaming.cli.listen import EVENT_CAPACITY
+from galago.streaming.cli.options import open_bundle
+from galago.streaming.cli.run import ended_by_signals
+from galago.streaming.crew import Crew
+from galago.streaming.player import Player
+from galago.streaming.sink import AudioSink
+from galago.streaming.sound_card import Backend
+from galago.streaming.speaker import open_speaker
+from galago.streaming.voice import SessionVoice, Voice
+from galago.streaming.wav_sink import RawPcmSink, WavSink
+
+SPEAKER = "speaker"
+STANDARD_OUTPUT = "-"
+_WAIT_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SayOptions:
+    """What the command line said."""
+
+    text: str
+    output: str = SPEAKER
+    bundle: str = "default"
+    device: str | None = None
+    backend: Backend = "sounddevice"
+    num_threads: int | None = None
+
+
+def say(options: SayOptions) -> None:
+    """Say it to its end; Ctrl-C silences it."""
+    with exit_codes(), open_bundle(options.bundle, num_threads=options.num_threads) as bundle:
+        text = sys.stdin.read() if options.text == STANDARD_OUTPUT else options.text
+        if not text.strip():
+            raise InvalidArgumentError("there is nothing to say: the text is empty")
+        with bundle.session(worker=True, event_capacity=EVENT_CAPACITY) as session:
+            voice = SessionVoice(session)  # asked before a speaker is opened
+            with open_sink(options, voice) as sink:
+                play(text, voice, sink, session)
+                if sink.underruns:
+                    complain(f"{sink.underruns} gaps in what was said: this machine was too busy")
+
+
+def open_sink(options: SayOptions, voice: Voice) -> AudioSink:
+    """What `-o` means: the speaker, "-" for raw PCM on standard output, or a WAV file."""
+    if options.output == SPEAKER:
+        return open_speaker(voice.sample_rate_hz, options.device, options.backend)
+    if options.output == STANDARD_OUTPUT:
+        return RawPcmSink(None, voice.sample_rate_hz)
+    return WavSink(options.output, voice.sample_rate_hz)
+
+
+def play(text: str, voice: Voice, sink: AudioSink, session: Session | None = None) -> None:
+    """Say a text to its end.
+
+    Args:
+        text: what to say.
+        voice: who says it.
+        sink: where to.
+        session: whose events tell when the voice has ended; None: the voice knows by itself.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C, or SIGTERM; what was written until then is kept.
+        GalagoError: the voice, or the sink, failed.
+    """
+    failures: list[BaseException] = []
+    player = Player(voice, sink)
+    crew = Crew(lambda name, error: failures.append(error))
+    with ended_by_signals(player.close) as signals:
+        player.say(text)
+        crew.start("player", player.run)
+        try:
+            while player.is_speaking and not failures and not signals:
+                if session is None:
+                    crew.join(_WAIT_S)
+                    continue
+                session.wait(_WAIT_S)
+                for event in session.events():
+                    _heed(event, voice)
+        finally:
+            player.close()
+            crew.join()
+    if failures:
+        raise failures[0]
+    if signals:
+        raise KeyboardInterrupt
+
+
+def _heed(event: Event, voice: Voice) -> None:
+    if isinstance(voice, SessionVoice):
+        voice.told(event)
+    if isinstance(event, Failed):
+        raise of_status(event.status, event.text)
