@@ -182,7 +182,7 @@ def read_toml(path: str | os.PathLike[str]) -> Table:
     else:
         from galago.streaming.extras import import_extra
 
-        tomllib = import_extra("tomli", extra="board", purpose="reading TOML before Python 3.11")
+        tomllib = import_extra("tomli", extra="cli", purpose="reading TOML before Python 3.11")
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

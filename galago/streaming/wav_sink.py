@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import threading
-import wave
 from typing import BinaryIO
 
 import numpy as np
@@ -14,6 +14,9 @@ import numpy.typing as npt
 from galago.runtime.errors import SinkError
 from galago.streaming.sink import AudioSink, as_int16, now_ns
 from galago.streaming.source import NS_PER_S
+
+_HEADER_BYTES = 44
+_MAX_BYTES = 0xFFFF_FFFF  # longer than the format can say: readers go on to the end of the file
 
 
 class WavSink(AudioSink):
@@ -26,37 +29,47 @@ class WavSink(AudioSink):
     def __init__(self, path: str | os.PathLike[str], sample_rate_hz: int) -> None:
         self.name = os.fspath(path)
         self.sample_rate_hz = sample_rate_hz
+        self._lock = threading.Lock()
+        self._num_bytes = 0
         try:
-            self._file = open(path, "wb")
+            self._file = open(path, "wb", buffering=0)
         except OSError as error:
             raise SinkError(f"{self.name}: {error.strerror}") from error
-        self._wave = wave.open(self._file, "wb")
-        self._wave.setnchannels(1)
-        self._wave.setsampwidth(2)
-        self._wave.setframerate(sample_rate_hz)
-        self._lock = threading.Lock()
-        self._is_open = True
-        self.write(np.empty(0, np.float32))  # a reply that never came is an empty WAV, not an empty file
+        try:
+            self.write(np.empty(0, np.float32))  # a reply that never came is an empty WAV, not an empty file
+        except SinkError:
+            self._file.close()
+            raise
 
     def write(self, samples: npt.NDArray[np.float32]) -> int:
+        encoded = as_int16(samples)
         with self._lock:
-            if not self._is_open:
+            if self._file.closed:
                 raise SinkError(f"{self.name}: is closed")
             try:
-                self._wave.writeframes(as_int16(samples))
-                self._file.flush()
+                self._file.seek(_HEADER_BYTES + self._num_bytes)
+                self._file.write(encoded)
+                self._num_bytes += len(encoded)
+                self._file.seek(0)
+                self._file.write(_header(self.sample_rate_hz, self._num_bytes))
             except OSError as error:
                 raise SinkError(f"{self.name}: {error.strerror}") from error
         return now_ns()
 
     def close(self) -> None:
         with self._lock:
-            if self._is_open:
-                self._is_open = False
-                try:
-                    self._wave.close()
-                finally:
-                    self._file.close()
+            self._file.close()
+
+
+def _header(sample_rate_hz: int, num_bytes: int) -> bytes:
+    """RIFF/WAVE of 16-bit mono PCM, up to the first sample."""
+    pcm, mono, sample_bytes = 1, 1, 2
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", min(_HEADER_BYTES - 8 + num_bytes, _MAX_BYTES), b"WAVE"),
+        *(b"fmt ", 16, pcm, mono, sample_rate_hz, sample_rate_hz * sample_bytes, sample_bytes, 16),
+        *(b"data", min(num_bytes, _MAX_BYTES)),
+    )
 
 
 class RawPcmSink(AudioSink):

@@ -491,3 +491,34 @@ def test_a_bad_grammar_changes_nothing(grammar: Any, named: str, session: Sessio
 def test_a_grammar_that_is_not_there_is_named(session: Session) -> None:
     with pytest.raises(NotFoundError, match=r"nowhere\.yaml"):
         session.set_grammar("nowhere.yaml")
+
+
+# -- speech ------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_without_a_voice_does_not_speak(session: Session) -> None:
+    assert session.info.speech_sample_rate_hz == 0
+    for speak in (
+        lambda: session.speak("hello"),
+        lambda: session.read_speech(np.empty(10, np.float32)),
+        session.stop_speech,
+    ):
+        with pytest.raises(UnsupportedError, match="voice"):
+            speak()
+
+
+def test_speech_takes_text_and_a_buffer_of_floats(session: Session) -> None:
+    for text in ("a\0b", "\ud800"):
+        with pytest.raises(InvalidArgumentError, match="text: "):
+            session.speak(text)
+    frozen = np.empty(10, np.float32)
+    frozen.flags.writeable = False
+    buffers: list[npt.NDArray[Any]] = [
+        np.empty(10),
+        np.empty((2, 5), np.float32),
+        np.empty(20, np.float32)[::2],
+        frozen,
+    ]
+    for buffer in buffers:
+        with pytest.raises(InvalidArgumentError, match="contiguous, writable float32"):
+            session.read_speech(buffer)

@@ -1,4 +1,4 @@
-"""A voice without a network: every word is a tenth of a second of a tone, ready at once or when the test says."""
+"""A voice without a network: every word is a tenth of a second of a tone, ready at once."""
 
 from __future__ import annotations
 
