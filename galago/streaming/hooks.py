@@ -11,6 +11,7 @@ or {}.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -130,10 +131,8 @@ class ProcessHook(Hook):
         if process is None:
             return
         assert process.stdin is not None and process.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it went first
             process.stdin.close()
-        except BrokenPipeError:  # it went first
-            pass
         try:
             process.wait(timeout=_END_S)
         except subprocess.TimeoutExpired:
