@@ -49,7 +49,7 @@ class EarGolden:
     """Recordings, relative to the recipe, that become golden vectors; none: a sweep."""
 
     audio: tuple[str, ...] = ()
-    tolerance: float = TOLERANCE  # in nats
+    tolerance: float = TOLERANCE  # of a probability
 
 
 @dataclass(frozen=True, kw_only=True)
