@@ -218,11 +218,14 @@ def quantise_dynamic(fp32: Path, int8: Path) -> Path:
 
     prepared = int8.with_suffix(".prepared.onnx")
     quant_pre_process(fp32, prepared, skip_symbolic_shape=True)
+    model = onnx.load(prepared)
+    # quantize_dynamic turns transposed Gemm weights round and then stumbles over their noted shapes.
+    model.graph.ClearField("value_info")
     quantize_dynamic(
-        prepared,
+        model,
         int8,
         op_types_to_quantize=["MatMul", "Gemm"],
-        nodes_to_exclude=products_without_weights(onnx.load(prepared)),
+        nodes_to_exclude=products_without_weights(model),
         per_channel=True,
         weight_type=QuantType.QInt8,
     )
