@@ -32,7 +32,7 @@ Who = Literal["person", "eye", "device", "note"]
 NOTHING = "nothing it knows"
 _MAX_ROWS = 2000
 _MAX_S = 120.0  # of waveforms, the last ones
-_WINDOW_MS = 10
+WINDOW_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Envelope:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._peaks: deque[tuple[int, float]] = deque(maxlen=round(_MAX_S * 1000 / _WINDOW_MS))
+        self._peaks: deque[tuple[int, float]] = deque(maxlen=round(_MAX_S * 1000 / WINDOW_MS))
 
     def add(self, samples: npt.NDArray[np.float32], begin_ns: int, sample_rate_hz: int) -> None:
         """(num_samples,) that begin at begin_ns."""
-        window = max(1, sample_rate_hz * _WINDOW_MS // 1000)
+        window = max(1, sample_rate_hz * WINDOW_MS // 1000)
         with self._lock:
             for begin in range(0, len(samples), window):
                 peak = float(np.abs(samples[begin : begin + window]).max())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
 from galago.runtime.errors import SinkError
-from galago.runtime.events import NS_PER_S
+from galago.runtime.events import NS_PER_MS, NS_PER_S
 from galago.streaming.extras import import_extra
-from galago.streaming.timeline import Envelope, Row, Timeline
+from galago.streaming.timeline import WINDOW_MS, Envelope, Row, Timeline
 
 WIDTH, HEIGHT = 1600, 560
 _LEFT, _RIGHT = 110, 24
@@ -17,6 +18,8 @@ _PERSON, _EYE, _DEVICE = "#2f6db5", "#3c8f5a", "#c2622d"
 #: Lanes: (middle of the waveform or bar, top of the words).
 _PERSON_Y, _EYE_Y, _DEVICE_Y, _NOTE_Y = 110, 255, 375, 470
 _AMPLITUDE_PIXELS = 60
+#: The font that comes with Pillow has none of these.
+_PLAIN = str.maketrans({"→": ">", "—": "...", "✗": "x", "◆": "*", "…": "..."})
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60)
 
 
@@ -83,10 +86,11 @@ class _Drawing:
     def _waveform(self, envelope: Envelope, y: int, colour: str) -> None:
         peaks = envelope.peaks()
         loudest = max((peak for _, peak in peaks), default=0.0) or 1.0
+        width = max(1, math.ceil(self._x(self._begin_ns + WINDOW_MS * NS_PER_MS) - _LEFT))
         for time_ns, peak in peaks:
             half = max(0.5, peak / loudest * _AMPLITUDE_PIXELS / 2)
             x = self._x(time_ns)
-            self._draw.line((x, y - half, x, y + half), fill=colour)
+            self._draw.line((x, y - half, x, y + half), fill=colour, width=width)
 
     def _person(self, row: Row) -> None:
         for word in row.words:
@@ -99,10 +103,9 @@ class _Drawing:
     def _eye(self, row: Row) -> None:
         left, right = self._x(row.begin_ns), max(self._x(row.end_ns), self._x(row.begin_ns) + 3)
         self._draw.rectangle((left, _EYE_Y - 12, right, _EYE_Y + 12), fill="#dcefe2", outline=_EYE)
-        name = row.what
-        while name and self._draw.textlength(name, font=self._small) > right - left - 4:
-            name = name[:-1]
-        self._draw.text((left + 3, _EYE_Y - 7), name, fill=_EYE, font=self._small)
+        is_wide = right - left > self._draw.textlength(row.what, font=self._small) + 6
+        at = (left + 3, _EYE_Y - 7) if is_wide else (left, _EYE_Y + 14)
+        self._draw.text(at, row.what, fill=_EYE, font=self._small)
 
     def _notes(self, rows: list[Row]) -> None:
         """Below each other where they would overlap."""
@@ -115,5 +118,6 @@ class _Drawing:
 
     def _text(self, time_ns: int, y: float, text: str, colour: str, *, small: bool = False) -> None:
         font = self._small if small else self._font
+        text = text.translate(_PLAIN)
         x = min(self._x(time_ns), WIDTH - _RIGHT - self._draw.textlength(text, font=font))
         self._draw.text((max(_LEFT, x), y), text, fill=colour, font=font)

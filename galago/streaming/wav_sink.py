@@ -16,6 +16,7 @@ from galago.streaming.sink import AudioSink, as_int16, now_ns
 from galago.streaming.source import NS_PER_S
 
 _HEADER_BYTES = 44
+_SLACK_NS = 200_000_000
 _MAX_BYTES = 0xFFFF_FFFF  # longer than the format can say: readers go on to the end of the file
 
 
@@ -119,7 +120,8 @@ class RealTimeSink(AudioSink):
         with self._changed:
             num_discards = self._num_discards
             self._wait()
-            begin_ns = max(self._due_ns, now_ns())
+            # A busy machine that is late catches up, as it does with the queue of a sound card.
+            begin_ns = self._due_ns if now_ns() - self._due_ns < _SLACK_NS else now_ns()
             if self._num_discards == num_discards:  # else what was to be said is said no more
                 self._sink.write(samples)
                 self._due_ns = begin_ns + len(samples) * NS_PER_S // self.sample_rate_hz
@@ -128,6 +130,7 @@ class RealTimeSink(AudioSink):
     def drain(self) -> None:
         with self._changed:
             self._wait()
+            self._due_ns = 0  # what comes next is another utterance
         self._sink.drain()
 
     def discard(self) -> int:
