@@ -13,19 +13,23 @@ machine disturbs less.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import galago
 from benchmarks import common, hearing, onnx_peer
 from benchmarks.corpora import SAMPLE_RATE_HZ, Audio, Clip, read_clips
 from benchmarks.parity import load_network
 from benchmarks.scoring import count_errors
+
+if TYPE_CHECKING:
+    from galago.models.conformer import Conformer
 
 WARM_UP_CHUNKS = 50
 CALIBRATION_CLIPS = 24
@@ -135,7 +139,20 @@ def enough(clips: list[Clip], seconds: float) -> list[Audio]:
     return chosen
 
 
-def peer_graphs(args: argparse.Namespace, chunk_samples: int, folder: Path) -> dict[str, Path]:
+def check_same_network(network: Conformer, bundle: galago.Bundle) -> None:
+    """End the program where the bundle runs another network than the peer would: that is no comparison."""
+    manifest = json.loads((bundle.folder / "manifest.json").read_text(encoding="utf-8"))
+    name = hearing.running_target(bundle)
+    (target,) = (t for t in manifest["roles"]["ear"]["targets"] if t["name"] == name)
+    ours = {state["name"]: tuple(state["shape"]) for state in target["states"]}
+    theirs = {state: tuple(value.shape) for state, value in network.initial_states().items()}
+    if ours != theirs:
+        raise SystemExit(f"{bundle.folder}: holds another network than the checkpoint; name its own --bundle")
+
+
+def peer_graphs(
+    args: argparse.Namespace, bundle: galago.Bundle, chunk_samples: int, folder: Path
+) -> dict[str, Path]:
     """ONNX Runtime's graphs of the checkpoint; made in ``folder`` unless they are there.
 
     Static quantisation is what its documents advise for a CPU; dynamic is beside it because it is at times
@@ -148,7 +165,9 @@ def peer_graphs(args: argparse.Namespace, chunk_samples: int, folder: Path) -> d
     if not fp32.is_file():
         from galago.quantize.ear.export import export_onnx
 
-        export_onnx(load_network(args.checkpoint), chunk_frames // 4, fp32)
+        network = load_network(args.checkpoint)
+        check_same_network(network, bundle)
+        export_onnx(network, chunk_frames // 4, fp32)
     if not static.is_file():
         clips = read_clips("so762", "train", limit=CALIBRATION_CLIPS)
         streams = [onnx_peer.chunks_of(clip.samples, chunk_frames) for clip in clips]
@@ -207,7 +226,7 @@ def main() -> None:
         ours, own = GalagoEar(session), Timed()
         peers: dict[str, OnnxRuntimeEar] = {}
         if args.checkpoint is not None:
-            for name, path in peer_graphs(args, chunk, args.onnx_dir or Path(scratch)).items():
+            for name, path in peer_graphs(args, bundle, chunk, args.onnx_dir or Path(scratch)).items():
                 peers[name] = OnnxRuntimeEar(path, ear.tokens, args.threads)
         timed = {name: Timed() for name in peers}
         warm = audio[0].repeat(1 + WARM_UP_CHUNKS * chunk // len(audio[0]))
@@ -231,7 +250,7 @@ def main() -> None:
         row = common.make_row(
             "ear_speed",
             numbers,
-            variant=f"{target}-{args.threads}thread" + ("-signed-peer" if args.signed else ""),
+            variant=f"{bundle.manifest.name}-{target}-{args.threads}thread" + ("-signed-peer" if args.signed else ""),
             bundle=bundle.folder,
             target=target,
             threads=args.threads,

@@ -128,6 +128,7 @@ TABLES: dict[str, Table] = {
     "ear-speed": Table(
         "ear_speed",
         (
+            Column("bundle", "bundle.name", is_number=False),
             Column("recogniser", "key", is_number=False),
             Column("threads", "threads", digits=0),
             Column("chunk", "settings.chunk_ms", digits=0, unit=" ms"),
@@ -135,7 +136,8 @@ TABLES: dict[str, Table] = {
             Column("p95", "entry.step_wall_ms.p95", digits=2, unit=" ms"),
             Column("p99", "entry.step_wall_ms.p99", digits=2, unit=" ms"),
             Column("RTF", "entry.rtf_wall", digits=4),
-            Column("outside the engine", "entry.own_overhead_percent", unit=" %"),
+            Column("step p50, times galago's", "entry.ratio_wall", digits=2, optional=True),
+            Column("outside the engine", "entry.own_overhead_percent", unit=" %", optional=True),
         ),
         each="numbers",
     ),
