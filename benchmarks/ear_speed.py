@@ -250,7 +250,8 @@ def main() -> None:
         row = common.make_row(
             "ear_speed",
             numbers,
-            variant=f"{bundle.manifest.name}-{target}-{args.threads}thread" + ("-signed-peer" if args.signed else ""),
+            variant=f"{bundle.manifest.name}-{target}-{args.threads}thread"
+            + ("-signed-peer" if args.signed else ""),
             bundle=bundle.folder,
             target=target,
             threads=args.threads,
