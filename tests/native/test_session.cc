@@ -316,8 +316,8 @@ TEST(an_utterance_does_not_end_within_a_chunk_while_something_sounds) {
   CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
 }
 
-// The same with a lookahead of 4 tokens and a voice that ends with token 7: when token 20 comes, the
-// rows end with token 12, and of the tokens from there on only the level is known.
+// The same with a lookahead of 4 tokens and a voice that ends with token 7: when token 20 comes,
+// the rows end with token 12, and of the tokens from there on only the level is known.
 galago_session_options ending_within_a_lookahead() {
   galago_session_options options = SessionFixture::defaults();
   options.endpoint_silence_ms = 520;
