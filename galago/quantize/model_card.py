@@ -15,9 +15,13 @@ __all__ = ["common_values", "join_parts", "split_parts", "table"]
 _MARK = re.compile(r"<!-- role: ([a-z0-9_]+) -->\n")
 
 
-def join_parts(parts: Mapping[str, str]) -> str:
-    """One card of the parts by role. A single part stands as it is; of several each has its mark."""
-    if len(parts) == 1:
+def join_parts(parts: Mapping[str, str], *, num_roles: int) -> str:
+    """One card of the parts by role. In a bundle of one role it stands as it is; of several each has its mark.
+
+    Args:
+        num_roles: of the bundle. Roles may have no part, and a part without a mark would pass for theirs.
+    """
+    if num_roles == 1 and len(parts) == 1:
         return next(iter(parts.values()))
     return "\n".join(f"<!-- role: {role} -->\n{part}" for role, part in parts.items())
 

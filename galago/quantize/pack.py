@@ -104,7 +104,7 @@ def pack(
     packed = {role: packer.pack(partial) for role, packer in packers.items()}
     say("manifest")
     cards = {**kept.cards, **{role: found.card for role, found in packed.items()}}
-    (partial / _CARD).write_text(join_parts(cards), encoding="utf-8")
+    (partial / _CARD).write_text(join_parts(cards, num_roles=len({**kept.roles, **packed})), encoding="utf-8")
     for name, path in shipped.items():
         shutil.copyfile(path, partial / name)
     write_manifest(

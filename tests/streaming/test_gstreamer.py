@@ -141,7 +141,7 @@ def test_what_gstreamer_refuses_is_told(open_source: type[AppsinkSource] | type[
         (own_pipeline("videotset"), 'pipeline: videotset: no element "videotset"; is it spelled right'),
         (own_pipeline("videotestsrc ! ! queue"), "syntax error"),
         (v4l2_pipeline("/dev/video-none"), "/dev/video-none: .*(No such file|no element)"),
-        (own_pipeline("rtspsrc location=rtsp://joe:secret@127.0.0.1:9/x"), "127.0.0.1:9/x: .*rtspsrc0"),
+        (own_pipeline("rtspsrc location=rtsp://joe:secret@127.0.0.1:9/x"), r"127.0.0.1:9/x: .*rtspsrc\d"),
     ):
         with open_source(pipeline) as source, pytest.raises(SourceError, match=message) as caught:
             list(source)

@@ -83,7 +83,8 @@ def test_the_graph_follows_torch(tmp_path: Path) -> None:
     with torch.no_grad():
         expected = model(torch.from_numpy(network_input(DESCRIPTION.image, picture)))[0].numpy()
     found = EyeOracle(graph, DESCRIPTION.image).logits(picture)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    # ONNX Runtime answers like torch to 1e-6; OpenVINO's f32 kernels for so few channels do not.
+    np.testing.assert_allclose(found, expected, atol=1e-3)
     names = [n.get_friendly_name() for n in graph.get_ordered_ops() if n.get_type_name() == "MatMul"]
     assert "stages.0.1.attention.query_key_value/MatMul" in names
 

@@ -27,7 +27,7 @@ def tiny_eye() -> Swin:
             height=32,
             width=48,
             num_classes=len(LABELS),
-            window=4,
+            window=2,
             widths=(8, 16),
             depths=(2, 1),
             num_heads=(2, 4),
