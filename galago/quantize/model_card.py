@@ -16,7 +16,7 @@ _MARK = re.compile(r"<!-- role: ([a-z0-9_]+) -->\n")
 
 
 def join_parts(parts: Mapping[str, str], *, num_roles: int) -> str:
-    """One card of the parts by role. In a bundle of one role it stands as it is; of several each has its mark.
+    """One card of the parts by role. In a bundle of one role it stands as it is, else each has its mark.
 
     Args:
         num_roles: of the bundle. Roles may have no part, and a part without a mark would pass for theirs.
