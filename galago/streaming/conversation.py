@@ -33,7 +33,7 @@ from galago.streaming.reference import PlaybackReference
 from galago.streaming.resample import MonoSource
 from galago.streaming.sight import LabelHistory
 from galago.streaming.sink import AudioSink, now_ns
-from galago.streaming.source import AudioBlock, AudioSource
+from galago.streaming.source import AudioBlock, AudioSource, WrappedSource
 from galago.streaming.speex import SpeexEchoCanceller
 from galago.streaming.voice import SessionVoice, Voice
 from galago.streaming.watcher import ImageRate
@@ -288,26 +288,14 @@ class Conversation:
         self._stopping.set()
 
 
-class _TappedSource(AudioSource):
+class _TappedSource(WrappedSource):
     """Another source, and whoever else wants to hear it."""
 
     def __init__(self, source: AudioSource, tap: Tap) -> None:
-        self._source = source
+        super().__init__(source)
         self._tap = tap
-        self.name = source.name
-        self.sample_rate_hz = source.sample_rate_hz
-        self.num_channels = source.num_channels
-        self.live = source.live
-        self.duration_s = source.duration_s
-
-    @property
-    def dropped_frames(self) -> int:
-        return self._source.dropped_frames
 
     def __iter__(self) -> Iterator[AudioBlock]:
         for block in self._source:
             self._tap(block.samples[:, 0], block.capture_ns, self.sample_rate_hz)
             yield block
-
-    def close(self) -> None:
-        self._source.close()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from galago.streaming.reference import PlaybackReference
 from galago.streaming.resample import GAP_NS
-from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
+from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource, WrappedSource
 
 Echo = Literal["half-duplex", "cancel", "none"]
 ECHOES: tuple[Echo, ...] = ("half-duplex", "cancel", "none")
@@ -38,27 +38,7 @@ class EchoCanceller(Protocol):
         """Free it."""
 
 
-class _Wrapper(AudioSource):
-    """A live source of mono with something done to its blocks."""
-
-    def __init__(self, source: AudioSource, reference: PlaybackReference) -> None:
-        self._source = source
-        self._reference = reference
-        self.name = source.name
-        self.sample_rate_hz = source.sample_rate_hz
-        self.num_channels = source.num_channels
-        self.live = source.live
-        self.duration_s = source.duration_s
-
-    @property
-    def dropped_frames(self) -> int:
-        return self._source.dropped_frames
-
-    def close(self) -> None:
-        self._source.close()
-
-
-class HalfDuplexSource(_Wrapper):
+class HalfDuplexSource(WrappedSource):
     """Another source, deaf while the device speaks.
 
     Args:
@@ -68,7 +48,8 @@ class HalfDuplexSource(_Wrapper):
     """
 
     def __init__(self, source: AudioSource, reference: PlaybackReference, *, tail_ms: int = TAIL_MS) -> None:
-        super().__init__(source, reference)
+        super().__init__(source)
+        self._reference = reference
         self._tail_ns = tail_ms * 1_000_000
 
     def __iter__(self) -> Iterator[AudioBlock]:
@@ -78,7 +59,7 @@ class HalfDuplexSource(_Wrapper):
                 yield block
 
 
-class EchoCancelledSource(_Wrapper):
+class EchoCancelledSource(WrappedSource):
     """Another source without what the device plays.
 
     Where nothing was played for as long as the canceller remembers, samples pass untouched.
@@ -90,7 +71,8 @@ class EchoCancelledSource(_Wrapper):
     """
 
     def __init__(self, source: AudioSource, reference: PlaybackReference, canceller: EchoCanceller) -> None:
-        super().__init__(source, reference)
+        super().__init__(source)
+        self._reference = reference
         self._canceller = canceller
 
     def __iter__(self) -> Iterator[AudioBlock]:

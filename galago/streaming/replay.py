@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 
 from galago.runtime.errors import InvalidArgumentError
-from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
+from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource, WrappedSource
 
 BLOCK_MS = 20  # as sound cards deliver
 
 
-class RealTimeSource(AudioSource):
+class RealTimeSource(WrappedSource):
     """Another source at the pace of a clock.
 
     A block is given out when its last sample would have been captured, as a sound card does, and carries
@@ -28,18 +28,10 @@ class RealTimeSource(AudioSource):
     def __init__(self, source: AudioSource, *, speed: float = 1.0) -> None:
         if not 0.01 <= speed <= 1000.0:
             raise InvalidArgumentError(f"speed: expected 0.01 to 1000, found {speed}")
-        self._source = source
+        super().__init__(source)
         self._speed = speed
         self._closed = threading.Event()
-        self.name = source.name
-        self.sample_rate_hz = source.sample_rate_hz
-        self.num_channels = source.num_channels
         self.live = True
-        self.duration_s = source.duration_s
-
-    @property
-    def dropped_frames(self) -> int:
-        return self._source.dropped_frames
 
     def __iter__(self) -> Iterator[AudioBlock]:
         start_ns: int | None = None
@@ -61,4 +53,4 @@ class RealTimeSource(AudioSource):
 
     def close(self) -> None:
         self._closed.set()
-        self._source.close()
+        super().close()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from galago.runtime.errors import InvalidArgumentError, SourceError
 from galago.streaming.extras import import_extra
-from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
+from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource, WrappedSource
 
 # Off by more than this, the next block does not continue the one before: the same bound as the core's gap.
 GAP_NS = 40_000_000
@@ -53,7 +53,7 @@ class StreamResampler:
         return resampled
 
 
-class MonoSource(AudioSource):
+class MonoSource(WrappedSource):
     """Another source as mono at `out_rate_hz`; blocks have shape (num_samples, 1).
 
     Channels are averaged.  Where the capture time jumps, the filter is emptied and begins anew, so that
@@ -61,14 +61,11 @@ class MonoSource(AudioSource):
     """
 
     def __init__(self, source: AudioSource, out_rate_hz: int) -> None:
-        self._source = source
+        super().__init__(source)
         self._resampler = StreamResampler(source.sample_rate_hz, out_rate_hz)
         self._num_skipped = 0
-        self.name = source.name
         self.sample_rate_hz = out_rate_hz
         self.num_channels = 1
-        self.live = source.live
-        self.duration_s = source.duration_s
 
     @property
     def dropped_frames(self) -> int:
@@ -106,6 +103,3 @@ class MonoSource(AudioSource):
             yield from located(self._resampler.finish())
             raise
         yield from located(self._resampler.finish())
-
-    def close(self) -> None:
-        self._source.close()

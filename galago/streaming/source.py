@@ -8,6 +8,8 @@
     ├── MonoSource           resample.py     any of the above as mono at the rate of the session
     └── RealTimeSource       replay.py       any of the above as fast as a microphone would
 
+What stands on another source is a `WrappedSource`: the last two, and those of echo.py and conversation.py.
+
 A source that breaks (a truncated file, a microphone pulled out) first yields everything that it heard
 and then raises `SourceError`, so that what was said before is still recognised.
 """
@@ -74,3 +76,26 @@ class AudioSource(Source):
     @abstractmethod
     def __iter__(self) -> Iterator[AudioBlock]:
         """Yield blocks in order of capture; raise SourceError after the last good one if it breaks."""
+
+
+class WrappedSource(AudioSource):
+    """Another source with something done to its blocks; all else is that source's.
+
+    Args:
+        source: closed with this one.
+    """
+
+    def __init__(self, source: AudioSource) -> None:
+        self._source = source
+        self.name = source.name
+        self.sample_rate_hz = source.sample_rate_hz
+        self.num_channels = source.num_channels
+        self.live = source.live
+        self.duration_s = source.duration_s
+
+    @property
+    def dropped_frames(self) -> int:
+        return self._source.dropped_frames
+
+    def close(self) -> None:
+        self._source.close()
