@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 
 from galago.models.training.errors import TrainingError
 
-__all__ = ["CheckpointError", "load", "save_atomically"]
+__all__ = ["CheckpointError", "check_identity", "load", "rewind_log", "save_atomically"]
 
 
 class CheckpointError(TrainingError, ValueError):
@@ -49,3 +51,25 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     if not isinstance(stored, dict):
         raise CheckpointError(f"{path}: holds a {type(stored).__name__}, no checkpoint")
     return stored
+
+
+def check_identity(stored: Mapping[str, Any], identity: Mapping[str, Any], path: Path) -> None:
+    """Refuse a checkpoint of another run: its ``identity`` is the JSON text of what must agree.
+
+    Raises:
+        CheckpointError: it differs.
+        KeyError: the checkpoint has none.
+    """
+    if json.loads(stored["identity"]) != json.loads(json.dumps(identity)):
+        raise CheckpointError(
+            f"{path}: belongs to another recipe ({stored['identity']}); name another folder for this run"
+        )
+
+
+def rewind_log(path: Path, step: int) -> list[dict[str, float]]:
+    """The rows of a run's ``log.jsonl`` from before ``step``; the others, which are made again, leave it."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have torn the last one
+    kept = [row for row in rows if row["step"] < step]
+    path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    return kept

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.g2p import BLANK, G2p, G2pConfig, greedy_phones
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
-from galago.models.training.errors import TrainingError
+from galago.models.training.checkpoints import CheckpointError, check_identity, load, save_atomically
+from galago.models.training.errors import TrainingDivergedError
 from galago.models.training.g2p_words import (
     STRESSED_PHONES,
     G2pBatch,
@@ -38,12 +38,12 @@ from galago.models.training.g2p_words import (
 )
 from galago.models.training.interrupt import Interrupt
 from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
+from galago.models.training.schedule import learning_rate
 from galago.models.training.toml_tables import Count, Positive, Range, RecipeError, Share, build, read_toml
 from galago.runtime.language.letter_to_sound import edit_distance, is_held_out
 from galago.runtime.language.phones import Pronunciation
 
 __all__ = [
-    "G2pDivergedError",
     "G2pRecipe",
     "G2pSchedule",
     "G2pTrainer",
@@ -54,10 +54,6 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 _DEV_WORDS = 1500
-
-
-class G2pDivergedError(TrainingError, RuntimeError):
-    """The loss is no number any more; the last checkpoint holds the last good state."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +101,6 @@ def load_g2p_recipe(path: Path) -> G2pRecipe:
         raise RecipeError(f'{path}: role must be "g2p", got {recipe.role!r}')
     recipe.config()
     return recipe
-
-
-def learning_rate(schedule: G2pSchedule, step: int) -> float:
-    """Linear warm-up, constant, linear decay over the last ``decay_steps``."""
-    rate = schedule.peak_learning_rate * min(1.0, (step + 1) / max(1, schedule.warmup_steps))
-    left = (schedule.num_steps - step) / max(1, schedule.decay_steps)
-    if left < 1.0:
-        rate = schedule.final_learning_rate + (rate - schedule.final_learning_rate) * left
-    return rate
 
 
 def ctc_loss(logits: Tensor, num_slots: Tensor, batch: G2pBatch) -> Tensor:
@@ -238,10 +225,7 @@ class G2pTrainer:
         if not path.is_file():
             return
         stored = load(path, self.device)
-        if json.loads(stored["identity"]) != json.loads(json.dumps(self._identity())):
-            raise CheckpointError(
-                f"{path}: belongs to another recipe ({stored['identity']}); name another folder for this run"
-            )
+        check_identity(stored, self._identity(), path)
         self.model.load_state_dict(stored["model"])
         self.average.load_state_dict(stored["average"])
         self.optimizer.load_state_dict(stored["optimizer"])
@@ -283,7 +267,7 @@ class G2pTrainer:
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 5.0))
         if not math.isfinite(loss.item()) or not math.isfinite(norm):
-            raise G2pDivergedError(
+            raise TrainingDivergedError(
                 f"{self.folder}: the loss of step {self.step} is {loss.item()}, its gradient {norm}; "
                 "the last checkpoint is the last good state"
             )
@@ -305,7 +289,7 @@ class G2pTrainer:
         """Train to the last step with progress on standard error; then measure on the held-out words.
 
         Raises:
-            G2pDivergedError: loss or gradient is no number.
+            TrainingDivergedError: loss or gradient is no number.
             OSError: a checkpoint cannot be written; the one before it is whole.
         """
         from tqdm import tqdm

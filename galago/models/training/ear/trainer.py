@@ -25,17 +25,23 @@ from torch.nn import functional as F
 
 from galago.models.conformer import Conformer, ConformerConfig, EarOutput
 from galago.models.tokenizer import greedy_text
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.checkpoints import (
+    CheckpointError,
+    check_identity,
+    load,
+    rewind_log,
+    save_atomically,
+)
 from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker, collate
-from galago.models.training.ear.recipe import LossRecipe, Recipe, ScheduleRecipe, network_config
+from galago.models.training.ear.recipe import LossRecipe, Recipe, network_config
 from galago.models.training.errors import TrainingDivergedError
 from galago.models.training.plots import Panel, save_curves
+from galago.models.training.schedule import learning_rate
 
 __all__ = [
     "Losses",
     "Trainer",
     "TrainingDivergedError",
-    "learning_rate",
     "load_model",
     "losses",
     "train",
@@ -83,15 +89,6 @@ def losses(output: EarOutput, batch: Batch, weights: LossRecipe) -> Losses:
         weights.phone_frames * phone_frames + weights.phone_ctc * phone_ctc + weights.token_ctc * token_ctc
     )
     return Losses(total, phone_frames, phone_ctc, token_ctc, accuracy)
-
-
-def learning_rate(schedule: ScheduleRecipe, step: int) -> float:
-    """Linear warm-up, constant, linear decay over the last ``decay_steps``."""
-    rate = schedule.peak_learning_rate * min(1.0, (step + 1) / max(1, schedule.warmup_steps))
-    left = (schedule.num_steps - step) / max(1, schedule.decay_steps)
-    if left < 1.0:
-        rate = schedule.final_learning_rate + (rate - schedule.final_learning_rate) * left
-    return rate
 
 
 def load_model(path: Path) -> Conformer:
@@ -183,10 +180,7 @@ class Trainer:
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
         stored = load(path, self.device)
-        if json.loads(stored["identity"]) != json.loads(json.dumps(self._identity())):
-            raise CheckpointError(
-                f"{path}: belongs to another recipe ({stored['identity']}); name another folder for this run"
-            )
+        check_identity(stored, self._identity(), path)
         self.model.load_state_dict(stored["model"])
         self.average.load_state_dict(stored["average"])
         self.optimizer.load_state_dict(stored["optimizer"])
@@ -194,13 +188,7 @@ class Trainer:
         if self.device.type == "cuda" and "cuda_rng" in stored:
             torch.cuda.set_rng_state(stored["cuda_rng"].cpu(), self.device)
         self.step = stored["step"]
-        log = self.folder / "log.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
-        rows = [
-            json.loads(line) for line in lines if line.endswith("\n")
-        ]  # a kill may have torn the last one
-        self.history = [row for row in rows if row["step"] < self.step]  # steps since then are made again
-        log.write_text("".join(json.dumps(row) + "\n" for row in self.history))
+        self.history = rewind_log(self.folder / "log.jsonl", self.step)
 
     def save(self) -> None:
         recipe = json.dumps(asdict(self.recipe))

@@ -23,12 +23,19 @@ from torch import Tensor, nn
 
 from galago.models.positions import resized_swin_state
 from galago.models.swin import Swin, SwinConfig
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.checkpoints import (
+    CheckpointError,
+    check_identity,
+    load,
+    rewind_log,
+    save_atomically,
+)
 from galago.models.training.errors import TrainingDivergedError
 from galago.models.training.eye.batches import Batch, BatchMaker, Sight
 from galago.models.training.eye.labels import EyeDescription
-from galago.models.training.eye.recipe import EyeLoss, EyeRecipe, EyeSchedule, eye_network
+from galago.models.training.eye.recipe import EyeLoss, EyeRecipe, eye_network
 from galago.models.training.plots import Panel, save_curves
+from galago.models.training.schedule import learning_rate
 
 __all__ = ["EyeLosses", "EyeTrainer", "accuracy", "load_eye", "losses", "save_eye", "scores_of"]
 
@@ -70,15 +77,6 @@ def losses(
     distance = torch.nn.functional.kl_div(softened, taught, reduction="batchmean") * temperature**2
     share = weights.distillation
     return EyeLosses((1.0 - share) * told + share * distance, fine, kind, distance)
-
-
-def learning_rate(schedule: EyeSchedule, step: int) -> float:
-    """Linear warm-up, constant, linear decay over the last ``decay_steps``."""
-    rate = schedule.peak_learning_rate * min(1.0, (step + 1) / max(1, schedule.warmup_steps))
-    left = (schedule.num_steps - step) / max(1, schedule.decay_steps)
-    if left < 1.0:
-        rate = schedule.final_learning_rate + (rate - schedule.final_learning_rate) * left
-    return rate
 
 
 def save_eye(
@@ -219,10 +217,7 @@ class EyeTrainer:
         path = self.folder / "checkpoint.pt"
         stored = load(path, self.device)
         try:
-            if json.loads(stored["identity"]) != json.loads(json.dumps(self._identity())):
-                raise CheckpointError(
-                    f"{path}: belongs to another recipe ({stored['identity']}); name another folder"
-                )
+            check_identity(stored, self._identity(), path)
             self.model.load_state_dict(stored["model"])
             self.average.load_state_dict(stored["average"])
             self.optimizer.load_state_dict(stored["optimizer"])
@@ -232,13 +227,7 @@ class EyeTrainer:
             self.step = stored["step"]
         except KeyError as error:
             raise CheckpointError(f"{path}: holds no {error}") from error
-        log = self.folder / "log.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
-        rows = [
-            json.loads(line) for line in lines if line.endswith("\n")
-        ]  # a kill may have torn the last one
-        self.history = [row for row in rows if row["step"] < self.step]  # steps since then are made again
-        log.write_text("".join(json.dumps(row) + "\n" for row in self.history))
+        self.history = rewind_log(self.folder / "log.jsonl", self.step)
 
     def save(self) -> None:
         """Write the checkpoint and, beside it, what is exported."""

@@ -21,18 +21,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
-from galago.models.training.errors import TrainingError
+from galago.models.training.checkpoints import check_identity, load, rewind_log, save_atomically
+from galago.models.training.errors import TrainingDivergedError
 from galago.models.training.plots import Panel, save_curves
 from galago.models.training.voice.recipe import ScheduleRecipe
 
-__all__ = ["Run", "Task", "TrainingDivergedError", "learning_rate", "moved"]
+__all__ = ["Run", "Task", "learning_rate", "moved"]
 
 Row = dict[str, float]
-
-
-class TrainingDivergedError(TrainingError, RuntimeError):
-    """A loss or gradient is no number any more; the last checkpoint holds the last good state."""
 
 
 class Task(Protocol):
@@ -125,11 +121,7 @@ class Run:
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
         stored = load(path, self.device)
-        mine = json.loads(json.dumps(self.task.identity()))
-        if json.loads(stored["identity"]) != mine:
-            raise CheckpointError(
-                f"{path}: belongs to another recipe ({stored['identity']}); name another folder for this run"
-            )
+        check_identity(stored, self.task.identity(), path)
         for name, network in self.task.networks.items():
             network.load_state_dict(stored["networks"][name])
             self.optimizers[name].load_state_dict(stored["optimizers"][name])
@@ -138,11 +130,7 @@ class Run:
         if self.device.type == "cuda" and "cuda_rng" in stored:
             torch.cuda.set_rng_state(stored["cuda_rng"].cpu(), self.device)
         self.step = stored["step"]
-        log = self.folder / "log.jsonl"
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []
-        rows = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have torn the last
-        self.history = [row for row in rows if row["step"] < self.step]  # steps since then are made again
-        log.write_text("".join(json.dumps(row) + "\n" for row in self.history), encoding="utf-8")
+        self.history = rewind_log(self.folder / "log.jsonl", self.step)
 
     def save(self) -> None:
         """Write checkpoint and model.

@@ -25,10 +25,10 @@ from galago.models.training.ear.trainer import (
     Trainer,
     TrainingDivergedError,
     dev_batches,
-    learning_rate,
     load_model,
     losses,
 )
+from galago.models.training.schedule import learning_rate
 from tests.models.training.ear.tone_corpus import NETWORK, tone_recipe, write_tone_corpus
 
 

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from galago.models.fastspeech import FastSpeech
 from galago.models.training.checkpoints import CheckpointError
+from galago.models.training.errors import TrainingDivergedError
 from galago.models.training.options import DONE, TrainOptions
 from galago.models.training.toml_tables import RecipeError
 from galago.models.training.voice.checkpoint import load_fastspeech, load_teacher, load_vocoder
 from galago.models.training.voice.command import make_run, train_recipe
-from galago.models.training.voice.loop import Run, TrainingDivergedError, learning_rate
+from galago.models.training.voice.loop import Run, learning_rate
 from galago.models.training.voice.losses import MultiResolutionStft, guided_attention, structure_loss
 from galago.models.training.voice.recipe import ScheduleRecipe, VocoderRecipe, VoiceRecipe, load_recipe
 from galago.models.training.voice.voice_data import VoiceData, prepare
