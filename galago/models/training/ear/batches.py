@@ -41,6 +41,7 @@ class Batch(NamedTuple):
     num_tokens: Tensor  # (B,) int64
     has_phones: Tensor  # (B,) bool
     duration_s: float
+    twin: Tensor | None = None  # (B, T, num_mels): the same utterances under other masks, for consistency
 
 
 class Example(NamedTuple):
@@ -48,6 +49,7 @@ class Example(NamedTuple):
     phone_frames: NDArray[np.int64]
     phones: list[int] | None
     tokens: list[int]
+    twin: NDArray[np.float32] | None = None  # of the shape of ``features``
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
             rooms = room_responses(cache / f"rooms-{augmentation.num_rooms}.npz", augmentation.num_rooms)
         self.augmenter = Augmenter(augmentation, noise, rooms)
         self.log_mel = LogMel()
+        self._with_twins = recipe.loss.consistency > 0
         self._epochs: dict[int, list[list[list[Source]]]] = {}
         self._first_steps = [0]
 
@@ -193,7 +196,8 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
     def _noise_example(self, num_frames: int, rng: np.random.Generator) -> Example:
         features = self._features(self.augmenter.noise_only(num_frames * 160 + 240, rng))
         num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
-        return Example(features, np.zeros(num_tokens, dtype=np.int64), [], [])
+        twin = features.copy() if self._with_twins else None
+        return Example(features, np.zeros(num_tokens, dtype=np.int64), [], [], twin)
 
     def plain_example(self, source: Source) -> Example:
         """A clip as it is, for evaluation."""
@@ -247,9 +251,14 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
             for index, begin, end in timeline:
                 phone_frames[(centres >= begin) & (centres < end)] = index
             phones = [index for index, _, _ in timeline if index != 0]
+        twin: NDArray[np.float32] | None = None
         if not clean:
+            if self._with_twins:
+                twin = spec_augment(features.copy(), recipe, rng)
             features = spec_augment(features, recipe, rng)
-        return Example(features, phone_frames, phones, encode_words(words))
+        elif self._with_twins:
+            twin = features.copy()
+        return Example(features, phone_frames, phones, encode_words(words), twin)
 
 
 def collate(examples: list[Example]) -> Batch:
@@ -261,6 +270,11 @@ def collate(examples: list[Example]) -> Batch:
     for i, example in enumerate(examples):
         features[i, : len(example.features)] = torch.from_numpy(example.features)
         phone_frames[i, : len(example.phone_frames)] = torch.from_numpy(example.phone_frames)
+    twin: Tensor | None = None
+    if all(e.twin is not None for e in examples):
+        twin = torch.zeros_like(features)
+        for i, example in enumerate(examples):
+            twin[i, : len(example.features)] = torch.from_numpy(example.twin)
     phones = [e.phones or [] for e in examples]
     return Batch(
         features,
@@ -272,4 +286,5 @@ def collate(examples: list[Example]) -> Batch:
         torch.tensor([len(e.tokens) for e in examples]),
         torch.tensor([e.phones is not None for e in examples]),
         longest * len(examples) / 100.0,
+        twin,
     )

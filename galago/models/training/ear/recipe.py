@@ -108,11 +108,17 @@ class AugmentationRecipe:
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """Weights of the three losses that are added up."""
+    """Weights of the three losses that are added up.
+
+    ``consistency`` is the weight, within each CTC loss, of what two views of an utterance answer differently;
+    above 0 every utterance is heard twice, under other masks and mostly with another context, and
+    ``batch_s`` counts it once.
+    """
 
     phone_frames: Weight = 1.0
     phone_ctc: Weight = 0.3
     token_ctc: Weight = 0.7
+    consistency: Weight = 0.0
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,18 @@ __all__ = [
 
 PANELS = (
     Panel("loss", ("phone_frames", "phone_ctc", "token_ctc")),
+    Panel("how far two views are apart", ("phones_apart", "tokens_apart")),
     Panel("phones right, of 40 ms tokens", ("phone_accuracy", "dev_phone_accuracy")),
     Panel("greedy word error rate on dev clips, 320 ms chunks", ("dev_wer",)),
     Panel("learning rate", ("learning_rate",), is_smoothed=False),
 )
+
+
+class Disagreement(NamedTuple):
+    """How far two views of the same utterances are from each other, per label, as CTC is counted."""
+
+    phones: Tensor
+    tokens: Tensor
 
 
 class Losses(NamedTuple):
@@ -89,6 +97,29 @@ def losses(output: EarOutput, batch: Batch, weights: LossRecipe) -> Losses:
         weights.phone_frames * phone_frames + weights.phone_ctc * phone_ctc + weights.token_ctc * token_ctc
     )
     return Losses(total, phone_frames, phone_ctc, token_ctc, accuracy)
+
+
+def disagreement(one: EarOutput, other: EarOutput, batch: Batch) -> Disagreement:
+    """Consistency regularisation (Yao et al. 2024, "CR-CTC"): at each token, the mean of both directions of
+    KL(target || answer), where the target is the other view's distribution and gets no gradient.
+    Summed over tokens and divided by the labels, as the CTC losses are.
+
+    Where one view hears the whole utterance and the other goes chunk by chunk, this is also dual-mode
+    training (Yu et al. 2020): the streaming ear learns what the one that knows the future would say.
+    """
+    positions = torch.arange(one.token_logits.shape[1], device=one.num_tokens.device)
+    valid = positions[None, :] < one.num_tokens[:, None]
+
+    def apart(a: Tensor, b: Tensor) -> Tensor:
+        log_a, log_b = torch.log_softmax(a.float(), -1), torch.log_softmax(b.float(), -1)
+        target_a, target_b = log_a.detach(), log_b.detach()
+        each = (target_a.exp() * (target_a - log_b) + target_b.exp() * (target_b - log_a)).sum(-1) / 2
+        return ((each * valid).sum(-1) / batch.num_tokens.clamp_min(4)).mean()
+
+    # The phones are compared in every utterance: no alignment is needed to agree.
+    return Disagreement(
+        apart(one.phone_logits, other.phone_logits), apart(one.token_logits, other.token_logits)
+    )
 
 
 def load_model(path: Path) -> Conformer:
@@ -214,12 +245,17 @@ class Trainer:
             self.folder / "model.pt",
         )
 
-    def _chunk(self) -> int | None:
+    def _chunks(self) -> tuple[int | None, int | None]:
+        """Tokens a chunk of this step, None for the full context: of the utterances, and of their twins."""
         schedule = self.recipe.schedule
         rng = random.Random(schedule.seed * 1_000_003 + self.step)
-        if self.step < schedule.clean_steps or rng.random() < schedule.full_context_probability:
-            return None
-        return rng.choice(schedule.chunk_tokens)
+
+        def drawn(full_context_probability: float) -> int | None:
+            if self.step < schedule.clean_steps or rng.random() < full_context_probability:
+                return None
+            return rng.choice(schedule.chunk_tokens)
+
+        return drawn(schedule.full_context_probability), drawn(0.5)
 
     def _moved(self, batch: Batch) -> Batch:
         moved = (v.to(self.device, non_blocking=True) if isinstance(v, Tensor) else v for v in batch)
@@ -232,9 +268,23 @@ class Trainer:
         rate = learning_rate(self.recipe.schedule, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        weights = self.recipe.loss
+        chunk, twin_chunk = self._chunks()
         with self._autocast():
-            output = self.model(batch.features, batch.num_frames, chunk_tokens=self._chunk())
-        found = losses(output, batch, self.recipe.loss)
+            output = self.model(batch.features, batch.num_frames, chunk_tokens=chunk)
+        found = losses(output, batch, weights)
+        apart: dict[str, float] = {}
+        if batch.twin is not None:
+            with self._autocast():
+                twin = self.model(batch.twin, batch.num_frames, chunk_tokens=twin_chunk)
+            of_twin = losses(twin, batch, weights)
+            found = Losses(*((a + b) / 2 for a, b in zip(found, of_twin, strict=True)))
+            views = disagreement(output, twin, batch)
+            total = found.total + weights.consistency * (
+                weights.phone_ctc * views.phones + weights.token_ctc * views.tokens
+            )
+            found = found._replace(total=total)
+            apart = {f"{name}_apart": float(value.detach()) for name, value in views._asdict().items()}
         if not math.isfinite(found.total.item()):
             raise TrainingDivergedError(
                 f"{self.folder}: the loss of step {self.step} is {found.total.item()}; "
@@ -254,7 +304,7 @@ class Trainer:
             for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
         values = {name: float(value.detach()) for name, value in found._asdict().items()}
-        return {**values, "learning_rate": rate, "gradient_norm": norm}
+        return {**values, **apart, "learning_rate": rate, "gradient_norm": norm}
 
     @torch.no_grad()
     def evaluate(self, batches: list[tuple[Batch, list[str]]]) -> dict[str, float]:
