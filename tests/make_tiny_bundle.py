@@ -89,6 +89,7 @@ def make_tiny_bundle(
     changes: Mapping[str, Any] | None = None,
     eye: bool = False,
     ear: bool = True,
+    voice: bool = False,
 ) -> Path:
     """Write the bundle into `folder` (made if needed) and return the folder.
 
@@ -99,6 +100,7 @@ def make_tiny_bundle(
         changes: Keys of ``roles.ear`` to replace, e.g. ``{"endpoint": {...}}``.
         eye: With the eye of `tests.tiny_eye` too.
         ear: False: without the ear, so that nothing hears.
+        voice: With the voice of `tests.tiny_voice` too.
     """
     root = Path(folder)
     (root / "ear").mkdir(parents=True, exist_ok=True)
@@ -192,12 +194,17 @@ def make_tiny_bundle(
 
         roles["eye"], golden_images = add_tiny_eye(root)
         golden += golden_images
+    if voice:
+        from tests.tiny_voice import add_tiny_voice
+
+        roles["voice"], golden_speech = add_tiny_voice(root)
+        golden += golden_speech
     if not ear:
         del roles["ear"]
         shutil.rmtree(root / "ear")
         golden = [entry for entry in golden if entry["role"] != "ear"]
         for path in (root / "golden").glob("*"):
-            if not path.name.startswith("image."):
+            if not path.name.startswith(("image.", "voice.")):
                 path.unlink()
     manifest = {
         "schema_version": 1,

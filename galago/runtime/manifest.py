@@ -7,8 +7,10 @@
     │   ├── targets: (Target, ...)               one graph for each engine, dtype and chunk
     │   └── decoding, voice_activity, endpoint, grammar: plain numbers for the core
     ├── eye: Eye | None                          a classifier of images: manifest_eye.py
+    ├── voice: Voice | None                      a streaming voice: manifest_voice.py
     ├── golden: (GoldenVector, ...)              recorded samples, and what the ear made of them
-    └── golden_images: (GoldenImage, ...)        recorded images, and what the eye made of them
+    ├── golden_images: (GoldenImage, ...)        recorded images, and what the eye made of them
+    └── golden_speech: (GoldenSpeech, ...)       sentences, and what the voice made of them
 
 Readers ignore keys and roles that they do not know, so that a newer packer may add some; they refuse a
 `schema_version` that they do not know.  Every complaint names the file, the key and what stood there.
@@ -27,6 +29,7 @@ from galago.runtime.errors import CorruptError, NotFoundError, UnsupportedError
 from galago.runtime.manifest_eye import Eye, GoldenImage, read_eye, read_golden_image
 from galago.runtime.manifest_keys import Keys, shown
 from galago.runtime.manifest_target import GraphTarget, graph_fields
+from galago.runtime.manifest_voice import GoldenSpeech, Voice, read_golden_speech, read_voice
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -120,6 +123,8 @@ class Manifest:
     golden: tuple[GoldenVector, ...]
     eye: Eye | None = None
     golden_images: tuple[GoldenImage, ...] = ()
+    voice: Voice | None = None
+    golden_speech: tuple[GoldenSpeech, ...] = ()
     roles: tuple[str, ...] = field(default=())
 
 
@@ -165,6 +170,7 @@ def parse_manifest(document: Any, path: str = MANIFEST_NAME) -> Manifest:
     roles = top.object("roles")
     ear = _ear(roles.object("ear"), files) if "ear" in roles.names() else None
     eye = read_eye(roles.object("eye"), files) if "eye" in roles.names() else None
+    voice = read_voice(roles.object("voice"), files) if "voice" in roles.names() else None
     golden = top.objects("golden", required=False)
     return Manifest(
         name=top.text("name"),
@@ -178,6 +184,10 @@ def parse_manifest(document: Any, path: str = MANIFEST_NAME) -> Manifest:
         eye=eye,
         golden_images=tuple(
             read_golden_image(keys, files, eye) for keys in golden if keys.text("role") == "eye"
+        ),
+        voice=voice,
+        golden_speech=tuple(
+            read_golden_speech(keys, files, voice) for keys in golden if keys.text("role") == "voice"
         ),
         roles=tuple(roles.names()),
     )
