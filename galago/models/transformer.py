@@ -1,0 +1,118 @@
+"""Transformer blocks without positions of their own, whole and chunk by chunk (Vaswani et al. 2017).
+
+wav2vec 2.0, HuBERT and Whisper's encoder are stacks of these; positions enter before the first block.
+Letters: B batch, H heads, T queries, L cached left context, D head width, C model width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["SelfAttention", "TransformerBlock"]
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention: ``forward`` over utterances, ``forward_chunk`` over streams.
+
+    Args:
+        width, num_heads: C and H; D = C / H.
+        has_key_bias: it adds the same to all scores of a query, so some leave it out (Whisper).
+    """
+
+    def __init__(
+        self, width: int, num_heads: int, dropout: float = 0.0, *, has_key_bias: bool = True
+    ) -> None:
+        super().__init__()
+        if width % num_heads:
+            raise ValueError(f"width {width} is not divisible by {num_heads} heads")
+        self.num_heads = num_heads
+        self.head_width = width // num_heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=has_key_bias)
+        self.value = nn.Linear(width, width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        heads: Tensor = x.unflatten(-1, (self.num_heads, self.head_width))  # type: ignore[no-untyped-call]
+        return heads.transpose(1, 2)  # (B, H, T, D)
+
+    def _mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        scores = self._heads(query) @ self._heads(key).transpose(-2, -1) * (1.0 / math.sqrt(self.head_width))
+        weights = self.dropout(torch.softmax(scores if bias is None else scores + bias, dim=-1))
+        y: Tensor = self.out((weights @ self._heads(value)).transpose(1, 2).flatten(2))
+        return y
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """``x`` (B, T, C); ``bias`` is added to the scores and broadcasts to (B, H, T, T) -> (B, T, C)."""
+        return self._mix(self.query(x), self.key(x), self.value(x), bias)
+
+    def forward_chunk(
+        self, x: Tensor, key_cache: Tensor, value_cache: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Attend from one chunk to itself and to the cached left context.
+
+        Args:
+            x: (B, T, C).
+            key_cache, value_cache: (B, L, C), the projected left context, oldest first.
+            bias: broadcasts to (B, H, T, L + T).
+
+        Returns:
+            (B, T, C) and the caches moved on by T tokens.
+        """
+        key = torch.cat([key_cache, self.key(x)], dim=1)  # (B, L + T, C)
+        value = torch.cat([value_cache, self.value(x)], dim=1)
+        return self._mix(self.query(x), key, value, bias), key[:, x.shape[1] :], value[:, x.shape[1] :]
+
+
+class TransformerBlock(nn.Module):
+    """Attention and feed-forward with GELU, each added to its input.
+
+    Args:
+        width, num_heads, feed_forward_width: C, H and the inner width of the feed-forward.
+        is_norm_first: LayerNorm before each part (deep networks train more stably), else behind the sum.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        feed_forward_width: int,
+        *,
+        is_norm_first: bool,
+        dropout: float = 0.0,
+        layer_norm_eps: float = 1e-5,
+        has_key_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.is_norm_first = is_norm_first
+        self.attention = SelfAttention(width, num_heads, dropout, has_key_bias=has_key_bias)
+        self.attention_norm = nn.LayerNorm(width, layer_norm_eps)
+        self.expand = nn.Linear(width, feed_forward_width)
+        self.project = nn.Linear(feed_forward_width, width)
+        self.feed_forward_norm = nn.LayerNorm(width, layer_norm_eps)
+        self.dropout = nn.Dropout(dropout)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        """The second half of the block, from the sum with the attention on."""
+        inner = self.feed_forward_norm(x) if self.is_norm_first else self.attention_norm(x)
+        base = x if self.is_norm_first else inner
+        y: Tensor = base + self.dropout(self.project(self.dropout(F.gelu(self.expand(inner)))))
+        return y if self.is_norm_first else self.feed_forward_norm(y)
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """``x`` (B, T, C); ``bias`` is added to the scores and broadcasts to (B, H, T, T) -> (B, T, C)."""
+        heard = self.attention_norm(x) if self.is_norm_first else x
+        return self._feed_forward(x + self.dropout(self.attention(heard, bias)))
+
+    def forward_chunk(
+        self, x: Tensor, key: Tensor, value: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``x`` (B, T, C), caches (B, L, C), ``bias`` for (B, H, T, L + T) -> (B, T, C) and the caches."""
+        heard = self.attention_norm(x) if self.is_norm_first else x
+        y, key, value = self.attention.forward_chunk(heard, key, value, bias)
+        return self._feed_forward(x + self.dropout(y)), key, value

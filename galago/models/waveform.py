@@ -1,0 +1,219 @@
+"""Raw samples to one vector every 20 ms: the convolutional feature encoder of wav2vec 2.0 and HuBERT.
+
+Seven convolutions over 16 kHz samples: strides 5, 2, 2, 2, 2, 2, 2 make 320 samples, kernels 10, 3, 3, 3, 3,
+2, 2 a receptive field of 400 (Baevski et al. 2020, section 4.2).
+
+``forward`` has no padding, as published: N samples give (N - 400) // 320 + 1 rows. A *stream* gives a row for
+every 320 samples, from the very first: each layer remembers ``kernel - stride`` values of its input, zeros at
+the start::
+
+    samples       0 0 | . . . . . | . . . . . |        row j hears samples 320 j - 80 ... 320 j + 319
+    row               |     0     |     1     |
+
+Two things of the published networks look at a whole utterance, which no stream has heard: the GroupNorm
+behind the first layer (``norm="group"``, of the BASE networks) and the normalisation of the samples. A stream
+takes their mean and variance from what it has heard so far, as averages that forget
+(:func:`running_moments`): another statistic than in training, near to it after some seconds. Networks with
+``norm="layer"`` (the LARGE ones) on samples as they are have no such difference: they stream exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from galago.models.masks import padding_mask
+
+__all__ = ["FeatureEncoder", "normalise_utterance", "running_moments"]
+
+SAMPLE_NORM_EPS = 1e-7  # of the published feature extractors
+_PIECE_TOKENS = 64
+
+
+def running_moments(values: Tensor, state: Tensor, horizon_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance of everything heard up to each token, the past fading with a time constant.
+
+    With s_t the mean of token t's values and a = 1 - 1 / horizon::
+
+        S_t = a S_(t-1) + s_t        w_t = a w_(t-1) + 1        mean_t = S_t / w_t
+
+    At the start it is the plain average of what was heard; it never overflows and does not know the chunk.
+
+    Args:
+        values: (B, C, T, S), S values a token.
+        state: (B, 2C + 1), the sums of values and of squares and their weight; zeros at the start.
+        horizon_tokens: at least 1.
+
+    Returns:
+        mean (B, C, T), variance (B, C, T), and the new state.
+    """
+    C = values.shape[1]
+    told = torch.cat([values.mean(-1), values.square().mean(-1), torch.ones_like(values[:, :1, :, 0])], dim=1)
+    decay = 1.0 - 1.0 / horizon_tokens
+    rows = []
+    for piece in torch.split(told, _PIECE_TOKENS, dim=2):
+        # A product with a triangle of powers is the recurrence: every engine knows it.
+        age = torch.arange(piece.shape[2], dtype=torch.float64)
+        distance = age[None, :] - age[:, None]  # of an answer (column) to what it sums (row)
+        powers = torch.where(distance >= 0, decay ** distance.clamp_min(0.0), 0.0).to(piece)
+        faded = (decay ** (age + 1.0)).to(piece)
+        summed = piece @ powers + state[..., None] * faded
+        rows.append(summed)
+        state = summed[..., -1]
+    moments = torch.cat(rows, dim=2)
+    mean, square = moments[:, :C] / moments[:, -1:], moments[:, C:-1] / moments[:, -1:]
+    return mean, (square - mean.square()).clamp_min(0.0), state
+
+
+def _whole_moments(values: Tensor, num_values: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance over the valid part of (B, C, N): (B, C, 1) each."""
+    valid = padding_mask(num_values, values.shape[2])[:, None]
+    count = num_values[:, None, None].clamp_min(1)
+    mean = values.masked_fill(~valid, 0.0).sum(2, keepdim=True) / count
+    variance = (values - mean).masked_fill(~valid, 0.0).square().sum(2, keepdim=True) / count
+    return mean, variance
+
+
+def normalise_utterance(samples: Tensor, num_samples: Tensor) -> Tensor:
+    """Samples (B, N) of mean 0 and variance 1 over the first ``num_samples`` (B,); zeros behind them."""
+    mean, variance = _whole_moments(samples[:, None], num_samples)
+    normed = (samples - mean[:, 0]) / torch.sqrt(variance[:, 0] + SAMPLE_NORM_EPS)
+    return normed.masked_fill(~padding_mask(num_samples, samples.shape[1]), 0.0)
+
+
+class FeatureEncoder(nn.Module):
+    """Samples (B, N) -> features (B, T, widths[-1]), one row for every ``samples_per_token``.
+
+    Args:
+        widths, kernels, strides: one of each for a layer.
+        norm: ``"group"``: over time, behind the first layer; ``"layer"``: over channels, behind each layer.
+        horizon_tokens: what a stream's statistics remember, where there are any.
+        normalises_samples: to mean 0 and variance 1 before the first layer.
+
+    Raises:
+        ValueError: no layers, a kernel that is shorter than its stride, or an unknown norm.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        kernels: Sequence[int],
+        strides: Sequence[int],
+        *,
+        norm: str,
+        has_bias: bool,
+        normalises_samples: bool = False,
+        horizon_tokens: int = 1500,
+    ) -> None:
+        super().__init__()
+        if not len(widths) == len(kernels) == len(strides) > 0:
+            raise ValueError("widths, kernels and strides must name the same number of layers")
+        if any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
+            raise ValueError(f"kernels {tuple(kernels)} leave out samples at strides {tuple(strides)}")
+        if norm not in ("group", "layer"):
+            raise ValueError(f"norm must be group or layer, got {norm!r}")
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
+        self.normalises_samples, self.horizon_tokens = normalises_samples, horizon_tokens
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(num_in, num_out, kernel, stride, bias=has_bias)
+            for num_in, num_out, kernel, stride in zip(
+                (1, *widths[:-1]), widths, kernels, strides, strict=True
+            )
+        )
+        self.group_norm = nn.GroupNorm(widths[0], widths[0]) if norm == "group" else None
+        self.layer_norms = nn.ModuleList(nn.LayerNorm(width) for width in widths if norm == "layer")
+        for convolution in self.convolutions:
+            nn.init.kaiming_normal_(convolution.weight)
+
+    @property
+    def samples_per_token(self) -> int:
+        return math.prod(self.strides)
+
+    def num_rows(self, num_samples: Tensor, num_layers: int | None = None) -> Tensor:
+        """Rows that ``forward`` makes of so many samples, or that its first layers make; never below 0."""
+        for kernel, stride in zip(self.kernels[:num_layers], self.strides[:num_layers], strict=True):
+            num_samples = torch.div(num_samples - kernel, stride, rounding_mode="floor") + 1
+        return num_samples.clamp_min(0)
+
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of what a stream remembers, without the batch dimension, by name."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.normalises_samples:
+            shapes["samples"] = (3,)
+        for i, convolution in enumerate(self.convolutions):
+            if self.kernels[i] > self.strides[i]:
+                shapes[f"layer{i}"] = (convolution.weight.shape[1], self.kernels[i] - self.strides[i])
+        if self.group_norm is not None:
+            shapes["group"] = (2 * self.group_norm.num_channels + 1,)
+        return shapes
+
+    def _scaled(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """The GroupNorm with given moments, which broadcast to ``x`` (B, C, ...)."""
+        assert self.group_norm is not None
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        normed = (x - mean) / torch.sqrt(variance + self.group_norm.eps)
+        return normed * self.group_norm.weight.reshape(shape) + self.group_norm.bias.reshape(shape)
+
+    def _normed(self, x: Tensor, layer: int) -> Tensor:
+        """LayerNorm where there is one, and GELU: (B, C, T) -> (B, C, T)."""
+        if self.layer_norms:
+            x = self.layer_norms[layer](x.transpose(1, 2)).transpose(1, 2)
+        return F.gelu(x)
+
+    def forward(self, samples: Tensor, num_samples: Tensor) -> Tensor:
+        """Whole utterances as published.
+
+        Args:
+            samples: (B, N), padded with anything. num_samples: (B,).
+
+        Returns:
+            (B, T, C), T = ``num_rows(N)``; of each utterance the first ``num_rows(num_samples)`` are valid.
+
+        Raises:
+            ValueError: N is below the receptive field of a row.
+        """
+        if int(self.num_rows(torch.tensor(samples.shape[1]))) < 1:
+            raise ValueError(f"{samples.shape[1]} samples are less than one row hears")
+        if self.normalises_samples:
+            samples = normalise_utterance(samples, num_samples)
+        x = samples[:, None]
+        for layer, convolution in enumerate(self.convolutions):
+            x = convolution(x)
+            if layer == 0 and self.group_norm is not None:
+                x = self._scaled(x, *_whole_moments(x, self.num_rows(num_samples, 1)))
+            x = self._normed(x, layer)
+        return x.transpose(1, 2)
+
+    def forward_chunk(self, samples: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The next samples of a stream. Pure: state in, state out.
+
+        Args:
+            samples: (B, T * samples_per_token).
+            states: of :meth:`state_shapes`, zeros at the start, or what the last call returned.
+
+        Returns:
+            (B, T, C) and the new states.
+        """
+        new: dict[str, Tensor] = {}
+        T = samples.shape[1] // self.samples_per_token
+        x = samples[:, None]
+        if self.normalises_samples:
+            pieces = x.reshape(x.shape[0], 1, T, -1)
+            mean, variance, new["samples"] = running_moments(pieces, states["samples"], self.horizon_tokens)
+            x = ((pieces - mean[..., None]) / torch.sqrt(variance[..., None] + SAMPLE_NORM_EPS)).flatten(2)
+        for layer, convolution in enumerate(self.convolutions):
+            past = self.kernels[layer] - self.strides[layer]
+            if past:
+                x = torch.cat([states[f"layer{layer}"], x], dim=2)
+                new[f"layer{layer}"] = x[:, :, -past:]
+            x = convolution(x)
+            if layer == 0 and self.group_norm is not None:
+                pieces = x.reshape(*x.shape[:2], T, -1)
+                mean, variance, new["group"] = running_moments(pieces, states["group"], self.horizon_tokens)
+                x = self._scaled(pieces, mean[..., None], variance[..., None]).flatten(2)
+            x = self._normed(x, layer)
+        return x.transpose(1, 2), {name: new[name] for name in self.state_shapes()}
