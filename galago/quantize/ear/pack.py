@@ -34,11 +34,11 @@ from galago.quantize.ear.model_card import model_card
 from galago.quantize.ear.oracle import Oracle
 from galago.quantize.ear.recipe import EarPackRecipe
 from galago.quantize.ear.report import report_tables
-from galago.quantize.ear.transfer import transfer
 from galago.quantize.packer import Job, PackedRole
 from galago.quantize.provenance import provenance
 from galago.quantize.report import write_report
 from galago.quantize.shared_weights import save_graphs
+from galago.quantize.transfer import transfer
 
 __all__ = ["EarPacker"]
 

@@ -9,13 +9,13 @@ from galago.quantize.calibration import CalibrationSet
 from galago.quantize.compile_openvino import compile_graph, make_stateful, state_names
 from galago.quantize.ear.measure import HEADS
 from galago.quantize.ear.oracle import Oracle
-from galago.quantize.ear.transfer import transfer
 from galago.quantize.quantize import (
     QuantizationConfig,
     QuantizationError,
     quantize_graph,
     quantized_layers,
 )
+from galago.quantize.transfer import transfer
 from tests.quantize.ear.tiny import Exports, noise
 
 

@@ -1,4 +1,4 @@
-"""One quantization for all chunk sizes: calibrated on one graph, laid over the others."""
+"""One quantization for all shapes of a network: calibrated on one graph, laid over the others."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["transfer"]
 
 
 def transfer(quantized: ov.Model, source: ov.Model, target: ov.Model) -> ov.Model:
-    """The quantization of ``source``'s graph, laid over the graph of another chunk size.
+    """The quantization of ``source``'s graph, laid over the graph of another chunk size or sentence length.
 
-    Both float graphs are the same network: what differs is the shape of the features, shapes inside, and the
+    Both float graphs are the same network: what differs is the shapes of the inputs, shapes inside, and the
     projected positions. Everything else, scales and int8 weights among it, is taken over unchanged, so that
-    all chunk sizes share their weights and one calibration.
+    all shapes share their weights and one calibration.
 
     Args:
         quantized: made from ``source`` by :func:`~galago.quantize.quantize.quantize_graph`.
         source, target: float graphs with explicit states, of one network.
 
     Raises:
-        QuantizationError: the graphs differ in more than the chunk, or a differing constant was quantized.
+        QuantizationError: the graphs differ in more than the shapes, or a differing constant was quantized.
     """
     copy = quantized.clone()
     ours = {node.get_friendly_name(): node for node in copy.get_ordered_ops()}
@@ -33,7 +33,7 @@ def transfer(quantized: ov.Model, source: ov.Model, target: ov.Model) -> ov.Mode
             continue
         other = theirs.get(name)
         if other is None or other.get_type_name() != node.get_type_name():
-            raise QuantizationError(f"{name}: the graphs of two chunk sizes differ in their layers")
+            raise QuantizationError(f"{name}: the graphs of two shapes differ in their layers")
         for index in range(node.get_input_size()):
             before, after = node.input_value(index).get_node(), other.input_value(index).get_node()
             if before.get_type_name() != "Constant" or after.get_type_name() != "Constant":
@@ -46,7 +46,7 @@ def transfer(quantized: ov.Model, source: ov.Model, target: ov.Model) -> ov.Mode
             found = port.get_source_output().get_node()
             if found.get_type_name() != "Constant" or not np.array_equal(found.data, before.data):
                 raise QuantizationError(
-                    f"{name}: input {index} depends on the chunk and was quantized; ignore it"
+                    f"{name}: input {index} depends on the shape and was quantized; ignore it"
                 )
             constant = ov.opset13.constant(after.data, dtype=after.get_element_type())
             constant.set_friendly_name(f"{name}:{index}")
