@@ -3,6 +3,7 @@
     galago pack EAR -o B --recipe ear.pack.toml --corpora C                 a bundle that hears
     galago pack EAR EYE -o B --recipe ear.pack.toml eye.pack.toml ...       one that hears and sees
     galago pack EYE --into B --recipe eye.pack.toml --albums A              B with a new eye, its ear as it is
+    galago pack VOICE --into B --recipe voice.pack.toml --corpora C --g2p G B with a new voice
 
 Each run's ``model.pt`` and each recipe says its role: the order of the recipes does not matter.
 """
@@ -59,8 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="packing recipes (NAME.pack.toml), one a run",
     )
-    parser.add_argument("--corpora", type=Path, help="folder of imported corpora, for the ear")
+    parser.add_argument("--corpora", type=Path, help="folder of imported corpora, for the ear and the voice")
     parser.add_argument("--albums", type=Path, help="folder of the albums of photos, for the eye")
+    parser.add_argument("--g2p", metavar="RUN", type=Path, help="letter-to-phone network, for the voice")
     parser.add_argument("--work", type=Path, help="where graphs and the report go; default: RUN/pack")
     for key in ("name", "version", "description"):
         parser.add_argument(f"--{key}", help=f"{key} of the bundle; default: of the bundle or the recipe")
@@ -125,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             into=options.into is not None,
             corpora=options.corpora,
             albums=options.albums,
+            g2p=options.g2p,
             work=options.work,
             header={key: value for key, value in header.items() if value is not None},
             measure_time=not options.no_timing,

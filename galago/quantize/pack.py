@@ -43,7 +43,16 @@ class Source:
 
     @property
     def checkpoint(self) -> Path:
-        return self.run / "model.pt" if self.run.is_dir() else self.run
+        """The role's first network: a voice has a folder for each of its networks."""
+        if not self.run.is_dir():
+            return self.run
+        acoustic = self.run / "acoustic" / "model.pt"
+        return acoustic if acoustic.is_file() else self.run / "model.pt"
+
+    @property
+    def work(self) -> Path:
+        """Where graphs, calibration sets and reports are kept unless another place is named."""
+        return (self.run if self.run.is_dir() else self.run.parent) / "pack"
 
 
 def pack(
@@ -53,6 +62,7 @@ def pack(
     into: bool = False,
     corpora: Path | None = None,
     albums: Path | None = None,
+    g2p: Path | None = None,
     work: Path | None = None,
     header: Mapping[str, str] | None = None,
     measure_time: bool = True,
@@ -64,8 +74,9 @@ def pack(
         sources: one at least, each of another role.
         output: the bundle; what stood there is replaced at the very end, when the new one has been read back.
         into: keep what ``output`` holds of other roles, its name and its version.
-        corpora: folder of imported corpora (``NAME.pcm``, ``NAME.jsonl``), for ears.
+        corpora: folder of imported corpora (``NAME.pcm``, ``NAME.jsonl``), for ears and voices.
         albums: folder of albums, for eyes.
+        g2p: run of a letter-to-phone network, for voices.
         work: where graphs, calibration sets and reports are kept; by default ``pack`` inside each run. Of
             several sources each has a folder in it that is called as its role.
         header: "name", "version" or "description" of the bundle, where the recipes' are not wanted.
@@ -74,8 +85,8 @@ def pack(
 
     Raises:
         FileNotFoundError: no checkpoint, or a file that a recipe names is missing.
-        RecipeError: a recipe of another role than its run's, two of one role, or one that needs corpora or
-            albums and none are given.
+        RecipeError: a recipe of another role than its run's, two of one role, or one that needs corpora,
+            albums or a letter-to-phone network and none are given.
         CheckpointError, CorpusError, ExportError, CalibrationError, QuantizationError: as their messages say.
         GalagoError: ``into`` what is no whole bundle.
     """
@@ -88,9 +99,10 @@ def pack(
         job = Job(
             checkpoint=source.checkpoint,
             recipe_folder=source.recipe_folder,
-            work=own or source.checkpoint.parent / "pack",
+            work=own or source.work,
             corpora=corpora,
             albums=albums,
+            g2p=g2p,
             measure_time=measure_time,
             say=say,
         )

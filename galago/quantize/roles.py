@@ -15,6 +15,8 @@ from galago.quantize.eye.pack import EyePacker
 from galago.quantize.eye.recipe import EyePackRecipe
 from galago.quantize.packer import Job, Packer
 from galago.quantize.recipe import PACK_SCHEMA_VERSION, PackRecipe
+from galago.quantize.voice.pack import VoicePacker
+from galago.quantize.voice.recipe import VoicePackRecipe
 
 __all__ = ["ROLES", "Role", "load_pack_recipe", "role_of_checkpoint"]
 
@@ -30,6 +32,7 @@ class Role:
 ROLES: dict[str, Role] = {
     "ear": Role(EarPackRecipe, EarPacker),
     "eye": Role(EyePackRecipe, EyePacker),
+    "voice": Role(VoicePackRecipe, VoicePacker),
 }
 
 
@@ -49,12 +52,13 @@ def load_pack_recipe(path: Path) -> PackRecipe:
 
 
 def role_of_checkpoint(path: Path) -> str:
-    """The role of a run's ``model.pt``; an ear where it says nothing.
+    """The role of a run's ``model.pt``; where it says nothing, a voice if it names its network, else an ear.
 
     Raises:
         CheckpointError: the file is damaged, or holds what no packer packs.
     """
-    role = load(path).get("role", "ear")
+    stored = load(path)
+    role = stored.get("role", "voice" if "network" in stored else "ear")
     if role not in tuple(ROLES):
         raise CheckpointError(f"{path}: holds a network of role {role!r}; packed are {', '.join(ROLES)}")
     return str(role)
