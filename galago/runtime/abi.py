@@ -182,6 +182,10 @@ class Metrics(ctypes.Structure):
         ("image_engine_ns", c_int64),
         ("image_step_p50_ns", c_int64),
         ("image_step_p99_ns", c_int64),
+        ("speech_samples", c_uint64),
+        ("speech_busy_ns", c_int64),
+        ("speech_engine_ns", c_int64),
+        ("speech_underruns", c_uint64),
         ("reserved", c_uint64 * 2),
     ]
 
@@ -206,7 +210,7 @@ _SIZES_BYTES = {
     Label: 24,
     Word: 32,
     Event: 112,
-    Metrics: 168,
+    Metrics: 200,
 }
 for _struct, _size_bytes in _SIZES_BYTES.items():
     if ctypes.sizeof(_struct) != _size_bytes:

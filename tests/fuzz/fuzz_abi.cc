@@ -91,8 +91,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   engine->loops = true;
   const galago::OpenedEar opened{ear, target, engine};
   const galago::ScriptedEye eye;
-  const auto session =
-      std::unique_ptr<galago_session>(new galago_session{{&opened, &eye.opened, options}});
+  const auto session = std::unique_ptr<galago_session>(
+      new galago_session{{{&opened, &eye.opened, nullptr}, options}});
   galago_session* handle = session.get();
 
   int64_t capture_ns = 0;
@@ -160,7 +160,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         break;
       case 10: {
         galago_metrics metrics = GALAGO_METRICS_INIT;
-        metrics.struct_size = program.byte();  // 168 is whole: the rest must not be written
+        metrics.struct_size = program.byte();  // 200 is whole: the rest must not be written
         galago_session_get_metrics(handle, &metrics);
         break;
       }

@@ -35,10 +35,10 @@ class SessionFixture {
  public:
   explicit SessionFixture(const std::string& text, galago_session_options options = defaults(),
                           EarTarget target = scripted_target(), Ear ear = scripted_ear(),
-                          const OpenedEye* eye = nullptr)
+                          const OpenedEye* eye = nullptr, const OpenedVoice* voice = nullptr)
       : engine(std::make_shared<ScriptedEngine>(ear, target, galago::script(text))),
         opened{ear, target, engine},
-        session(std::make_unique<Session>(&opened, eye, options)) {}
+        session(std::make_unique<Session>(OpenedRoles{&opened, eye, voice}, options)) {}
 
   static galago_session_options defaults() { return GALAGO_SESSION_OPTIONS_INIT; }
   static galago_session_options with_flags(uint32_t flags) {

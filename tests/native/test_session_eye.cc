@@ -31,7 +31,7 @@ struct Both {
 
 struct EyeOnly {
   explicit EyeOnly(galago_session_options options = SessionFixture::defaults())
-      : session(nullptr, &eye.opened, options) {}
+      : session({nullptr, &eye.opened, nullptr}, options) {}
 
   ScriptedEye eye;
   Session session;

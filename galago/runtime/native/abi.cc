@@ -57,7 +57,9 @@ GALAGO_FREEZE(galago_metrics, peak_bytes, 96);
 GALAGO_FREEZE(galago_metrics, engine_ns, 104);
 GALAGO_FREEZE(galago_metrics, image_steps, 112);
 GALAGO_FREEZE(galago_metrics, image_step_p99_ns, 144);
-GALAGO_FREEZE_SIZE(galago_metrics, 168);
+GALAGO_FREEZE(galago_metrics, speech_samples, 152);
+GALAGO_FREEZE(galago_metrics, speech_underruns, 176);
+GALAGO_FREEZE_SIZE(galago_metrics, 200);
 
 namespace {
 
@@ -69,7 +71,7 @@ constexpr uint32_t kFirstSessionOptionsBytes = sizeof(galago_session_options);
 constexpr uint32_t kFirstSessionInfoBytes = sizeof(galago_session_info);
 constexpr uint32_t kFirstImageBytes = sizeof(galago_image);
 constexpr uint32_t kFirstEventBytes = sizeof(galago_event);
-constexpr uint32_t kFirstMetricsBytes = sizeof(galago_metrics);
+constexpr uint32_t kFirstMetricsBytes = offsetof(galago_metrics, speech_engine_ns);
 
 // Runs a call behind the firewall.
 template <typename Call>
@@ -132,10 +134,6 @@ galago_status fill_struct(const galago_session* session, T* caller, uint32_t fir
 }
 
 std::string text_or_empty(const char* text) { return text == nullptr ? std::string() : text; }
-
-[[noreturn]] void fail_without_role(const char* call, const char* role) {
-  fail(GALAGO_E_UNSUPPORTED, "%s: the bundle has no role \"%s\"", call, role);
-}
 
 }  // namespace
 
@@ -208,8 +206,7 @@ galago_status galago_session_open(galago_bundle* bundle, const galago_session_op
     const galago_session_options defaults = GALAGO_SESSION_OPTIONS_INIT;
     const galago_session_options given =
         read_struct(options, defaults, kFirstSessionOptionsBytes, "galago_session_options");
-    const galago::Bundle& opened = *bundle->bundle;
-    *out = new galago_session{{opened.ear(), opened.eye(), given}};
+    *out = new galago_session{{bundle->bundle->roles(), given}};
     return GALAGO_OK;
   });
 }
@@ -329,32 +326,30 @@ galago_status galago_session_set_wake(galago_session* session, galago_wake_fn wa
   });
 }
 
-galago_status galago_session_speak(galago_session* session, const char* text,
-                                   uint64_t* /*utterance*/) {
+galago_status galago_session_speak(galago_session* session, const char* text, uint64_t* utterance) {
   return guarded([&] {
     require(session, "session");
     require(text, "text");
-    fail_without_role("speak", "voice");
+    const uint64_t number = session->session.speak(text);
+    if (utterance != nullptr) *utterance = number;
     return GALAGO_OK;
   });
 }
 
 galago_status galago_session_read_speech(galago_session* session, float* samples, size_t capacity,
                                          size_t* num_read) {
-  // Real-time safe even where it is unsupported: no exception is thrown.
+  // Real-time safe: no exception is thrown.
   if (session == nullptr || num_read == nullptr || (samples == nullptr && capacity > 0)) {
     galago::set_last_error_real_time("read_speech: session, samples or num_read is NULL");
     return GALAGO_E_INVALID_ARGUMENT;
   }
-  *num_read = 0;
-  galago::set_last_error_real_time("read_speech: the bundle has no role \"voice\"");
-  return GALAGO_E_UNSUPPORTED;
+  return session->session.read_speech(samples, capacity, num_read);
 }
 
 galago_status galago_session_stop_speech(galago_session* session) {
   return guarded([&] {
     require(session, "session");
-    fail_without_role("stop_speech", "voice");
+    session->session.stop_speech();
     return GALAGO_OK;
   });
 }

@@ -1,7 +1,10 @@
 #include "bundle.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <utility>
+#include <vector>
 
 #include "log.h"
 #include "status.h"
@@ -58,6 +61,31 @@ void open_first(const std::string& folder, const std::string& role, const std::v
        wanted.c_str(), known.c_str());
 }
 
+OpenedVoice open_voice(const std::string& folder, const Voice& voice,
+                       const BundleOptions& options) {
+  const auto no_chunk = [](const Target&) { return 0; };
+  OpenedVoice opened;
+  opened.voice = voice;
+  open_first(folder, "voice", voice.speakers, options, no_chunk, &opened);
+  // Of each number of phones the first reader that runs here.
+  std::map<int, std::vector<VoiceReaderTarget>> readers;
+  for (const VoiceReaderTarget& reader : voice.readers) {
+    readers[reader.num_phones].push_back(reader);
+  }
+  for (const auto& [num_phones, targets] : readers) {
+    OpenedReader reader;
+    open_first(folder, "voice's reader", targets, options, no_chunk, &reader);
+    opened.readers.push_back(std::move(reader));
+  }
+  const auto most_phones = static_cast<size_t>(opened.readers.back().target.num_phones);
+  std::optional<FileBytes> g2p;
+  if (voice.g2p) g2p = read_checked(folder, *voice.g2p);
+  opened.text = std::make_shared<const VoiceText>(
+      voice.phones, std::min(most_phones, SpeechText::kMaxSegmentPhones),
+      read_checked(folder, voice.pronunciations), std::move(g2p));
+  return opened;
+}
+
 // "labels.3": the member "labels", then the item 3.
 const Json* find_entry(const Json& root, const std::string& key) {
   const Json* json = &root;
@@ -86,9 +114,10 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
   bundle->manifest_ = Manifest::parse(text.text());
   const Manifest& manifest = bundle->manifest_;
   for (const FileEntry& file : manifest.files) check_file(folder, file);
-  if (!manifest.ear && !manifest.eye) {
+  if (!manifest.ear && !manifest.eye && !manifest.voice) {
     fail(GALAGO_E_UNSUPPORTED,
-         "%s: has no role that this build can run; it runs \"ear\" and \"eye\"", folder.c_str());
+         "%s: has no role that this build can run; it runs \"ear\", \"eye\" and \"voice\"",
+         folder.c_str());
   }
   if (const auto& ear = manifest.ear) {
     bundle->ear_.emplace();
@@ -104,6 +133,7 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
     const auto no_chunk = [](const EyeTarget&) { return 0; };
     open_first(folder, "eye", eye->targets, options, no_chunk, &*bundle->eye_);
   }
+  if (const auto& voice = manifest.voice) bundle->voice_ = open_voice(folder, *voice, options);
   return bundle;
 }
 
@@ -116,6 +146,7 @@ std::string Bundle::opened(const std::string& role, const std::string& what) con
   };
   if (ear_ && (role.empty() || role == "ear")) return tell(*ear_);
   if (eye_ && (role.empty() || role == "eye")) return tell(*eye_);
+  if (voice_ && (role.empty() || role == "voice")) return tell(*voice_);
   return "";
 }
 

@@ -13,6 +13,8 @@
 #include "engine.h"
 #include "eye_stream.h"
 #include "manifest.h"
+#include "session.h"
+#include "voice_stream.h"
 
 namespace galago {
 
@@ -30,9 +32,9 @@ class Bundle {
   // Throws GALAGO_E_NOT_FOUND. Valid as long as the bundle. From any thread.
   const char* metadata(const std::string& key) const;
 
-  // NULL: the bundle has no such role.
-  const OpenedEar* ear() const { return ear_ ? &*ear_ : nullptr; }
-  const OpenedEye* eye() const { return eye_ ? &*eye_ : nullptr; }
+  OpenedRoles roles() const {
+    return {ear_ ? &*ear_ : nullptr, eye_ ? &*eye_ : nullptr, voice_ ? &*voice_ : nullptr};
+  }
 
  private:
   Bundle() = default;
@@ -43,6 +45,7 @@ class Bundle {
   Manifest manifest_;
   std::optional<OpenedEar> ear_;
   std::optional<OpenedEye> eye_;
+  std::optional<OpenedVoice> voice_;
 
   mutable std::mutex metadata_mutex_;
   mutable std::map<std::string, std::string> metadata_;  // what was asked for before

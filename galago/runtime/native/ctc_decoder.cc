@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "heap_bytes.h"
+#include "log_sum.h"
 #include "status.h"
 
 namespace galago {
@@ -15,13 +16,6 @@ namespace {
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 constexpr int32_t kNone = -1;
 constexpr int32_t kRoot = 0;
-
-float log_add(float a, float b) {
-  if (a < b) std::swap(a, b);
-  if (b == kImpossible) return a;
-  const float difference = b - a;
-  return difference < -18.0f ? a : a + std::log1p(std::exp(difference));
-}
 
 // NaN, and what is no log-probability at all, count as a probability of 0.
 float clean(float log_prob) { return log_prob < 1e3f ? log_prob : kImpossible; }
@@ -250,16 +244,16 @@ struct CtcDecoder::Impl {
   float extendable(const Hypothesis& hypothesis, int32_t token) {
     return prefix_of(hypothesis).token == token
                ? hypothesis.log_blank
-               : log_add(hypothesis.log_blank, hypothesis.log_nonblank);
+               : log_sum(hypothesis.log_blank, hypothesis.log_nonblank);
   }
 
   Candidate stay(int32_t index) {
     const Hypothesis& hypothesis = hypotheses[static_cast<size_t>(index)];
     const Prefix& prefix = prefix_of(hypothesis);
     const float blank = row_log_probs[static_cast<size_t>(options.blank)];
-    float log_blank = log_add(hypothesis.log_blank, hypothesis.log_nonblank) + blank;
+    float log_blank = log_sum(hypothesis.log_blank, hypothesis.log_nonblank) + blank;
     if (separates_nothing(prefix, word_separator))
-      log_blank = log_add(
+      log_blank = log_sum(
           log_blank, hypothesis.log_blank + row_log_probs[static_cast<size_t>(word_separator)]);
     Candidate candidate = {0.0f, index, kNone, log_blank, kImpossible, {}, false};
     if (prefix.token != kNone) {
@@ -269,7 +263,7 @@ struct CtcDecoder::Impl {
       const int32_t parent = prefixes[static_cast<size_t>(prefix.parent)].hypothesis;
       if (parent != kNone)
         emitted = extendable(hypotheses[static_cast<size_t>(parent)], prefix.token) + log_prob;
-      candidate.log_nonblank = log_add(repeated, emitted);
+      candidate.log_nonblank = log_sum(repeated, emitted);
       // When the last token was heard: on the likeliest way to end this row.
       if (emitted > std::max(repeated, log_blank)) {
         candidate.emission = {hypotheses[static_cast<size_t>(parent)].emission, prefix.token,
@@ -282,7 +276,7 @@ struct CtcDecoder::Impl {
         candidate.is_new_emission = true;
       }
     }
-    candidate.score = log_add(candidate.log_blank, candidate.log_nonblank) + bonus(prefix.hotword);
+    candidate.score = log_sum(candidate.log_blank, candidate.log_nonblank) + bonus(prefix.hotword);
     return candidate;
   }
 
@@ -328,7 +322,7 @@ struct CtcDecoder::Impl {
 
     for (const Hypothesis& hypothesis : hypotheses) prefix_of(hypothesis).hypothesis = kNone;
     // Only differences count: measured from the best one, the sums keep their precision.
-    const float reference = log_add(candidates[0].log_blank, candidates[0].log_nonblank);
+    const float reference = log_sum(candidates[0].log_blank, candidates[0].log_nonblank);
     next_hypotheses.clear();
     for (size_t i = 0; i < num_kept; ++i) {
       const Candidate& candidate = candidates[i];
@@ -446,7 +440,7 @@ struct CtcDecoder::Impl {
     if (method == CtcMethod::kBeam) {
       const auto final_score = [&](const Hypothesis& h) {
         const float bonus = hotwords ? hotwords->final_bonus(prefix_of(h).hotword) : 0.0f;
-        return log_add(h.log_blank, h.log_nonblank) + bonus;
+        return log_sum(h.log_blank, h.log_nonblank) + bonus;
       };
       size_t best = 0;
       for (size_t i = 1; i < hypotheses.size(); ++i)

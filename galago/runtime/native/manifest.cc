@@ -6,86 +6,13 @@
 #include <set>
 
 #include "ctc_alignment.h"
+#include "manifest_entry.h"
 #include "status.h"
 
 namespace galago {
 namespace {
 
-// A value together with the way to it, so that every complaint says where.
-class Entry {
- public:
-  Entry(const Json& json, std::string where) : json_(json), where_(std::move(where)) {}
-
-  [[noreturn]] void complain(const std::string& what) const {
-    fail(GALAGO_E_CORRUPT, "manifest.json: %s: %s", where_.empty() ? "top level" : where_.c_str(),
-         what.c_str());
-  }
-
-  std::optional<Entry> find(const char* key) const {
-    expect(Json::Type::kObject);
-    const Json* member = json_.find(key);
-    if (member == nullptr) return std::nullopt;
-    return Entry(*member, where_.empty() ? key : where_ + "." + key);
-  }
-
-  Entry at(const char* key) const {
-    std::optional<Entry> member = find(key);
-    if (!member) complain(std::string("lacks \"") + key + "\"");
-    return *member;
-  }
-
-  std::vector<Entry> items() const {
-    expect(Json::Type::kArray);
-    std::vector<Entry> items;
-    for (size_t i = 0; i < json_.array.size(); ++i) {
-      items.emplace_back(json_.array[i], where_ + "[" + std::to_string(i) + "]");
-    }
-    return items;
-  }
-
-  const std::string& string() const {
-    expect(Json::Type::kString);
-    return json_.string;
-  }
-
-  bool boolean() const {
-    expect(Json::Type::kBool);
-    return json_.boolean;
-  }
-
-  double number(double low, double high) const {
-    expect(Json::Type::kNumber);
-    if (!(json_.number >= low && json_.number <= high)) {
-      complain(json_.to_text() + " is outside [" + std::to_string(low) + ", " +
-               std::to_string(high) + "]");
-    }
-    return json_.number;
-  }
-
-  int64_t integer(int64_t low, int64_t high) const {
-    expect(Json::Type::kNumber);
-    const double value = json_.number;
-    if (value != std::floor(value)) complain(json_.to_text() + " is not a whole number");
-    if (!(value >= static_cast<double>(low) && value <= static_cast<double>(high))) {
-      complain(json_.to_text() + " is outside [" + std::to_string(low) + ", " +
-               std::to_string(high) + "]");
-    }
-    return static_cast<int64_t>(value);
-  }
-
-  const Json& json() const { return json_; }
-  const std::string& where() const { return where_; }
-
- private:
-  void expect(Json::Type type) const {
-    if (json_.type != type) {
-      complain(std::string("expected ") + type_name(type) + ", found " + type_name(json_.type));
-    }
-  }
-
-  const Json& json_;
-  std::string where_;
-};
+using Entry = ManifestEntry;
 
 // Whole numbers up to this are exact in JSON's double.
 constexpr int64_t kMaxExact = int64_t{1} << 53;
@@ -93,14 +20,6 @@ constexpr int64_t kMaxExact = int64_t{1} << 53;
 constexpr int64_t kMaxModelSide = 2048;  // pixels
 constexpr size_t kMaxLabels = 65536;
 constexpr size_t kMaxLabelBytes = 255;
-
-void read_int(const Entry& parent, const char* key, int64_t low, int64_t high, int* out) {
-  if (const auto entry = parent.find(key)) *out = static_cast<int>(entry->integer(low, high));
-}
-
-void read_float(const Entry& parent, const char* key, double low, double high, float* out) {
-  if (const auto entry = parent.find(key)) *out = static_cast<float>(entry->number(low, high));
-}
 
 bool is_safe_path(const std::string& path) {
   if (path.empty() || path.front() == '/' || path.find('\\') != std::string::npos) return false;
@@ -132,19 +51,8 @@ std::vector<FileEntry> read_files(const Entry& files) {
   return entries;
 }
 
-const FileEntry& find_file(const Entry& entry, const std::vector<FileEntry>& files) {
-  for (const FileEntry& file : files) {
-    if (file.path == entry.string()) return file;
-  }
-  entry.complain("\"" + entry.string() + "\" is not among the files");
-}
-
 FbankOptions read_features(const Entry& entry) {
-  const std::string& type = entry.at("type").string();
-  if (type != "kaldi_log_mel") {
-    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.type: \"%s\" is not known to this build",
-         entry.where().c_str(), type.c_str());
-  }
+  entry.expect_known("type", "kaldi_log_mel");
   FbankOptions options;
   options.sample_rate_hz = static_cast<int>(entry.at("sample_rate_hz").integer(1000, 384000));
   options.window_samples = static_cast<int>(entry.at("window_samples").integer(2, 65536));
@@ -159,37 +67,6 @@ FbankOptions read_features(const Entry& entry) {
     entry.complain("hop_samples is larger than window_samples");
   }
   return options;
-}
-
-std::vector<std::string> read_names(const Entry& entry, size_t max_names) {
-  std::vector<std::string> names;
-  std::set<std::string> seen;
-  for (const Entry& item : entry.items()) {
-    if (!seen.insert(item.string()).second) item.complain("stands there twice");
-    names.push_back(item.string());
-  }
-  if (names.size() < 2 || names.size() > max_names) {
-    entry.complain("expected 2 to " + std::to_string(max_names) + " names");
-  }
-  return names;
-}
-
-TensorSpec read_tensor(const Entry& target, const char* group, const char* key,
-                       std::vector<int64_t> shape) {
-  return {std::string(group) + "." + key, target.at(group).at(key).string(), std::move(shape)};
-}
-
-// What the targets of all roles have.
-void read_target(const Entry& entry, const std::vector<FileEntry>& files, Target* target) {
-  target->name = entry.at("name").string();
-  target->engine = entry.at("engine").string();
-  target->dtype = entry.at("dtype").string();
-  target->model = find_file(entry.at("model"), files);
-  target->weights = find_file(entry.at("weights"), files);
-  target->inference_precision = entry.at("inference_precision").string();
-  if (target->inference_precision != "f32" && target->inference_precision != "bf16") {
-    entry.at("inference_precision").complain("expected \"f32\" or \"bf16\"");
-  }
 }
 
 EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& files, const Ear& ear) {
@@ -237,11 +114,7 @@ Acceptance read_acceptance(const Entry& entry, const std::vector<std::string>& t
 }
 
 Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
-  const std::string& type = entry.at("type").string();
-  if (type != "streaming_ctc") {
-    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.type: \"%s\" is not known to this build",
-         entry.where().c_str(), type.c_str());
-  }
+  entry.expect_known("type", "streaming_ctc");
   Ear ear;
   ear.features = read_features(entry.at("features"));
   ear.subsampling_factor = static_cast<int>(entry.at("subsampling_factor").integer(1, 64));
@@ -313,20 +186,12 @@ ImageSpec read_image(const Entry& entry) {
   image.height = static_cast<int>(entry.at("height").integer(1, kMaxModelSide));
   image.mean = read_rgb(entry.at("mean"), -10, 10);
   image.std = read_rgb(entry.at("std"), 1e-3, 10);
-  const std::string& fit = entry.at("fit").string();
-  if (fit != "cover") {
-    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.fit: \"%s\" is not known to this build",
-         entry.where().c_str(), fit.c_str());
-  }
+  entry.expect_known("fit", "cover");
   return image;
 }
 
 Eye read_eye(const Entry& entry, const std::vector<FileEntry>& files) {
-  const std::string& type = entry.at("type").string();
-  if (type != "image_labels") {
-    fail(GALAGO_E_UNSUPPORTED, "manifest.json: %s.type: \"%s\" is not known to this build",
-         entry.where().c_str(), type.c_str());
-  }
+  entry.expect_known("type", "image_labels");
   Eye eye;
   eye.image = read_image(entry.at("image"));
   std::set<std::string> seen;
@@ -376,6 +241,9 @@ Manifest Manifest::parse(std::string_view text) {
   }
   if (const auto eye = root.at("roles").find("eye")) {
     manifest.eye = read_eye(*eye, manifest.files);
+  }
+  if (const auto voice = root.at("roles").find("voice")) {
+    manifest.voice = read_voice(*voice, manifest.files);
   }
   return manifest;
 }

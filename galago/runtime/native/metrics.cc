@@ -52,9 +52,11 @@ void DurationHistogram::reset() {
 void SessionMetrics::reset() {
   for (auto* counter :
        {&input_samples_, &refused_samples_, &gaps_, &steps_, &late_steps_, &busy_ns_, &engine_ns_,
-        &replaced_images_, &image_steps_, &image_busy_ns_, &image_engine_ns_}) {
+        &replaced_images_, &image_steps_, &image_busy_ns_, &image_engine_ns_, &speech_samples_,
+        &speech_busy_ns_, &speech_engine_ns_, &speech_underruns_}) {
     counter->store(0, kRelaxed);
   }
+  ttfa_ns_.store(-1, kRelaxed);
   partial_latency_ns_.store(-1, kRelaxed);
   final_latency_ns_.store(-1, kRelaxed);
   step_ns_.reset();
@@ -66,6 +68,12 @@ void SessionMetrics::count_image_step(int64_t busy_ns, int64_t engine_ns) {
   add(&image_busy_ns_, static_cast<uint64_t>(busy_ns));
   add(&image_engine_ns_, static_cast<uint64_t>(engine_ns));
   image_step_ns_.add(busy_ns);
+}
+
+void SessionMetrics::count_speech(size_t num_samples, int64_t busy_ns, int64_t engine_ns) {
+  add(&speech_samples_, num_samples);
+  add(&speech_busy_ns_, static_cast<uint64_t>(busy_ns));
+  add(&speech_engine_ns_, static_cast<uint64_t>(engine_ns));
 }
 
 void SessionMetrics::count_step(int64_t busy_ns, int64_t engine_ns, int64_t chunk_ns) {
@@ -90,7 +98,7 @@ galago_metrics SessionMetrics::get() const {
   metrics.step_p99_ns = step_ns_.percentile(0.99);
   metrics.partial_latency_ns = partial_latency_ns_.load(kRelaxed);
   metrics.final_latency_ns = final_latency_ns_.load(kRelaxed);
-  metrics.ttfa_ns = -1;
+  metrics.ttfa_ns = ttfa_ns_.load(kRelaxed);
   metrics.replaced_images = replaced_images_.load(kRelaxed);
   metrics.image_steps = image_steps_.load(kRelaxed);
   const bool looked = metrics.image_steps > 0;
@@ -98,6 +106,11 @@ galago_metrics SessionMetrics::get() const {
   metrics.image_engine_ns = looked ? static_cast<int64_t>(image_engine_ns_.load(kRelaxed)) : -1;
   metrics.image_step_p50_ns = image_step_ns_.percentile(0.50);
   metrics.image_step_p99_ns = image_step_ns_.percentile(0.99);
+  metrics.speech_samples = speech_samples_.load(kRelaxed);
+  metrics.speech_busy_ns = static_cast<int64_t>(speech_busy_ns_.load(kRelaxed));
+  metrics.speech_engine_ns = static_cast<int64_t>(speech_engine_ns_.load(kRelaxed));
+  if (metrics.speech_busy_ns == 0) metrics.speech_busy_ns = metrics.speech_engine_ns = -1;
+  metrics.speech_underruns = speech_underruns_.load(kRelaxed);
   metrics.peak_bytes = peak_bytes_.load(kRelaxed);
   return metrics;
 }

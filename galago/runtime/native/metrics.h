@@ -41,6 +41,9 @@ class SessionMetrics {
   void count_input(uint64_t num_samples) { add(&input_samples_, num_samples); }
   void count_refused(uint64_t num_samples) { add(&refused_samples_, num_samples); }
 
+  // The playback thread.
+  void count_speech_underrun() { add(&speech_underruns_, 1); }
+
   // The camera's thread.
   void count_replaced_image() { add(&replaced_images_, 1); }
 
@@ -48,6 +51,8 @@ class SessionMetrics {
   void count_gap() { add(&gaps_, 1); }
   void count_step(int64_t busy_ns, int64_t engine_ns, int64_t chunk_ns);
   void count_image_step(int64_t busy_ns, int64_t engine_ns);
+  void count_speech(size_t num_samples, int64_t busy_ns, int64_t engine_ns);
+  void set_ttfa_ns(int64_t ns) { ttfa_ns_.store(ns, kRelaxed); }
   void set_partial_latency_ns(int64_t ns) { partial_latency_ns_.store(ns, kRelaxed); }
   void set_final_latency_ns(int64_t ns) { final_latency_ns_.store(ns, kRelaxed); }
 
@@ -75,6 +80,11 @@ class SessionMetrics {
   std::atomic<uint64_t> image_steps_{0};
   std::atomic<uint64_t> image_busy_ns_{0};
   std::atomic<uint64_t> image_engine_ns_{0};
+  std::atomic<uint64_t> speech_samples_{0};
+  std::atomic<uint64_t> speech_busy_ns_{0};
+  std::atomic<uint64_t> speech_engine_ns_{0};
+  std::atomic<uint64_t> speech_underruns_{0};
+  std::atomic<int64_t> ttfa_ns_{-1};
   std::atomic<int64_t> partial_latency_ns_{-1};
   std::atomic<int64_t> final_latency_ns_{-1};
   std::atomic<int64_t> peak_bytes_{-1};

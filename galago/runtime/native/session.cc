@@ -34,35 +34,39 @@ const galago_session_options& checked(const galago_session_options& options) {
   return options;
 }
 
-EventLimits event_limits(const OpenedEar* ear, const OpenedEye* eye,
-                         const galago_session_options& options) {
-  if (ear == nullptr) return EyeStream::event_limits(*eye, options);
-  EventLimits limits = EarStream::event_limits(*ear, options);
-  if (eye != nullptr) {
-    const EventLimits other = EyeStream::event_limits(*eye, options);
+EventLimits event_limits(const OpenedRoles& roles, const galago_session_options& options) {
+  EventLimits limits = VoiceStream::event_limits();  // the smallest
+  const auto widen = [&limits](const EventLimits& other) {
     limits.text_bytes = std::max(limits.text_bytes, other.text_bytes);
     limits.num_words = std::max(limits.num_words, other.num_words);
     limits.num_labels = std::max(limits.num_labels, other.num_labels);
     limits.num_values = std::max(limits.num_values, other.num_values);
-  }
+  };
+  if (roles.ear != nullptr) widen(EarStream::event_limits(*roles.ear, options));
+  if (roles.eye != nullptr) widen(EyeStream::event_limits(*roles.eye, options));
   return limits;
 }
 
 }  // namespace
 
-Session::Session(const OpenedEar* ear, const OpenedEye* eye, const galago_session_options& options)
+Session::Session(const OpenedRoles& roles, const galago_session_options& options)
     : flags_(checked(options).flags),
       events_(options.event_capacity != 0 ? options.event_capacity : kDefaultEventCapacity,
-              event_limits(ear, eye, options)) {
-  // In the order of their turn: what was said does not wait for what was seen.
+              event_limits(roles, options)) {
+  // In the order of their turn: hearing does not wait for speech, nor speech for pictures.
   size_t num_bytes = sizeof(*this) + events_.num_bytes();
-  if (ear != nullptr) {
-    ear_ = std::make_unique<EarStream>(*ear, options, &events_, &metrics_);
+  if (roles.ear != nullptr) {
+    ear_ = std::make_unique<EarStream>(*roles.ear, options, &events_, &metrics_);
     num_bytes += ear_->num_bytes();
     roles_.push_back(ear_.get());
   }
-  if (eye != nullptr) {
-    eye_ = std::make_unique<EyeStream>(*eye, options, &events_, &metrics_);
+  if (roles.voice != nullptr) {
+    voice_ = std::make_unique<VoiceStream>(*roles.voice, &events_, &metrics_);
+    num_bytes += voice_->num_bytes();
+    roles_.push_back(voice_.get());
+  }
+  if (roles.eye != nullptr) {
+    eye_ = std::make_unique<EyeStream>(*roles.eye, options, &events_, &metrics_);
     num_bytes += eye_->num_bytes();
     roles_.push_back(eye_.get());
   }
@@ -81,6 +85,7 @@ galago_session_info Session::info() const {
   galago_session_info info = GALAGO_SESSION_INFO_INIT;
   if (ear_) ear_->describe(&info);
   if (eye_) eye_->describe(&info);
+  if (voice_) voice_->describe(&info);
   return info;
 }
 
@@ -114,32 +119,60 @@ galago_status Session::push_image(const galago_image& image) noexcept {
     return GALAGO_E_INVALID_STATE;
   }
   const galago_status status = eye_->push(image);
-  if (status != GALAGO_OK) return status;
-  waker_.signal();
-  if (!has_worker()) waker_.call_wake();
-  return GALAGO_OK;
+  if (status == GALAGO_OK) tell_step();
+  return status;
 }
 
 galago_status Session::end_input() noexcept {
   // Release: who sees the end sees all input before it.
   end_requested_.store(true, std::memory_order_release);
+  tell_step();
+  return GALAGO_OK;
+}
+
+void Session::tell_step() {
   waker_.signal();
   if (!has_worker()) waker_.call_wake();
-  return GALAGO_OK;
+}
+
+// -- speech: the playback thread, then any ------------------------------------------------------
+
+galago_status Session::read_speech(float* samples, size_t capacity, size_t* num_read) noexcept {
+  *num_read = 0;
+  if (!voice_) {
+    set_last_error_real_time("read_speech: the bundle has no role \"voice\"");
+    return GALAGO_E_UNSUPPORTED;
+  }
+  bool has_news = false;
+  *num_read = voice_->read(samples, capacity, &has_news);
+  if (has_news) tell_step();
+  return *num_read > 0 ? GALAGO_OK : GALAGO_EMPTY;
+}
+
+uint64_t Session::speak(std::string_view utf8) {
+  const uint64_t utterance = voice("speak").speak(utf8);
+  tell_step();
+  return utterance;
+}
+
+void Session::stop_speech() {
+  voice("stop_speech").stop();
+  tell_step();
 }
 
 // -- the stepping thread ------------------------------------------------------------------------
 
 galago_status Session::advance() {
-  if (is_over_.load(std::memory_order_relaxed)) return GALAGO_EMPTY;
+  const bool is_over = is_over_.load(std::memory_order_relaxed);
   // In this order: input before its end.
   const bool has_ended = end_requested_.load(std::memory_order_acquire);
   for (RoleStream* role : roles_) {
-    if (role->has_failed()) continue;
+    // Speech goes on when the input has ended: a reply may be the last thing that happens.
+    if (role->has_failed() || (is_over && role != voice_.get())) continue;
     const galago_status status = role->step(has_ended);
     if (status != GALAGO_EMPTY) return status;
   }
-  if (has_ended) {
+  if (has_ended && !is_over) {
     is_over_.store(true, std::memory_order_release);
     waker_.signal();
     waker_.call_wake();
@@ -150,6 +183,11 @@ galago_status Session::advance() {
 bool Session::has_failed() const {
   return std::all_of(roles_.begin(), roles_.end(),
                      [](const RoleStream* role) { return role->has_failed(); });
+}
+
+bool Session::has_ended() const {
+  const bool is_silent = !voice_ || !voice_->is_speaking();
+  return (is_over_.load(std::memory_order_acquire) && is_silent) || has_failed();
 }
 
 galago_status Session::step() {
@@ -189,7 +227,10 @@ galago_status Session::next_event(galago_event* event) {
 
 bool Session::step_is_ready() const {
   // The last step is the one that sees that there is nothing more.
-  if (end_requested_.load(std::memory_order_acquire)) return !is_over_.load();
+  if (end_requested_.load(std::memory_order_acquire)) {
+    if (!is_over_.load()) return true;
+    return voice_ && !voice_->has_failed() && voice_->is_ready();
+  }
   return std::any_of(roles_.begin(), roles_.end(), [](const RoleStream* role) {
     return !role->has_failed() && role->is_ready();
   });
@@ -200,9 +241,9 @@ galago_status Session::wait(int32_t timeout_ms) {
   for (;;) {
     const uint32_t seen = waker_.count();
     // In this order: the last events come before the end.
-    const bool is_over = is_over_.load(std::memory_order_acquire) || has_failed();
+    const bool is_end = has_ended();
     if (!events_.is_empty()) return GALAGO_OK;
-    if (is_over) return GALAGO_EMPTY;
+    if (is_end) return GALAGO_EMPTY;
     if (!has_worker() && step_is_ready()) return GALAGO_OK;
     const int64_t left_ns =
         timeout_ms < 0 ? -1 : std::max<int64_t>(deadline_ns - monotonic_ns(), 0);
@@ -224,6 +265,11 @@ void Session::reset() {
 Listener& Session::listener(const char* call) {
   if (!ear_) fail(GALAGO_E_UNSUPPORTED, "%s: the bundle has no role \"ear\"", call);
   return ear_->listener();
+}
+
+VoiceStream& Session::voice(const char* call) {
+  if (!voice_) fail(GALAGO_E_UNSUPPORTED, "%s: the bundle has no role \"voice\"", call);
+  return *voice_;
 }
 
 void Session::set_grammar(const void* bytes, size_t num_bytes) {

@@ -1,10 +1,12 @@
-// A session: the roles of a bundle that take input, one after the other in each step, and one queue
-// for all their events.
+// A session: the roles of a bundle, one after the other in each step, and one queue for all their
+// events.
 //
-//   push_audio ─> ear ─┐
-//   (capture)          ├─ step ─> events ─> next_event
-//   push_image ─> eye ─┘                    (control)
-//   (camera)
+//   push_audio ─> ear ────┐
+//   (capture)             │
+//   speak ──────> voice ──┼─ step ─> events ─> next_event
+//   (any thread)  │       │                    (control)
+//   push_image ─> │ eye ──┘
+//   (camera)      └──> read_speech (playback)
 #ifndef GALAGO_NATIVE_SESSION_H_
 #define GALAGO_NATIVE_SESSION_H_
 
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -20,15 +23,22 @@
 #include "eye_stream.h"
 #include "metrics.h"
 #include "role_stream.h"
+#include "voice_stream.h"
 #include "waker.h"
 
 namespace galago {
 
+// What a bundle has opened; NULL: it has no such role.
+struct OpenedRoles {
+  const OpenedEar* ear = nullptr;
+  const OpenedEye* eye = nullptr;
+  const OpenedVoice* voice = nullptr;
+};
+
 class Session {
  public:
-  // NULL: the bundle has no such role. Throws Error. Engines are kept alive; of the rest copies are
-  // made.
-  Session(const OpenedEar* ear, const OpenedEye* eye, const galago_session_options& options);
+  // One role at least. Throws Error. Engines are kept alive; of the rest copies are made.
+  Session(const OpenedRoles& roles, const galago_session_options& options);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -41,6 +51,13 @@ class Session {
   galago_status end_input() noexcept;
   // The camera's thread; likewise.
   galago_status push_image(const galago_image& image) noexcept;
+
+  // The playback thread; likewise.
+  galago_status read_speech(float* samples, size_t capacity, size_t* num_read) noexcept;
+
+  // Any thread; throws Error.
+  uint64_t speak(std::string_view utf8);
+  void stop_speech();
 
   // The control thread; those that answer nothing throw Error.
   galago_status step();
@@ -58,14 +75,18 @@ class Session {
   void work();
   bool has_worker() const { return (flags_ & GALAGO_SESSION_WORKER) != 0; }
   bool has_failed() const;  // every role has: until reset, nothing more will come
+  bool has_ended() const;   // nothing more will come of what there was to hear, see and say
+  void tell_step();         // that a step may now do something; real-time safe
   bool step_is_ready() const;
-  Listener& listener(const char* call);  // throws GALAGO_E_UNSUPPORTED where nothing hears
+  // They throw GALAGO_E_UNSUPPORTED where nothing hears or speaks.
+  Listener& listener(const char* call);
+  VoiceStream& voice(const char* call);
 
   const uint32_t flags_;
 
   // Between the threads.
   std::atomic<bool> end_requested_{false};
-  std::atomic<bool> is_over_{false};  // ended and all of it processed
+  std::atomic<bool> is_over_{false};  // the input ended and all of it is processed
   Waker waker_;
   SessionMetrics metrics_;
 
@@ -73,6 +94,7 @@ class Session {
   EventQueue events_;
   std::unique_ptr<EarStream> ear_;
   std::unique_ptr<EyeStream> eye_;
+  std::unique_ptr<VoiceStream> voice_;
   std::vector<RoleStream*> roles_;  // those that there are, in the order of their turn
 
   std::atomic<bool> stop_worker_{false};

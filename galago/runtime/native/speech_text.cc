@@ -52,8 +52,12 @@ constexpr std::string_view kTheBeforeVowel = "the/vowel";
 
 class Writer {
  public:
-  Writer(const Pronunciations& pronunciations, const G2p* g2p, const SpokenWords& words)
-      : pronunciations_(pronunciations), phones_of_(pronunciations, g2p), words_(words.all()) {
+  Writer(const Pronunciations& pronunciations, const G2p* g2p, const SpokenWords& words,
+         size_t max_segment_phones)
+      : pronunciations_(pronunciations),
+        phones_of_(pronunciations, g2p),
+        words_(words.all()),
+        max_segment_phones_(max_segment_phones) {
     begin_ = phones_of_.row("^");
     leading_pause_ms_ = words.leading_pause_ms();
   }
@@ -84,9 +88,8 @@ class Writer {
 
   void write_word(size_t i, const std::vector<uint8_t>& phones, SpeechScript* script) {
     const SpokenWord& word = words_[i];
-    const bool is_too_long =
-        !segment_.phones.empty() &&
-        segment_.phones.size() + phones.size() + 2 > SpeechText::kMaxSegmentPhones;
+    const bool is_too_long = !segment_.phones.empty() &&
+                             segment_.phones.size() + phones.size() + 2 > max_segment_phones_;
     if (is_too_long) close(script);
     script->words.push_back({word.text, word.source});
     if (segment_.phones.empty()) add_mark(begin_, word.style, leading_pause_ms_);
@@ -114,6 +117,7 @@ class Writer {
   const Pronunciations& pronunciations_;
   WordPhones phones_of_;
   const std::vector<SpokenWord>& words_;
+  const size_t max_segment_phones_;
   SpeechSegment segment_;
   uint8_t begin_ = 0;
   uint32_t leading_pause_ms_ = 0;
@@ -121,8 +125,9 @@ class Writer {
 
 }  // namespace
 
-SpeechText::SpeechText(const Pronunciations& pronunciations, const G2p* g2p)
-    : pronunciations_(pronunciations), g2p_(g2p) {
+SpeechText::SpeechText(const Pronunciations& pronunciations, const G2p* g2p,
+                       size_t max_segment_phones)
+    : pronunciations_(pronunciations), g2p_(g2p), max_segment_phones_(max_segment_phones) {
   const WordPhones checked(pronunciations, g2p);
   for (const std::string_view mark : {"^", " ", ",", ".", "?", "!"}) checked.row(mark);
 }
@@ -143,7 +148,7 @@ SpeechScript SpeechText::parse(std::string_view utf8, bool may_be_ssml) const {
   SpeechScript script;
   script.prosodies = std::move(document.styles);
   script.num_skipped_characters = document.num_skipped;
-  Writer(pronunciations_, g2p_, words).write(&script);
+  Writer(pronunciations_, g2p_, words, max_segment_phones_).write(&script);
   return script;
 }
 

@@ -58,9 +58,13 @@ class SpeechText {
   static constexpr size_t kMaxTextBytes = 1 << 18;
   static constexpr size_t kMaxSegmentPhones = 256;
 
-  // `g2p` may be null: unknown words are then spelled. Both must outlive this. Throws Error
-  // (GALAGO_E_CORRUPT) where the two do not fit together.
-  SpeechText(const Pronunciations& pronunciations, const G2p* g2p);
+  // `g2p` may be null: unknown words are then spelled. Both must outlive this. Sentences are cut
+  // at `max_segment_phones`; a single word may still be longer. Throws Error (GALAGO_E_CORRUPT)
+  // where the two do not fit together.
+  SpeechText(const Pronunciations& pronunciations, const G2p* g2p,
+             size_t max_segment_phones = kMaxSegmentPhones);
+
+  size_t max_segment_phones() const { return max_segment_phones_; }
 
   // A text that begins with "<speak" is SSML if `may_be_ssml`. Throws Error
   // (GALAGO_E_INVALID_ARGUMENT): malformed SSML, with line and column; too long a text.
@@ -72,6 +76,7 @@ class SpeechText {
  private:
   const Pronunciations& pronunciations_;
   const G2p* g2p_;
+  const size_t max_segment_phones_;
 };
 
 }  // namespace galago

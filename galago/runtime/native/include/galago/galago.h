@@ -2,7 +2,7 @@
  *
  * A *bundle* is a compiled model directory: immutable, shared by threads.
  * A *session* is one stream over a bundle: it owns every cache and buffer.
- * Samples and images go in by push; events come out by next_event.
+ * Samples, images and texts go in; events and speech come out.
  *
  *     galago_bundle *bundle;
  *     galago_session *session;
@@ -29,7 +29,7 @@
  *     camera     push_image                  real-time safe
  *     playback   read_speech                 real-time safe
  *     control    everything else
- * and metrics and stop_speech, which any thread may call.  Real-time safe: no
+ * and metrics, speak and stop_speech, which any thread may call.  Real-time safe: no
  * lock, no allocation, no blocking call, bounded time.
  *
  * Answers.  GALAGO_OK (0): done.  Positive: nothing there, no failure, nothing
@@ -267,9 +267,10 @@ GALAGO_API galago_status galago_session_push_image(galago_session* session,
 
 /* -- work and output: the control thread --------------------------------- */
 
-/* Process one chunk, or if no audio waits, the newest image.  GALAGO_EMPTY: not
- * enough input yet, or none will come (end_input).  GALAGO_E_BACKEND: an engine
- * failed, as GALAGO_EVENT_FAILED tells too; of two roles, the other goes on.
+/* Process one chunk of audio; if none waits, the next piece of speech; then the
+ * newest image.  GALAGO_EMPTY: not enough input yet, none will come (end_input), and
+ * as much speech is ready as may wait.  GALAGO_E_BACKEND: an engine failed, as
+ * GALAGO_EVENT_FAILED tells too; the other roles go on.
  * GALAGO_E_INVALID_STATE when all have failed, until reset; and with
  * GALAGO_SESSION_WORKER. */
 GALAGO_API galago_status galago_session_step(galago_session* session);
@@ -281,7 +282,7 @@ GALAGO_API galago_status galago_session_step(galago_session* session);
 #define GALAGO_EVENT_LABELS 5u      /* labels: of sound or image */
 #define GALAGO_EVENT_EMBEDDING 6u   /* values */
 #define GALAGO_EVENT_SPEAK_START 7u /* the first sample can be read */
-#define GALAGO_EVENT_SPEAK_STOP 8u  /* the last one was, or stop_speech */
+#define GALAGO_EVENT_SPEAK_STOP 8u  /* the last one was read, or stop_speech */
 #define GALAGO_EVENT_GAP 9u         /* no input from begin_ns to end_ns */
 #define GALAGO_EVENT_FAILED 10u     /* status, text; labels[0].name: the role; reset the session */
 #define GALAGO_EVENT_INTENT 11u     /* text: its name; labels: its slots; see below */
@@ -324,7 +325,8 @@ typedef struct galago_event {
   uint64_t sequence;  /* 1, 2, 3, ...: a hole means event_capacity was hit: the
                          oldest that a later one replaces went (PARTIAL,
                          POSTERIORS, LABELS, LOGITS), or else the oldest */
-  uint64_t utterance; /* what its partials, its final, its speech share;
+  uint64_t utterance; /* what its partials and its final share; of SPEAK_START
+                         and SPEAK_STOP what speak gave, which is counted apart;
                          0: outside of any */
   int64_t begin_ns;   /* capture time that it tells about */
   int64_t end_ns;
@@ -347,7 +349,8 @@ GALAGO_API galago_status galago_session_next_event(galago_session* session, gala
 
 /* Sleep until there is an event to take or, without a worker, a step to do.
  * timeout_ms < 0: for ever.  GALAGO_EMPTY: the input has ended, all of it is
- * processed and every event is taken; nothing more will come. */
+ * processed, what was to be spoken is heard or stopped, and every event is taken;
+ * nothing more will come. */
 GALAGO_API galago_status galago_session_wait(galago_session* session, int32_t timeout_ms);
 
 /* Called from any thread, the capture thread included, when wait would return.
@@ -364,16 +367,28 @@ GALAGO_API galago_status galago_session_set_wake(galago_session* session, galago
 
 /* With a bundle that has no voice, these answer GALAGO_E_UNSUPPORTED. */
 
-/* Queue text (UTF-8) to be spoken.  *utterance, if not NULL, names it. */
+/* Queue text (UTF-8) to be spoken behind what is queued already; any thread, and
+ * before or after end_input.  Text that begins with "<speak" is SSML (docs/speech-text.md).
+ * *utterance, if not NULL, names it: 1, 2, 3, ...  Each one is told of by one
+ * GALAGO_EVENT_SPEAK_START when it begins to sound, and by one GALAGO_EVENT_SPEAK_STOP,
+ * which comes also if it never sounds.  The text is read before the call returns; the
+ * sound is made by the steps, and the first of it is there long before the last.
+ * GALAGO_E_INVALID_ARGUMENT: malformed SSML (the message says line and column), more
+ * than 256 KiB, or nothing in it that can be said: emoji and other scripts are left
+ * out.  GALAGO_E_FULL: 32 texts wait, or hours of speech.  GALAGO_E_INVALID_STATE: the
+ * voice has failed, until reset. */
 GALAGO_API galago_status galago_session_speak(galago_session* session, const char* text,
                                               uint64_t* utterance);
 
-/* The playback thread: read up to capacity mono samples.  *num_read is 0 with
- * GALAGO_EMPTY: play silence. */
+/* The playback thread: read up to capacity mono samples in [-1, 1], as many as are
+ * ready; up to a second of speech is made ahead.  *num_read is 0 with GALAGO_EMPTY:
+ * play silence. */
 GALAGO_API galago_status galago_session_read_speech(galago_session* session, float* samples,
                                                     size_t capacity, size_t* num_read);
 
-/* Fall silent now and forget what is queued (barge-in).  Any thread. */
+/* Fall silent now and forget what is queued (barge-in).  Any thread; no lock, no
+ * allocation.  What read_speech reads from now on is at most 5 ms of the utterance's
+ * fading, then nothing of what was spoken or queued before the call. */
 GALAGO_API galago_status galago_session_stop_speech(galago_session* session);
 
 /* -- metrics ------------------------------------------------------------- */
@@ -393,7 +408,8 @@ typedef struct galago_metrics {
   int64_t partial_latency_ns; /* voice start to first partial, last utterance */
   int64_t final_latency_ns;   /* end of voice to final, last utterance: it holds
                                  the endpoint silence */
-  int64_t ttfa_ns;            /* speak to first sample, last utterance */
+  int64_t ttfa_ns;            /* speak to first sample, last utterance that did not
+                                 have to wait for another */
   int64_t peak_bytes;         /* this session, without the bundle */
   int64_t engine_ns;          /* of busy_ns, inside the engine */
   /* Images are counted apart: steps to engine_ns are the ear's. */
@@ -402,13 +418,20 @@ typedef struct galago_metrics {
   int64_t image_engine_ns; /* of image_busy_ns, inside the engine */
   int64_t image_step_p50_ns;
   int64_t image_step_p99_ns;
+  /* So is speech.  RTF = speech_busy_ns / duration of speech_samples. */
+  uint64_t speech_samples; /* made */
+  int64_t speech_busy_ns;
+  int64_t speech_engine_ns;  /* of speech_busy_ns, inside the engine */
+  uint64_t speech_underruns; /* read_speech that found too little amid an utterance:
+                                heard as a gap where samples are played as they come */
   uint64_t reserved[2];
 } galago_metrics;
-#define GALAGO_METRICS_INIT                                                                      \
-  {                                                                                              \
-    (uint32_t)sizeof(galago_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { \
-      0, 0                                                                                       \
-    }                                                                                            \
+#define GALAGO_METRICS_INIT                                                                       \
+  {                                                                                               \
+    (uint32_t)sizeof(galago_metrics), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+        0, 0, 0, {                                                                                \
+      0, 0                                                                                        \
+    }                                                                                             \
   }
 
 /* Any thread. */

@@ -1,0 +1,397 @@
+#include "word_decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "heap_bytes.h"
+#include "log_sum.h"
+#include "status.h"
+
+namespace galago {
+namespace {
+
+constexpr float kImpossible = -std::numeric_limits<float>::infinity();
+constexpr int32_t kNone = -1;
+constexpr int kCandidatesPerHypothesis = 48;
+
+// NaN, and what is no log-probability at all, count as a probability of 0.
+float clean(float log_prob) { return log_prob < 1e3f ? log_prob : kImpossible; }
+
+// A complete word of a hypothesis. Immutable, so hypotheses share their pasts.
+struct Link {
+  int32_t previous;  // index in the pool; kNone: the first
+  uint16_t word;
+  int32_t begin_row;  // of the utterance
+  int32_t end_row;
+  float confidence;
+};
+
+// Where a hypothesis stands. `last_phone` is what may be repeated: the node's own, and at the root
+// that of the word before, 0 where there is none.
+struct Place {
+  uint32_t node;
+  uint16_t before;  // the last complete word
+  uint8_t last_phone;
+
+  bool operator==(const Place& other) const {
+    return node == other.node && before == other.before && last_phone == other.last_phone;
+  }
+  uint32_t hash() const {
+    uint64_t mixed =
+        (static_cast<uint64_t>(node) << 24 | static_cast<uint64_t>(before) << 8 | last_phone) *
+        0x9E3779B97F4A7C15u;
+    return static_cast<uint32_t>(mixed >> 32);
+  }
+};
+
+struct Hypothesis {
+  Place place;
+  float log_blank;     // of all paths that end with a blank
+  float log_nonblank;  // of all that end with last_phone
+  float language;      // of the complete words, and of what may become the next one
+  float score;         // all together: the order of the beam
+  // Of the likeliest path.
+  int32_t link;           // the last complete word; kNone: there is none
+  int32_t begin_row;      // of the word that has begun
+  float phone_log_probs;  // of its phones, summed
+  uint16_t num_phones;
+  uint16_t complete;  // a word that this row completed and that has no link yet; 0: none
+};
+
+}  // namespace
+
+struct WordDecoder::Impl {
+  const std::shared_ptr<const WordModel> model;
+  const WordDecoderOptions options;
+
+  bool finished = false;
+  int64_t first_token = 0;
+  int32_t num_rows = 0;
+
+  std::vector<Hypothesis> hypotheses;  // best first
+  std::vector<Hypothesis> candidates;
+  std::vector<Link> links;  // a pool that one utterance fills from the front
+  // Open addressing over candidates; a slot counts if it is of this row.
+  struct Slot {
+    int32_t row;
+    int32_t candidate;
+  };
+  std::vector<Slot> slots;
+  uint32_t slot_mask = 0;
+  float threshold = kImpossible;  // below it a candidate is not worth its place
+  std::vector<float> row_log_probs;
+
+  std::vector<int32_t> path;  // links, first word first
+  std::vector<int32_t> other_path;
+  std::vector<char> text;
+  size_t text_bytes = 0;
+  size_t stable_bytes = 0;
+  std::vector<DecodedWord> words;
+
+  Impl(std::shared_ptr<const WordModel> word_model, const WordDecoderOptions& o)
+      : model(std::move(word_model)), options(o) {
+    validate();
+    const size_t width = static_cast<size_t>(o.beam_width);
+    const size_t rows = static_cast<size_t>(o.max_tokens);
+    hypotheses.reserve(width);
+    candidates.reserve(width * kCandidatesPerHypothesis);
+    links.reserve(rows * width);
+    size_t num_slots = 1;
+    while (num_slots < 2 * candidates.capacity()) num_slots *= 2;
+    slots.resize(num_slots);
+    slot_mask = static_cast<uint32_t>(num_slots - 1);
+    row_log_probs.resize(model->phones().size());
+    path.reserve(rows);
+    other_path.reserve(rows);
+    words.reserve(rows);
+    text.resize(rows * (model->longest_word_bytes() + 1) + 1);
+  }
+
+  void validate() const {
+    const auto require = [](bool condition, const char* what) {
+      if (!condition) fail(GALAGO_E_INVALID_ARGUMENT, "word decoder: %s", what);
+    };
+    require(model != nullptr, "there is no word model");
+    require(options.beam_width >= 1 && options.beam_width <= 1024,
+            "beam_width must be in [1, 1024]");
+    require(options.beam_nats > 0, "beam_nats must be > 0");
+    require(options.phone_nats > 0, "phone_nats must be > 0");
+    require(options.language_weight >= 0, "language_weight must be >= 0");
+    require(std::isfinite(options.word_bonus), "word_bonus must be finite");
+    require(options.max_tokens >= 1 && options.max_tokens <= 65536,
+            "max_tokens must be in [1, 65536]");
+  }
+
+  void reset(int64_t token) {
+    finished = false;
+    first_token = token;
+    num_rows = 0;
+    links.clear();
+    hypotheses.clear();
+    hypotheses.push_back({{WordModel::kRoot, WordModel::kSentenceBegin, 0},
+                          0.0f,
+                          kImpossible,
+                          0.0f,
+                          0.0f,
+                          kNone,
+                          0,
+                          0.0f,
+                          0,
+                          0});
+    for (Slot& slot : slots) slot.row = kNone;
+    path.clear();
+    stable_bytes = 0;
+    write_text(0);
+  }
+
+  // -- a row ----------------------------------------------------------------
+
+  // False for a row that says nothing.
+  bool read_row(const float* log_probs) {
+    float best = kImpossible;
+    for (size_t i = 0; i < row_log_probs.size(); ++i) {
+      row_log_probs[i] = clean(log_probs[i]);
+      best = std::max(best, row_log_probs[i]);
+    }
+    return best != kImpossible;
+  }
+
+  // Paths that end at a place join those that are there already.
+  void add(const Hypothesis& candidate) {
+    if (!(candidate.score >= threshold)) return;
+    threshold = std::max(threshold, candidate.score - options.beam_nats);
+    uint32_t at = candidate.place.hash() & slot_mask;
+    while (slots[at].row == num_rows) {
+      Hypothesis& held = candidates[static_cast<size_t>(slots[at].candidate)];
+      if (held.place == candidate.place) {
+        join(&held, candidate);
+        return;
+      }
+      at = (at + 1) & slot_mask;
+    }
+    // Hypotheses come best first, so what has no room is not missed.
+    if (candidates.size() == candidates.capacity()) return;
+    slots[at] = {num_rows, static_cast<int32_t>(candidates.size())};
+    candidates.push_back(candidate);
+  }
+
+  static void join(Hypothesis* held, const Hypothesis& other) {
+    const bool is_better = other.score > held->score;
+    const Hypothesis& one = is_better ? other : *held;
+    const Hypothesis& two = is_better ? *held : other;
+    Hypothesis joined = one;
+    // Sounds are summed under one history's words: measured from the better one's.
+    const float difference = two.language - one.language;
+    joined.log_blank = log_sum(one.log_blank, two.log_blank + difference);
+    joined.log_nonblank = log_sum(one.log_nonblank, two.log_nonblank + difference);
+    joined.score = log_sum(joined.log_blank, joined.log_nonblank) + joined.language;
+    *held = joined;
+  }
+
+  static Hypothesis scored(Hypothesis hypothesis) {
+    hypothesis.score = log_sum(hypothesis.log_blank, hypothesis.log_nonblank) + hypothesis.language;
+    return hypothesis;
+  }
+
+  void stay(const Hypothesis& from, float all_paths) {
+    Hypothesis to = from;
+    to.log_blank = all_paths + row_log_probs[0];
+    to.log_nonblank = from.place.last_phone == 0
+                          ? kImpossible
+                          : from.log_nonblank + row_log_probs[from.place.last_phone];
+    add(scored(to));
+  }
+
+  void extend(const Hypothesis& from, float all_paths, uint32_t child) {
+    const uint8_t phone = model->phone(child);
+    const float log_prob = row_log_probs[phone];
+    if (log_prob < -options.phone_nats) return;
+    // After itself only with a blank between.
+    const float paths = phone == from.place.last_phone ? from.log_blank : all_paths;
+    if (paths == kImpossible) return;
+    const bool is_first = from.place.node == WordModel::kRoot;
+    const float weight = options.language_weight;
+    const float words_before =
+        from.language - (is_first ? 0.0f : weight * model->look_ahead(from.place.node));
+    Hypothesis to = from;
+    to.place = {child, from.place.before, phone};
+    to.log_blank = kImpossible;
+    to.log_nonblank = paths + log_prob;
+    to.begin_row = is_first ? num_rows : from.begin_row;
+    to.phone_log_probs = (is_first ? 0.0f : from.phone_log_probs) + log_prob;
+    to.num_phones = static_cast<uint16_t>(is_first ? 1 : from.num_phones + 1);
+    if (model->first_child(child) < model->first_child(child + 1)) {
+      to.language = words_before + weight * model->look_ahead(child);
+      add(scored(to));
+    }
+    for (uint32_t leaf = model->first_word(child); leaf < model->first_word(child + 1); ++leaf) {
+      const uint16_t word = model->word(leaf);
+      to.place = {WordModel::kRoot, word, phone};
+      to.complete = word;
+      to.language =
+          words_before + weight * model->log_prob(from.place.before, word) + options.word_bonus;
+      add(scored(to));
+    }
+  }
+
+  void advance_row(const float* log_probs) {
+    if (!read_row(log_probs)) return;
+    candidates.clear();
+    threshold = kImpossible;
+    for (const Hypothesis& from : hypotheses) {
+      const float all_paths = log_sum(from.log_blank, from.log_nonblank);
+      stay(from, all_paths);
+      const uint32_t node = from.place.node;
+      for (uint32_t child = model->first_child(node); child < model->first_child(node + 1); ++child)
+        extend(from, all_paths, child);
+    }
+    keep_best();
+  }
+
+  void keep_best() {
+    const auto better = [](const Hypothesis& a, const Hypothesis& b) {
+      if (a.score != b.score) return a.score > b.score;
+      if (a.place.node != b.place.node) return a.place.node < b.place.node;
+      if (a.place.before != b.place.before) return a.place.before < b.place.before;
+      return a.place.last_phone < b.place.last_phone;
+    };
+    const auto first_lost = std::partition(
+        candidates.begin(), candidates.end(),
+        [this](const Hypothesis& hypothesis) { return hypothesis.score >= threshold; });
+    const size_t num_left = static_cast<size_t>(first_lost - candidates.begin());
+    if (num_left == 0) return;  // no hypothesis can go on with this row: as if it said nothing
+    const size_t num_kept = std::min(num_left, static_cast<size_t>(options.beam_width));
+    std::partial_sort(candidates.begin(),
+                      candidates.begin() + static_cast<std::ptrdiff_t>(num_kept), first_lost,
+                      better);
+    // Only differences count: measured from the best one, the sums keep their precision.
+    const float reference = candidates[0].score;
+    hypotheses.clear();
+    for (size_t i = 0; i < num_kept; ++i) {
+      Hypothesis kept = candidates[i];
+      kept.log_blank -= reference;
+      kept.log_nonblank -= reference;
+      kept.score -= reference;
+      if (kept.complete != 0) {
+        const float mean = kept.phone_log_probs / static_cast<float>(kept.num_phones);
+        links.push_back({kept.link, kept.complete, kept.begin_row, num_rows + 1,
+                         std::min(1.0f, std::exp(mean))});
+        kept.link = static_cast<int32_t>(links.size()) - 1;
+        kept.complete = 0;
+      }
+      hypotheses.push_back(kept);
+    }
+  }
+
+  // -- answers --------------------------------------------------------------
+
+  void trace_back(int32_t link, std::vector<int32_t>* found) const {
+    found->clear();
+    for (; link != kNone; link = links[static_cast<size_t>(link)].previous) found->push_back(link);
+    std::reverse(found->begin(), found->end());
+  }
+
+  // path -> text and words; answers where the text of its first num_shared words ends.
+  size_t write_text(size_t num_shared) {
+    words.clear();
+    text_bytes = 0;
+    size_t shared_bytes = 0;
+    for (size_t i = 0; i < path.size(); ++i) {
+      const Link& link = links[static_cast<size_t>(path[i])];
+      const std::string_view spelling = model->spelling(link.word);
+      if (text_bytes > 0) text[text_bytes++] = ' ';
+      words.push_back({static_cast<uint32_t>(text_bytes), static_cast<uint32_t>(spelling.size()),
+                       first_token + link.begin_row, first_token + link.end_row, link.confidence});
+      std::memcpy(text.data() + text_bytes, spelling.data(), spelling.size());
+      text_bytes += spelling.size();
+      if (i < num_shared) shared_bytes = text_bytes;
+    }
+    text[text_bytes] = '\0';
+    return shared_bytes;
+  }
+
+  // How many words all hypotheses begin with. It never falls: what is to come grows from them.
+  size_t num_shared_words() {
+    size_t num_shared = path.size();
+    for (size_t i = 1; i < hypotheses.size() && num_shared > 0; ++i) {
+      if (hypotheses[i].link == hypotheses[0].link) continue;
+      trace_back(hypotheses[i].link, &other_path);
+      num_shared = std::min(num_shared, other_path.size());
+      for (size_t k = 0; k < num_shared; ++k) {
+        if (path[k] == other_path[k] || links[static_cast<size_t>(path[k])].word ==
+                                            links[static_cast<size_t>(other_path[k])].word)
+          continue;
+        num_shared = k;
+      }
+    }
+    return num_shared;
+  }
+
+  void advance(const float* log_probs, int rows, int stride) {
+    if (finished || rows <= 0) return;
+    for (int row = 0; row < rows && num_rows < options.max_tokens; ++row, ++num_rows)
+      advance_row(log_probs + static_cast<std::ptrdiff_t>(row) * stride);
+    trace_back(hypotheses[0].link, &path);
+    stable_bytes = write_text(num_shared_words());
+  }
+
+  // What a hypothesis is worth if the utterance ends here. A word that has only begun is left out,
+  // and what it would have counted.
+  float final_score(const Hypothesis& hypothesis) const {
+    const float weight = options.language_weight;
+    const float begun = hypothesis.place.node == WordModel::kRoot
+                            ? 0.0f
+                            : weight * model->look_ahead(hypothesis.place.node);
+    return hypothesis.score - begun +
+           weight * model->log_prob(hypothesis.place.before, WordModel::kSentenceEnd);
+  }
+
+  void finish() {
+    if (finished) return;
+    finished = true;
+    // Complete words first: half a word is an answer only where there is no other.
+    const Hypothesis* best = nullptr;
+    for (const Hypothesis& hypothesis : hypotheses) {
+      const bool is_complete = hypothesis.place.node == WordModel::kRoot;
+      const bool best_is_complete = best != nullptr && best->place.node == WordModel::kRoot;
+      if (best == nullptr || (is_complete && !best_is_complete) ||
+          (is_complete == best_is_complete && final_score(hypothesis) > final_score(*best)))
+        best = &hypothesis;
+    }
+    trace_back(best->link, &path);
+    write_text(0);
+    stable_bytes = text_bytes;
+  }
+};
+
+WordDecoder::WordDecoder(std::shared_ptr<const WordModel> model, const WordDecoderOptions& options)
+    : impl_(std::make_unique<Impl>(std::move(model), options)) {
+  impl_->reset(0);
+}
+WordDecoder::~WordDecoder() = default;
+WordDecoder::WordDecoder(WordDecoder&&) noexcept = default;
+WordDecoder& WordDecoder::operator=(WordDecoder&&) noexcept = default;
+
+void WordDecoder::reset(int64_t first_token) { impl_->reset(first_token); }
+void WordDecoder::advance(const float* log_probs, int num_rows, int stride) {
+  impl_->advance(log_probs, num_rows, stride);
+}
+void WordDecoder::finish() { impl_->finish(); }
+
+const char* WordDecoder::text() const { return impl_->text.data(); }
+size_t WordDecoder::text_bytes() const { return impl_->text_bytes; }
+size_t WordDecoder::stable_bytes() const { return impl_->stable_bytes; }
+const DecodedWord* WordDecoder::words() const { return impl_->words.data(); }
+size_t WordDecoder::num_words() const { return impl_->words.size(); }
+
+size_t WordDecoder::num_bytes() const {
+  const Impl& m = *impl_;
+  return sizeof(m) + heap_bytes(m.hypotheses, m.candidates, m.links, m.slots, m.row_log_probs,
+                                m.path, m.other_path, m.text, m.words);
+}
+
+}  // namespace galago
