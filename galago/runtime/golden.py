@@ -1,7 +1,8 @@
-"""Golden vectors: what a bundle heard and saw where it was packed, replayed on the machine at hand.
+"""Golden vectors: what a bundle heard, saw and said where it was packed, replayed on the machine at hand.
 
 An engine, a processor or an instruction set that computes something else is found here and not in the
-field: the probabilities of a recorded stream and the logits of an image are compared number by number.
+field: the probabilities of a recorded stream and the logits of an image are compared number by number,
+spoken sentences by their spectra (`golden_speech.py`).
 Log-probabilities would not do: those of symbols that nobody heard move by most of a nat where features
 differ in their last bit, and mean nothing. Nor would the text, which a tie between two letters decides.
 """
@@ -17,9 +18,11 @@ import numpy.typing as npt
 from galago.runtime.bundle import Bundle, check_files, read_manifest
 from galago.runtime.errors import CorruptError, GalagoError
 from galago.runtime.events import Final, Labels, Logits, Posteriors
+from galago.runtime.golden_speech import speak_golden
 from galago.runtime.manifest import Ear, GoldenVector, Target
 from galago.runtime.manifest_eye import Eye, GoldenImage
 from galago.runtime.manifest_target import GraphTarget
+from galago.runtime.manifest_voice import GoldenSpeech, Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class GoldenResult:
     target: str
     tolerance: float
     max_abs_difference: float | None
-    text: str | None  # what is heard here; of an image, the label; "" where nothing is known
+    text: str | None  # what is heard here, or said; of an image, the label; "" where nothing is known
     expected_text: str
     not_run: str | None  # why this target could not be replayed here
     role: str = "ear"
@@ -60,6 +63,12 @@ def verify_golden(folder: Path, *, num_threads: int | None = None) -> list[Golde
         eye_targets = {target.name: target for target in manifest.eye.targets}
         for image in manifest.golden_images:
             results.append(_replay_image(folder, manifest.eye, image, eye_targets[image.target], num_threads))
+    if manifest.voice is not None:
+        speakers = {target.name: target for target in manifest.voice.speakers}
+        for speech in manifest.golden_speech:
+            results.append(
+                _replay_speech(folder, manifest.voice, speech, speakers[speech.target], num_threads)
+            )
     if not results:
         raise CorruptError(f"{folder}: holds no golden vectors")
     return results
@@ -138,6 +147,25 @@ def _replay_image(
         elif isinstance(event, Labels):
             label = event.labels[0].name if event.labels else ""
     return result(difference, label, None)
+
+
+def _replay_speech(
+    folder: Path, voice: Voice, golden: GoldenSpeech, target: GraphTarget, num_threads: int | None
+) -> GoldenResult:
+    def result(difference: float | None, text: str | None, why: str | None) -> GoldenResult:
+        return GoldenResult(target.name, golden.tolerance, difference, text, golden.text, why, role="voice")
+
+    try:
+        bundle = Bundle(folder, engine=target.engine, num_threads=num_threads)
+    except CorruptError:
+        raise
+    except GalagoError as error:  # this engine is not here; another target may still run
+        return result(None, None, str(error))
+    with bundle:
+        opened = bundle.metadata("open.voice.target")
+        if opened != target.name:
+            return result(None, None, f"{opened} is taken before it here")
+        return result(speak_golden(folder, bundle, voice, golden), golden.text, None)
 
 
 def _read(folder: Path, name: str, num_rows: int, num_columns: int) -> npt.NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from galago.quantize.voice.export import (
@@ -114,9 +114,3 @@ def role_entry(
 
 def _same(*names: str) -> dict[str, str]:
     return dict(zip(names, names, strict=True))
-
-
-def target_names(num_phones: Sequence[int], dtypes: Mapping[str, str]) -> list[str]:
-    """The names of all targets: readers from small to large, then the speaker."""
-    readers = [reader_name(size, dtypes["reader"]) for size in num_phones]
-    return [*readers, speaker_name(dtypes["speaker"])]

@@ -20,7 +20,7 @@ from galago.models.voice_features import VoiceFeatureConfig, VoiceMel
 from galago.quantize.calibration import Array, CalibrationSet
 from galago.quantize.compile_openvino import compile_graph
 from galago.quantize.voice.export import FRAMES, PHONES, ROWS, SAMPLES
-from galago.quantize.voice.oracle import VoiceOracle, frame_counts, regulated
+from galago.quantize.voice.oracle import Counts, VoiceOracle, frame_counts, regulated
 from galago.quantize.voice.sentences import Sentence
 
 __all__ = ["QUIET", "ReaderCost", "SpeakerCost", "sound_costs"]
@@ -37,7 +37,7 @@ class ReaderCost:
 
     def __init__(self, graph: ov.Model, model: FastSpeech, samples: CalibrationSet) -> None:
         self._model, self._samples = model, samples
-        self._drawn: list[tuple[Array, Tensor]] = []  # counts and log-mel by the float rows
+        self._drawn: list[tuple[Counts, Tensor]] = []  # counts and log-mel by the float rows
         for sample, rows, frames in self._read(graph):
             counts = frame_counts(frames, [int(row) for row in sample[PHONES][0, : len(rows)]])
             self._drawn.append((counts, self._draw(rows, counts)))
@@ -60,7 +60,7 @@ class ReaderCost:
         return found
 
     @torch.no_grad()
-    def _draw(self, rows: Array, counts: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
+    def _draw(self, rows: Array, counts: Counts) -> Tensor:
         log_mel: Tensor = self._model.decoder(torch.from_numpy(regulated(rows, counts))[None])[0][0]
         return log_mel
 
@@ -102,10 +102,10 @@ def sound_costs(
     """
     log_mel = VoiceMel(features)
     found: dict[str, dict[str, Any]] = {}
-    first: list[tuple[Tensor, np.ndarray[Any, Any]]] = []
+    first: list[tuple[Tensor, Counts]] = []
     for name, voice in voices.items():
         rows: list[tuple[float, float]] = []
-        moved: list[np.ndarray[Any, Any]] = []
+        moved: list[Counts] = []
         for number, sentence in enumerate(sentences):
             spoken = voice.speak(sentence.phones, counts=sentence.counts)
             heard = log_mel(torch.from_numpy(spoken.samples)[None])[0]

@@ -31,7 +31,18 @@ from galago.quantize.voice.export import (
 from galago.quantize.voice.noise import frame_noise
 from galago.runtime.language.voice_phones import MARKS
 
-__all__ = ["FRAMES_PER_PHONE_MAX", "Reader", "Speaker", "Spoken", "VoiceOracle", "frame_counts", "regulated"]
+__all__ = [
+    "FRAMES_PER_PHONE_MAX",
+    "Counts",
+    "Reader",
+    "Speaker",
+    "Spoken",
+    "VoiceOracle",
+    "frame_counts",
+    "reader_inputs",
+    "regulated",
+    "speaker_inputs",
+]
 
 FRAMES_PER_PHONE_MAX = 200  # 2 s: no phone is longer, and a broken duration must not speak for an hour
 Counts = NDArray[np.int64]
@@ -49,7 +60,8 @@ def frame_counts(frames: Array, phones: Sequence[int], *, rate: float = 1.0) -> 
     """Whole frames of each phone or mark, as `docs/bundles.md` says: a sound lasts one at least."""
     counts = np.floor(frames / np.float32(rate) + np.float32(0.5)).astype(np.int64)
     is_sound = np.asarray(phones) > len(MARKS)
-    return np.clip(np.maximum(counts, is_sound), 0, FRAMES_PER_PHONE_MAX)
+    counts = np.clip(np.maximum(counts, is_sound), 0, FRAMES_PER_PHONE_MAX)
+    return counts
 
 
 def regulated(rows: Array, counts: Counts) -> Array:

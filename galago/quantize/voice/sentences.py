@@ -17,7 +17,7 @@ from galago.quantize.calibration import Array, CalibrationError
 from galago.runtime.language.phones import Pronunciation
 from galago.runtime.language.voice_phones import BEGIN, MARKS, VOICE_PHONES, encode_voice_phones
 
-__all__ = ["Sentence", "SpokenCorpora", "phones_of_text", "random_sentences"]
+__all__ = ["Sentence", "SpokenCorpora", "chosen", "phones_of_text", "random_sentences"]
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from galago.quantize.voice.sentences import random_sentences
 from tests.quantize.voice.tiny import CHUNK_FRAMES, NUM_PHONES, VOCODER, Exports
 
 SENTENCE = [1, 20, 31, 2, 44, 9, 60, 4]
-# Of samples whose peaks are near 1: rounding of float32 in another order of sums, grown by exponentials.
-TOLERANCE = 2e-4
+# Of samples whose peaks are near 1. Phases advance in whole parts of 65,536: where a pitch lies between two, the
+# rounding of float32 in another order of sums decides, and the 40th harmonic is off by 0.004 rad from there on.
+TOLERANCE, MEAN_TOLERANCE = 1e-2, 5e-4
 
 
 def rows_of(num_frames: int, width: int, seed: int = 0) -> Array:
@@ -36,6 +37,11 @@ def spoken_by_torch(exports: Exports, rows: Array, num_frames: int) -> Array:
     with torch.no_grad():
         samples = exports.speaker(torch.from_numpy(rows)[None], torch.from_numpy(noise)[None])
     return np.asarray(samples[0].numpy())
+
+
+def assert_close(found: Array, expected: Array) -> None:
+    difference = np.abs(found - expected)
+    assert difference.max() < TOLERANCE and difference.mean() < MEAN_TOLERANCE
 
 
 @pytest.mark.parametrize("num_phones", NUM_PHONES)
@@ -85,7 +91,7 @@ def test_many_chunks_of_the_graph_speak_what_the_network_speaks_at_once(
     for _ in range(2):  # the second time with the states of another sentence, which keep = 0 forgets
         samples = speaker.speak(rows)
         assert samples.shape == (num_frames * shape.hop_samples,)
-        assert_allclose(samples, spoken_by_torch(exports, rows, num_frames), atol=TOLERANCE)
+        assert_close(samples, spoken_by_torch(exports, rows, num_frames))
     assert np.abs(samples).max() > 0.05
 
 
@@ -117,8 +123,9 @@ def test_int8_speaks_alike_in_chunks_of_any_size(exports: Exports) -> None:
         Speaker(quantized, shape).speak(rows),
         Speaker(transfer(quantized, graph, other), other_shape).speak(rows),
     ]
-    assert_allclose(by_size[0], by_size[1], atol=TOLERANCE)
-    assert np.abs(by_size[0] - Speaker(graph, shape).speak(rows)).max() > TOLERANCE  # int8 it is
+    assert_close(by_size[0], by_size[1])
+    in_float = Speaker(graph, shape).speak(rows)
+    assert np.abs(by_size[0] - in_float).mean() > MEAN_TOLERANCE  # int8 it is
 
 
 def _read(reader: Reader) -> tuple[Array, np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:

@@ -77,13 +77,13 @@ def save_tiny_run(folder: Path) -> Path:
         state = {"network": name, "config": config, "model": model.state_dict(), "step": 5}
         torch.save(state, folder / name / "model.pt")
     (folder / "g2p").mkdir()
-    config = G2pConfig(
+    shape = G2pConfig(
         len(STRESSED_PHONES), width=8, num_layers=1, num_heads=2, feed_forward=8, condition_after=()
     )
     torch.manual_seed(5)
     g2p = {
-        "config": {**config.as_dict(), "condition_after": []},
-        "model": G2p(config).state_dict(),
+        "config": {**shape.as_dict(), "condition_after": []},
+        "model": G2p(shape).state_dict(),
         "phones": list(STRESSED_PHONES),
         "step": 5,
     }
