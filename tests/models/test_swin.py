@@ -1,4 +1,4 @@
-"""The eye's network: published sizes, the same numbers as transformers, windows that see what they should."""
+"""The eye's network: published sizes, windows that see what they should."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from galago.models.flops import count_multiply_adds, count_parameters
-from galago.models.published import swin_state
 from galago.models.swin import SWIN_PRESETS, NormedLinear, Swin, SwinConfig, WindowAttention
 from galago.models.windows import join_windows, relative_position_index, shift_bias, split_windows
 
@@ -63,56 +62,6 @@ def test_multiply_adds_of_attention_grow_with_the_area() -> None:
 
     head = SMALL.widths[-1] * SMALL.num_classes  # once an image
     assert cost(128) - head == 4 * (cost(64) - head)
-
-
-def test_the_same_numbers_as_transformers_with_the_same_weights() -> None:
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(1)
-    theirs = transformers.SwinForImageClassification(
-        transformers.SwinConfig(
-            image_size=64,
-            patch_size=4,
-            embed_dim=12,
-            depths=[2, 2, 2],
-            num_heads=[2, 3, 4],
-            window_size=4,
-            num_labels=5,
-        )
-    ).eval()
-    for parameter in theirs.parameters():
-        parameter.data.add_(0.1 * torch.randn_like(parameter))
-    config = SMALL.with_(height=64, width=64, widths=(12, 24, 48), depths=(2, 2, 2), num_heads=(2, 3, 4))
-    ours = Swin(config).eval()
-    ours.load_state_dict(swin_state(theirs.state_dict()))
-    images = noise(config, batch=2)
-    with torch.no_grad():
-        expected = theirs(images, output_hidden_states=True)
-        assert (ours(images) - expected.logits).abs().max() < 1e-4
-        for found, wanted in zip(ours.features(images), expected.reshaped_hidden_states[:2], strict=False):
-            assert found.shape[1] in (12, 24)
-            assert found.shape[2:] in (wanted.shape[2:], (wanted.shape[2] * 2, wanted.shape[3] * 2))
-
-
-def test_names_from_before_the_fifth_version_of_transformers_are_known() -> None:
-    ours = Swin(SMALL)
-    C = 8
-    old = {
-        "swin.encoder.layers.0.blocks.1.attention.self.query.weight": torch.full((C, C), 1.0),
-        "swin.encoder.layers.0.blocks.1.attention.self.key.weight": torch.full((C, C), 2.0),
-        "swin.encoder.layers.0.blocks.1.attention.self.value.weight": torch.full((C, C), 3.0),
-        "swin.encoder.layers.0.blocks.1.attention.self.relative_position_bias_table": torch.zeros(49, 2),
-        "swin.encoder.layers.0.blocks.1.attention.self.relative_position_index": torch.zeros(16, 16),
-        "swin.encoder.layers.0.blocks.1.attention.output.dense.bias": torch.zeros(C),
-        "swin.encoder.layers.0.blocks.1.intermediate.dense.weight": torch.zeros(4 * C, C),
-        "swin.encoder.layers.0.blocks.1.output.dense.weight": torch.zeros(C, 4 * C),
-        "swin.encoder.layers.0.downsample.reduction.weight": torch.zeros(2 * C, 4 * C),
-        "swin.layernorm.weight": torch.zeros(2 * C),
-        "classifier.bias": torch.zeros(5),
-    }
-    state, known = swin_state(old), ours.state_dict()
-    assert {name: value.shape for name, value in state.items()} == {name: known[name].shape for name in state}
-    stacked = state["stages.0.1.attention.query_key_value.weight"]
-    assert stacked[:, 0].tolist() == [1.0] * C + [2.0] * C + [3.0] * C
 
 
 def test_windows_are_cut_row_by_row_and_joined_again() -> None:

@@ -1,4 +1,4 @@
-"""ViT and DeiT: published sizes, the same numbers as transformers, positions for another resolution."""
+"""ViT and DeiT: published sizes, positions for another resolution; see published/test_images.py."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ import torch
 from torch import Tensor
 
 from galago.models.flops import count_multiply_adds, count_parameters
-from galago.models.published import vit_state
 from galago.models.vit import VIT_PRESETS, Vit, VitConfig
 
 SMALL = VitConfig(height=32, width=32, num_classes=5, patch=8, channels=24, depth=2, num_heads=2)
-THEIRS = {
-    "image_size": 32,
-    "patch_size": 8,
-    "hidden_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 96,
-    "num_labels": 5,
-}
 
 
 def noise(height: int = 32, width: int = 32) -> Tensor:
@@ -44,42 +34,6 @@ def test_as_big_and_as_costly_as_published(preset: str, parameters: float, multi
         images = torch.zeros(1, 3, config.height, config.width)
     assert count_parameters(model) == pytest.approx(parameters, rel=0.02)
     assert count_multiply_adds(model, images) == pytest.approx(multiply_adds, rel=0.02)
-
-
-def theirs_and_ours(kind: str, config: VitConfig) -> tuple[Any, Vit]:
-    transformers = pytest.importorskip("transformers")
-    torch.manual_seed(1)
-    settings = getattr(transformers, f"{kind}Config")(**THEIRS)
-    suffix = "WithTeacher" if config.is_distilled else ""
-    theirs = getattr(transformers, f"{kind}ForImageClassification{suffix}")(settings).eval()
-    for parameter in theirs.parameters():
-        parameter.data.add_(0.1 * torch.randn_like(parameter))
-    ours = Vit(config).eval()
-    ours.load_state_dict(vit_state(theirs.state_dict()))
-    return theirs, ours
-
-
-def test_vit_gives_the_same_numbers_as_transformers() -> None:
-    theirs, ours = theirs_and_ours("ViT", SMALL)
-    with torch.no_grad():
-        assert (ours(noise()) - theirs(noise()).logits).abs().max() < 1e-4
-
-
-def test_distilled_deit_gives_the_same_numbers_as_transformers() -> None:
-    theirs, ours = theirs_and_ours("DeiT", SMALL.with_(is_distilled=True))
-    with torch.no_grad():
-        expected, heads = theirs(noise()), ours.forward_heads(noise())
-        assert (ours(noise()) - expected.logits).abs().max() < 1e-4
-        assert (heads.logits - expected.cls_logits).abs().max() < 1e-4
-        assert (heads.distillation_logits - expected.distillation_logits).abs().max() < 1e-4
-
-
-def test_positions_are_interpolated_as_transformers_does() -> None:
-    theirs, ours = theirs_and_ours("ViT", SMALL)
-    images = noise(48, 64)
-    with torch.no_grad():
-        expected = theirs(images, interpolate_pos_encoding=True).logits
-        assert (ours.at_resolution(48, 64)(images) - expected).abs().max() < 1e-4
 
 
 def test_the_distillation_token_keeps_its_position() -> None:

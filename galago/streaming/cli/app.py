@@ -313,6 +313,14 @@ def train(context: typer.Context) -> None:
     workstation.hand_over("train", context.args)
 
 
+@app.command("import", context_settings=_PASS_ON, add_help_option=False)
+def import_(context: typer.Context) -> None:
+    r"""Turn a published checkpoint into a model file (needs galago\[train])."""
+    from galago.streaming.cli import workstation
+
+    workstation.hand_over("import", context.args)
+
+
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def pack(context: typer.Context) -> None:
     r"""Export, quantize and pack a checkpoint into a bundle (needs galago\[quantize])."""

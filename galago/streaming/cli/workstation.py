@@ -1,4 +1,4 @@
-"""`galago train` and `galago pack`: the workstation's commands, reached from the board's command line.
+"""`galago train`, `import` and `pack`: the workstation's commands, reached from the board's command line.
 
 The board's half imports nothing of the workstation's, so each command runs as a module of a process of
 its own, with its own options, its own `--help` and its own exit code.
@@ -26,6 +26,7 @@ class WorkstationCommand:
 
 COMMANDS = {
     "train": WorkstationCommand("galago.models.training.command", "train", ("torch",)),
+    "import": WorkstationCommand("galago.models.published.command", "train", ("torch",)),
     "pack": WorkstationCommand("galago.quantize.command", "quantize", ("torch", "nncf", "openvino")),
 }
 

@@ -1,0 +1,66 @@
+"""Tokens of a CTC head and labels of a classifier, as folders name them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from galago.models.published.folder import PublishedFolder, Settings
+from galago.models.training.checkpoints import CheckpointError
+
+__all__ = ["ctc_details", "label_names"]
+
+
+def _tokens(folder: PublishedFolder, num_tokens: int) -> list[str]:
+    """``vocab.json`` and ``added_tokens.json`` by id, 0 to ``num_tokens`` - 1."""
+    vocabulary = folder.settings("vocab.json")
+    if vocabulary is None:
+        raise CheckpointError(f"{folder.path / 'vocab.json'}: no such file")
+    found: dict[int, str] = {}
+    for settings in (vocabulary, folder.settings("added_tokens.json")):
+        for token in settings.values if settings is not None else ():
+            assert isinstance(settings, Settings)
+            number = settings.get(token, int)
+            if not 0 <= number < num_tokens:
+                raise CheckpointError(
+                    f"{settings.path}: {token!r} is {number}, outside the {num_tokens} of the head"
+                )
+            if found.setdefault(number, token) != token:
+                raise CheckpointError(f"{settings.path}: {token!r} and {found[number]!r} are both {number}")
+    missing = [number for number in range(num_tokens) if number not in found]
+    if missing:
+        raise CheckpointError(f"{vocabulary.path}: no token is {missing[0]}, and the head has {num_tokens}")
+    return [found[number] for number in range(num_tokens)]
+
+
+def ctc_details(folder: PublishedFolder) -> dict[str, Any]:
+    """What decoding a CTC head needs: ``tokens`` by row, the ``blank`` row, the ``word_separator``.
+
+    Raises:
+        CheckpointError: ``vocab.json`` is missing or does not fit the head, or the blank is outside of it.
+    """
+    num_tokens = folder.config.get("vocab_size", int)
+    tokens = _tokens(folder, num_tokens)
+    blank = folder.config.get("pad_token_id", int, 0)
+    if not 0 <= blank < num_tokens:
+        raise CheckpointError(
+            f"{folder.config.path}: pad_token_id {blank} is outside the {num_tokens} tokens"
+        )
+    tokenizer = folder.settings("tokenizer_config.json")
+    separator = "|" if tokenizer is None else tokenizer.get("word_delimiter_token", str, "|")
+    return {"tokens": tokens, "blank": blank, "word_separator": separator}
+
+
+def label_names(folder: PublishedFolder) -> list[str]:
+    """Names of a classifier's rows; ``LABEL_0`` and on where the folder gives only their number.
+
+    Raises:
+        CheckpointError: the numbers of ``id2label`` are not 0 to its length.
+    """
+    config = folder.config
+    if "id2label" not in config.values:
+        return [f"LABEL_{i}" for i in range(config.get("num_labels", int, 2))]  # the layout's own default
+    named: dict[str, Any] = config.get("id2label", dict)
+    try:
+        return [str(named[str(i)]) for i in range(len(named))]
+    except KeyError as error:
+        raise CheckpointError(f"{config.path}: id2label has {len(named)} labels and no {error}") from error
