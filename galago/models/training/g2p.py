@@ -1,19 +1,13 @@
-"""Training of the letter-to-phone network from a dictionary: CTC, exact resume, progress, held-out accuracy.
+"""Training of the letter-to-phone network from a dictionary by CTC, and its accuracy on held-out words.
 
-A run is a folder::
-
-    checkpoint.pt   everything that a resumed run needs
-    model.pt        the averaged weights, their configuration and phones: what ``galago.quantize.g2p`` packs
-    log.jsonl       a line an evaluation
-    held_out.json   accuracy on the held-out words, beside the letter-to-sound rules' own measure
+Beside what every run has, its folder gets ``held_out.json``: accuracy on the held-out words, which the
+letter-to-sound rules are measured on, too.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.g2p import BLANK, G2p, G2pConfig, greedy_phones
-from galago.models.training.checkpoints import CheckpointError, check_identity, load, save_atomically
-from galago.models.training.errors import TrainingDivergedError
+from galago.models.training.checkpoints import CheckpointError, load, save_atomically
 from galago.models.training.g2p_words import (
     STRESSED_PHONES,
     G2pBatch,
@@ -37,8 +30,11 @@ from galago.models.training.g2p_words import (
     training_examples,
 )
 from galago.models.training.interrupt import Interrupt
+from galago.models.training.loop import Run
 from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
-from galago.models.training.schedule import learning_rate
+from galago.models.training.plots import Panel
+from galago.models.training.schedule import linear_decay
+from galago.models.training.task import NetworkLosses, Row, Task
 from galago.models.training.toml_tables import Count, Positive, Range, RecipeError, Share, build, read_toml
 from galago.runtime.language.letter_to_sound import edit_distance, is_held_out
 from galago.runtime.language.phones import Pronunciation
@@ -46,7 +42,7 @@ from galago.runtime.language.phones import Pronunciation
 __all__ = [
     "G2pRecipe",
     "G2pSchedule",
-    "G2pTrainer",
+    "G2pTask",
     "load_g2p",
     "load_g2p_recipe",
     "train_g2p",
@@ -72,6 +68,10 @@ class G2pSchedule:
     checkpoint_steps: Positive = 250
     evaluate_steps: Positive = 500
     seed: Count = 1
+
+    def learning_rate(self, step: int) -> float:
+        """See :func:`galago.models.training.schedule.linear_decay`."""
+        return linear_decay(self, step)
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,10 @@ def ctc_loss(logits: Tensor, num_slots: Tensor, batch: G2pBatch) -> Tensor:
 def pronounce(model: G2p, words: Sequence[str], phones: Sequence[str]) -> list[Pronunciation]:
     """Greedy pronunciations of words over ``a``-``z`` and the apostrophe, some hundreds at a time."""
     spoken: list[Pronunciation] = []
+    device = next(model.parameters()).device
     for begin in range(0, len(words), 512):
         part = words[begin : begin + 512]
-        output = model(pad_letters(part))
+        output = model(pad_letters(part).to(device))
         best = output.logits.argmax(-1).tolist()
         spoken += [
             greedy_phones(row[:num], phones) for row, num in zip(best, output.num_slots.tolist(), strict=True)
@@ -171,151 +172,83 @@ def load_g2p(path: Path) -> tuple[G2p, tuple[str, ...]]:
     return model.eval(), phones
 
 
-class G2pTrainer:
-    """One run in one folder, gone on with where it was left.
+class G2pTask(Task):
+    """See :class:`galago.models.training.task.Task`.
 
     Raises:
-        CheckpointError: the folder's checkpoint is damaged or belongs to another recipe.
         DictionaryError: nothing to learn from.
     """
 
+    max_gradient_norm = 5.0
+    rate_unit = "words/s"
+    panels = (
+        Panel("loss, nats a word", ("total",)),
+        Panel("words right, of dev words", ("dev_word_accuracy", "dev_word_accuracy_unstressed")),
+        Panel("phones wrong in dev words", ("dev_phone_error_rate", "dev_phone_error_rate_unstressed")),
+        Panel("learning rate", ("learning_rate",), is_smoothed=False),
+    )
+
     def __init__(
-        self,
-        recipe: G2pRecipe,
-        words: Mapping[str, Sequence[Pronunciation]],
-        folder: Path,
-        *,
-        device: str = "cpu",
+        self, recipe: G2pRecipe, words: Mapping[str, Sequence[Pronunciation]], *, device: str = "cpu"
     ) -> None:
-        self.recipe, self.words, self.folder, self.device = recipe, words, folder, torch.device(device)
-        folder.mkdir(parents=True, exist_ok=True)
+        self.recipe, self.words, self.device = recipe, words, torch.device(device)
         schedule = recipe.schedule
+        self.name, self.schedule = recipe.name, schedule
         torch.manual_seed(schedule.seed)
         self.config = recipe.config()
-        self.batches = WordBatches(
-            training_examples(words, self.config.slots), STRESSED_PHONES, schedule.batch_words, schedule.seed
-        )
+        self.examples = training_examples(words, self.config.slots)
+        self.batches = WordBatches(self.examples, STRESSED_PHONES, schedule.batch_words, schedule.seed)
+        self.dev_words = sorted(filter(is_dev, words))[:_DEV_WORDS]
         self.model = G2p(self.config).to(self.device)
-        self.average = G2p(self.config).to(self.device).eval()
-        self.average.load_state_dict(self.model.state_dict())
-        groups = [
-            {
-                "params": [p for p in self.model.parameters() if p.ndim > 1],
-                "weight_decay": schedule.weight_decay,
-            },
-            {"params": [p for p in self.model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=schedule.peak_learning_rate, betas=(0.9, 0.98), fused=True
-        )
-        self.step = 0
-        self._resume()
+        self.networks = {"model": self.model}
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
+        """The network's shape, the seed and what batches are made of."""
         schedule = self.recipe.schedule
         return {
             "network": self.config.as_dict(),
             "batch_words": schedule.batch_words,
             "seed": schedule.seed,
-            "num_examples": len(self.batches.examples),
+            "num_examples": len(self.examples),
         }
 
-    def _resume(self) -> None:
-        path = self.folder / "checkpoint.pt"
-        if not path.is_file():
-            return
-        stored = load(path, self.device)
-        check_identity(stored, self._identity(), path)
-        self.model.load_state_dict(stored["model"])
-        self.average.load_state_dict(stored["average"])
-        self.optimizer.load_state_dict(stored["optimizer"])
-        torch.set_rng_state(stored["rng"].cpu())
-        self.step = stored["step"]
+    def amount(self, batch: G2pBatch) -> float:
+        """Words."""
+        return len(batch.num_labels)
 
-    def save(self) -> None:
-        """Write ``checkpoint.pt`` and ``model.pt``, each whole or not at all."""
-        state = {
-            "identity": json.dumps(self._identity()),
-            "recipe": json.dumps(asdict(self.recipe)),
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-            "step": self.step,
-        }
-        save_atomically(state, self.folder / "checkpoint.pt")
-        model = {
-            "config": {**self.config.as_dict(), "condition_after": list(self.config.condition_after)},
-            "model": self.average.state_dict(),
-            "phones": list(STRESSED_PHONES),
-            "step": self.step,
-        }
-        save_atomically(model, self.folder / "model.pt")
-
-    def _train_step(self, batch: G2pBatch) -> float:
-        schedule = self.recipe.schedule
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(schedule, self.step)
-        batch = G2pBatch(*(part.to(self.device) for part in batch))
+    def losses(self, batch: G2pBatch, step: int) -> NetworkLosses:
+        """CTC of the last layer's answers and, at a share, of those that the network is conditioned on."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             output = self.model(batch.letters)
         loss = ctc_loss(output.logits, output.num_slots, batch)
         if output.intermediate:
             inner = torch.stack([ctc_loss(x, output.num_slots, batch) for x in output.intermediate]).mean()
-            loss = torch.lerp(loss, inner, schedule.intermediate_weight)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 5.0))
-        if not math.isfinite(loss.item()) or not math.isfinite(norm):
-            raise TrainingDivergedError(
-                f"{self.folder}: the loss of step {self.step} is {loss.item()}, its gradient {norm}; "
-                "the last checkpoint is the last good state"
-            )
-        self.optimizer.step()
-        decay = min(schedule.average_decay, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                kept.lerp_(new, 1.0 - decay)
-        return loss.item()
+            loss = torch.lerp(loss, inner, self.recipe.schedule.intermediate_weight)
+        yield "model", loss, {"total": loss}
 
-    def evaluate(self, words: Sequence[str]) -> dict[str, float]:
-        """Accuracy of the averaged weights on ``words``."""
-        average = self.average.to("cpu")
-        spoken = pronounce(average, words, STRESSED_PHONES)
-        self.average.to(self.device)
+    def measure(self, model: G2p, words: Sequence[str]) -> dict[str, float]:
+        """Accuracy of ``model`` on ``words``; see :func:`accuracy`."""
+        spoken = pronounce(model, words, STRESSED_PHONES)
         return accuracy(spoken, [self.words[word] for word in words])
 
-    def run(self, *, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Train to the last step with progress on standard error; then measure on the held-out words.
+    def evaluate(self, model: nn.Module, samples: Path) -> Row:
+        """Accuracy on the words that are kept for curves, where there are any."""
+        assert isinstance(model, G2p)
+        if not self.dev_words:
+            return {}
+        return {f"dev_{name}": value for name, value in self.measure(model, self.dev_words).items()}
 
-        Raises:
-            TrainingDivergedError: loss or gradient is no number.
-            OSError: a checkpoint cannot be written; the one before it is whole.
-        """
-        from tqdm import tqdm
-
-        schedule = self.recipe.schedule
-        dev = sorted(filter(is_dev, self.words))[:_DEV_WORDS]
-        self.model.train()
-        with tqdm(
-            total=schedule.num_steps, initial=self.step, desc=self.recipe.name, unit="step", mininterval=2
-        ) as progress:
-            while self.step < schedule.num_steps and not should_stop():
-                loss = self._train_step(self.batches[self.step])
-                self.step += 1
-                progress.update()
-                progress.set_postfix_str(f"loss {loss:.3f} nats a word", refresh=False)
-                if dev and (self.step % schedule.evaluate_steps == 0 or self.step == schedule.num_steps):
-                    row = {"step": self.step, "loss": loss, **self.evaluate(dev)}
-                    with open(self.folder / "log.jsonl", "a", encoding="utf-8") as log:
-                        log.write(json.dumps(row) + "\n")
-                    progress.write(", ".join(f"{name} {value:.4g}" for name, value in row.items()))
-                if self.step % schedule.checkpoint_steps == 0:
-                    self.save()
-        self.save()
-        if self.step == schedule.num_steps:
-            found = self.evaluate(sorted(filter(is_held_out, self.words)))
-            (self.folder / "held_out.json").write_text(json.dumps(found, indent=1) + "\n")
+    def export(self, model: nn.Module, step: int, path: Path) -> None:
+        """A ``model.pt`` that :func:`load_g2p` reads."""
+        stored = {
+            "role": "g2p",
+            "config": {**self.config.as_dict(), "condition_after": list(self.config.condition_after)},
+            "model": model.state_dict(),
+            "phones": list(STRESSED_PHONES),
+            "step": step,
+            "recipe": json.dumps(asdict(self.recipe)),
+        }
+        save_atomically(stored, path)
 
 
 def train_g2p(
@@ -325,8 +258,8 @@ def train_g2p(
     root: Path,
     device: str = "cpu",
     should_stop: Callable[[], bool] = lambda: False,
-) -> G2pTrainer:
-    """Train ``recipe`` into ``folder``, resuming what is there.
+) -> Run[G2pTask]:
+    """Train ``recipe`` into ``folder``, resuming what is there; then measure on the held-out words.
 
     Args:
         root: what the recipe's dictionary path is relative to.
@@ -336,13 +269,14 @@ def train_g2p(
         TrainingError: dictionary, checkpoint or run are at fault; the message says how.
         OSError: a checkpoint cannot be written.
     """
-    began = time.monotonic()
     words = read_words(find_dictionary(recipe.dictionary, root))
-    trainer = G2pTrainer(recipe, words, folder, device=device)
-    trainer.run(should_stop=should_stop)
-    with open(folder / "log.jsonl", "a", encoding="utf-8") as log:
-        log.write(json.dumps({"step": trainer.step, "minutes": (time.monotonic() - began) / 60}) + "\n")
-    return trainer
+    run = Run(G2pTask(recipe, words, device=device), folder)
+    run.train(should_stop=should_stop)
+    if run.step == recipe.schedule.num_steps:
+        assert isinstance(run.average, G2p)
+        found = run.task.measure(run.average, sorted(filter(is_held_out, words)))
+        (folder / "held_out.json").write_text(json.dumps(found, indent=1) + "\n")
+    return run
 
 
 def train_recipe(path: Path, options: TrainOptions) -> int:
@@ -358,10 +292,8 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
     folder = options.folder_of(recipe.name)
     interrupt = Interrupt()
     with interrupt.caught():
-        trainer = train_g2p(
-            recipe, folder, root=options.data_root, device=options.device, should_stop=interrupt
-        )
-    if trainer.step < recipe.schedule.num_steps:
+        run = train_g2p(recipe, folder, root=options.data_root, device=options.device, should_stop=interrupt)
+    if run.step < recipe.schedule.num_steps:
         say("stopped; the same command goes on from here")
         return INTERRUPTED
     found = json.loads((folder / "held_out.json").read_text())

@@ -19,16 +19,15 @@ if typing.TYPE_CHECKING:
     from galago.models.training.ear.corpus import Corpus, CorpusError, import_corpus
     from galago.models.training.ear.recipe import Recipe, load_recipe
     from galago.models.training.ear.synthesize import SpeechPlan, synthesize_corpus
-    from galago.models.training.ear.trainer import Trainer, TrainingDivergedError, load_model, train
+    from galago.models.training.ear.trainer import EarTask, load_model, train
 
 __all__ = [
     "BatchMaker",
     "Corpus",
     "CorpusError",
+    "EarTask",
     "Recipe",
     "SpeechPlan",
-    "Trainer",
-    "TrainingDivergedError",
     "align_corpus",
     "import_corpus",
     "load_model",
@@ -45,6 +44,6 @@ __getattr__, __dir__ = _lazy_names(
         "corpus": ("Corpus", "CorpusError", "import_corpus"),
         "recipe": ("Recipe", "load_recipe"),
         "synthesize": ("SpeechPlan", "synthesize_corpus"),
-        "trainer": ("Trainer", "TrainingDivergedError", "load_model", "train"),
+        "trainer": ("EarTask", "load_model", "train"),
     },
 )

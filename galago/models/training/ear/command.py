@@ -118,7 +118,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
     began = time.monotonic()
     interrupt = Interrupt()
     with interrupt.caught():
-        trainer = train(
+        run = train(
             recipe,
             folder,
             root=options.data_root,
@@ -128,17 +128,20 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
             should_stop=interrupt,
         )
     minutes = (time.monotonic() - began) / 60
-    num_parameters = sum(p.numel() for p in trainer.model.parameters())
-    say(f"{num_parameters / 1e6:.1f} M parameters, step {trainer.step} of {recipe.schedule.num_steps}")
-    evaluated = [row for row in trainer.history if "dev_wer" in row]
+    num_parameters = sum(p.numel() for p in run.average.parameters())
+    say(f"{num_parameters / 1e6:.1f} M parameters, step {run.step} of {recipe.schedule.num_steps}")
+    evaluated = [row for row in run.history if "dev_wer" in row]
     if evaluated:
         last = evaluated[-1]
+        phones = (
+            f", {last['dev_phone_accuracy']:.1%} of the phones right" if "dev_phone_accuracy" in last else ""
+        )
         say(
-            f"held-out clips at step {last['step'] + 1:.0f}: {last['dev_phone_accuracy']:.1%} of the phones "
-            f"right, word error rate {last['dev_wer']:.1%} (greedy, 320 ms chunks)"
+            f"held-out clips at step {last['step'] + 1:.0f}: word error rate {last['dev_wer']:.1%} (greedy, "
+            f"320 ms chunks){phones}"
         )
     say(f"{folder / 'model.pt'} after {minutes:.1f} min; curves in {folder / 'curves.png'}")
-    if trainer.step < recipe.schedule.num_steps:
+    if run.step < recipe.schedule.num_steps:
         say("stopped; the same command goes on from here")
         return INTERRUPTED
     return DONE

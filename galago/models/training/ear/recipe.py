@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from galago.models.conformer import PRESETS, ConformerConfig
 from galago.models.training.ear.synthesize import SpeechPlan
+from galago.models.training.schedule import linear_decay
 from galago.models.training.toml_tables import (
     SCHEMA_VERSION,
     Count,
@@ -140,6 +141,10 @@ class ScheduleRecipe:
     checkpoint_steps: Positive = 100
     evaluate_steps: Positive = 500
     seed: Count = 1
+
+    def learning_rate(self, step: int) -> float:
+        """See :func:`galago.models.training.schedule.linear_decay`."""
+        return linear_decay(self, step)
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ if typing.TYPE_CHECKING:
     from galago.models.training.eye.album import Album, cover, read_album
     from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
     from galago.models.training.eye.recipe import EyeRecipe, load_eye_recipe
-    from galago.models.training.eye.trainer import EyeTrainer, load_eye, save_eye, scores_of
+    from galago.models.training.eye.trainer import EyeTask, load_eye, save_eye, scores_of
 
 __all__ = [
     "Album",
     "EyeDescription",
     "EyeLabel",
     "EyeRecipe",
-    "EyeTrainer",
+    "EyeTask",
     "ImageFormat",
     "cover",
     "load_eye",
@@ -40,6 +40,6 @@ __getattr__, __dir__ = _lazy_names(
         "album": ("Album", "cover", "read_album"),
         "labels": ("EyeDescription", "EyeLabel", "ImageFormat"),
         "recipe": ("EyeRecipe", "load_eye_recipe"),
-        "trainer": ("EyeTrainer", "load_eye", "save_eye", "scores_of"),
+        "trainer": ("EyeTask", "load_eye", "save_eye", "scores_of"),
     },
 )

@@ -80,7 +80,7 @@ def soft_targets(coarse: Tensor, smoothing: float, coarse_smoothing: float) -> T
 
 
 class BatchMaker:
-    """``make(step)`` is the batch of that training step, on ``device``.
+    """``self[step]`` is the batch of that training step, on ``device``.
 
     Attributes:
         description: the labels of all albums and the image format, mean and deviation measured on the photos.
@@ -152,7 +152,7 @@ class BatchMaker:
         places = range(step * size, (step + 1) * size)
         return torch.stack([self._drawn(place // per_epoch)[place % per_epoch] for place in places])
 
-    def make(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> Batch:
         recipe, image = self.recipe, self.description.image
         rng = torch.Generator().manual_seed(recipe.schedule.seed * 1_000_003 + step)
         chosen = self._photos(step)

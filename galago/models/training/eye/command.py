@@ -18,8 +18,9 @@ from galago.models.training.eye.calibrate import (
 )
 from galago.models.training.eye.labels import EyeDescription
 from galago.models.training.eye.recipe import load_eye_recipe
-from galago.models.training.eye.trainer import EyeTrainer, load_eye, save_eye, scores_of
+from galago.models.training.eye.trainer import EyeTask, load_eye, save_eye, scores_of
 from galago.models.training.interrupt import Interrupt
+from galago.models.training.loop import Run
 from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
 
 __all__ = ["calibrated", "train_recipe"]
@@ -61,20 +62,20 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
         recipe = dataclasses.replace(recipe, schedule=schedule)
     folder = options.folder_of(recipe.name)
-    trainer = EyeTrainer(recipe, folder, root=options.data_root, device=options.device)
-    say(f"{trainer.data.photos_per_epoch} photos an epoch, {len(trainer.description.labels)} labels")
+    task = EyeTask(recipe, root=options.data_root, device=options.device)
+    say(f"{task.data.photos_per_epoch} photos an epoch, {len(task.description.labels)} labels")
     if options.prepare_only:
         return DONE
-    interrupt = Interrupt()
+    run, interrupt = Run(task, folder), Interrupt()
     with interrupt.caught():
-        trainer.run(should_stop=interrupt)
-    if interrupt.asked and trainer.step < recipe.schedule.num_steps:
-        say(f"stopped after step {trainer.step}; the same command goes on from there")
+        run.train(should_stop=interrupt)
+    if run.step < recipe.schedule.num_steps:
+        say(f"stopped after step {run.step}; the same command goes on from there")
         return INTERRUPTED
-    if trainer.data.choice is not None:
+    if task.data.choice is not None:
         model, description = load_eye(folder / "model.pt")
-        description = calibrated(model, description, trainer.data.choice)
-        save_eye(folder / "model.pt", model, description, recipe=recipe, step=trainer.step)
+        description = calibrated(model, description, task.data.choice)
+        save_eye(folder / "model.pt", model, description, recipe=recipe, step=run.step)
         say(f"temperature {description.temperature:g}, accept_probability {description.accept_probability:g}")
     say(f"{folder / 'model.pt'}: what galago pack takes")
     return DONE

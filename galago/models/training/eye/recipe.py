@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from galago.models.swin import SWIN_PRESETS, SwinConfig
+from galago.models.training.schedule import linear_decay
 from galago.models.training.toml_tables import (
     SCHEMA_VERSION,
     Count,
@@ -106,6 +107,10 @@ class EyeSchedule:
     evaluate_steps: Positive = 200
     stored_side: Positive = 192  # pixels along the side of the squares that crops are cut from
     seed: Count = 1
+
+    def learning_rate(self, step: int) -> float:
+        """See :func:`galago.models.training.schedule.linear_decay`."""
+        return linear_decay(self, step)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,8 @@
-"""The training loop of the eye: mixed precision, averaged weights, checkpoints, exact resume, curves.
-
-A run is a folder::
-
-    checkpoint.pt   everything that a resumed run needs, written aside and renamed
-    model.pt        the averaged weights, their configuration, labels and image format
-    log.jsonl       a line a step and a line an evaluation
-    curves.png      losses and accuracies over steps
-"""
+"""Trains an eye: what a step's losses are, and how many held-out photos are named right."""
 
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,28 +12,14 @@ from torch import Tensor, nn
 
 from galago.models.positions import resized_swin_state
 from galago.models.swin import Swin, SwinConfig
-from galago.models.training.checkpoints import (
-    CheckpointError,
-    check_identity,
-    load,
-    rewind_log,
-    save_atomically,
-)
-from galago.models.training.errors import TrainingDivergedError
-from galago.models.training.eye.batches import Batch, BatchMaker, Sight
+from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.eye.batches import Batch, BatchMaker
 from galago.models.training.eye.labels import EyeDescription
 from galago.models.training.eye.recipe import EyeLoss, EyeRecipe, eye_network
-from galago.models.training.plots import Panel, save_curves
-from galago.models.training.schedule import learning_rate
+from galago.models.training.plots import Panel
+from galago.models.training.task import NetworkLosses, Row, Task
 
-__all__ = ["EyeLosses", "EyeTrainer", "accuracy", "load_eye", "losses", "save_eye", "scores_of"]
-
-PANELS = (
-    Panel("loss", ("total", "fine", "coarse", "distillation")),
-    Panel("labels right, of held-out photos", ("dev_accuracy", "dev_coarse_accuracy")),
-    Panel("gradient norm", ("gradient_norm",)),
-    Panel("learning rate", ("learning_rate",), is_smoothed=False),
-)
+__all__ = ["EyeLosses", "EyeTask", "accuracy", "load_eye", "losses", "save_eye", "scores_of"]
 
 
 class EyeLosses(NamedTuple):
@@ -137,47 +112,44 @@ def accuracy(logits: Tensor, labels: Tensor, description: EyeDescription) -> dic
     return found
 
 
-class EyeTrainer:
-    """One run in one folder, gone on with where it was left. :meth:`run` trains until the recipe's last step.
+class EyeTask(Task):
+    """See :class:`galago.models.training.task.Task`.
 
     Raises:
-        CheckpointError: the folder's checkpoint is damaged or belongs to another recipe, or the recipe's
-            initial weights are damaged or of another shape.
         CorpusError: an album cannot be read.
+        CheckpointError: a teacher or (by ``begin``) the recipe's initial weights are damaged, or of other
+            labels or another shape.
     """
 
-    def __init__(self, recipe: EyeRecipe, folder: Path, *, root: Path, device: str = "cpu") -> None:
-        self.recipe, self.folder, self.device = recipe, folder, torch.device(device)
-        folder.mkdir(parents=True, exist_ok=True)
-        schedule = recipe.schedule
-        torch.manual_seed(schedule.seed)
+    max_gradient_norm = 5.0
+    undecayed = ("position_bias",)
+    averages_statistics = True
+    rate_unit = "photos/s"
+    panels = (
+        Panel("loss", ("total", "fine", "coarse", "distillation")),
+        Panel("labels right, of held-out photos", ("dev_accuracy", "dev_coarse_accuracy")),
+        Panel("gradient norm", ("gradient_norm",)),
+        Panel("learning rate", ("learning_rate",), is_smoothed=False),
+    )
+
+    def __init__(self, recipe: EyeRecipe, *, root: Path, device: str = "cpu") -> None:
+        self.recipe, self.device = recipe, torch.device(device)
+        self.name, self.schedule = recipe.name, recipe.schedule
+        torch.manual_seed(recipe.schedule.seed)
         shape = eye_network(recipe, 1)
-        self.data = BatchMaker(recipe, root, shape.height, shape.width, device=device)
+        self.data = self.batches = BatchMaker(recipe, root, shape.height, shape.width, device=device)
         self.description = self.data.description
         self.config = eye_network(recipe, len(self.description.labels))
-        self.model, self.average = Swin(self.config).to(self.device), Swin(self.config).to(self.device)
-        if recipe.initial_weights is not None:
-            self._begin_with(Path(recipe.initial_weights))
-        self.average.load_state_dict(self.model.state_dict())
-        self.average.eval()
-        decayed = [p for n, p in self.model.named_parameters() if p.ndim > 1 and "position_bias" not in n]
-        plain = [p for n, p in self.model.named_parameters() if p.ndim <= 1 or "position_bias" in n]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": schedule.weight_decay},
-                {"params": plain, "weight_decay": 0.0},
-            ],
-            lr=schedule.peak_learning_rate,
-            betas=(0.9, 0.98),
-            fused=True,
-        )
-        self._coarse = torch.nn.functional.one_hot(torch.tensor(self.description.coarse_index()))
-        self._coarse = self._coarse.float().to(self.device)
+        self.model = Swin(self.config).to(self.device)
+        self.networks = {"model": self.model}
+        coarse = torch.nn.functional.one_hot(torch.tensor(self.description.coarse_index()))
+        self._coarse = coarse.float().to(self.device)
         self.teachers = [self._teacher(Path(path)) for path in recipe.teachers]
-        self.step = 0
-        self.history: list[dict[str, float]] = []
-        if (folder / "checkpoint.pt").is_file():
-            self._resume()
+
+    def begin(self) -> None:
+        """Another run's averaged weights where the recipe says so, at any resolution."""
+        if self.recipe.initial_weights is not None:
+            self._begin_with(Path(self.recipe.initial_weights))
 
     def _begin_with(self, path: Path) -> None:
         """Take over another run's averaged weights, at any resolution; all but a head of other labels."""
@@ -210,123 +182,33 @@ class EyeTrainer:
             answers.append(torch.softmax(logits, dim=-1))
         return torch.stack(answers).mean(dim=0)
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
+        """The network's shape, the seed and the recipe's name."""
         return {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
 
-    def _resume(self) -> None:
-        path = self.folder / "checkpoint.pt"
-        stored = load(path, self.device)
-        try:
-            check_identity(stored, self._identity(), path)
-            self.model.load_state_dict(stored["model"])
-            self.average.load_state_dict(stored["average"])
-            self.optimizer.load_state_dict(stored["optimizer"])
-            torch.set_rng_state(stored["rng"].cpu())
-            if self.device.type == "cuda" and "cuda_rng" in stored:
-                torch.cuda.set_rng_state(stored["cuda_rng"].cpu(), self.device)
-            self.step = stored["step"]
-        except KeyError as error:
-            raise CheckpointError(f"{path}: holds no {error}") from error
-        self.history = rewind_log(self.folder / "log.jsonl", self.step)
+    def amount(self, batch: Batch) -> float:
+        """Photos."""
+        return len(batch.images)
 
-    def save(self) -> None:
-        """Write the checkpoint and, beside it, what is exported."""
-        state = {
-            "identity": json.dumps(self._identity()),
-            "recipe": json.dumps(asdict(self.recipe)),
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": torch.get_rng_state(),
-            "step": self.step,
-        }
-        if self.device.type == "cuda":  # stochastic depth is drawn there
-            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
-        save_atomically(state, self.folder / "checkpoint.pt")
-        path = self.folder / "model.pt"
-        save_eye(path, self.average, self.description, recipe=self.recipe, step=self.step)
-
-    def _train_step(self, batch: Batch) -> dict[str, float]:
-        rate = learning_rate(self.recipe.schedule, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+    def losses(self, batch: Batch, step: int) -> NetworkLosses:
+        """One network, one loss."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             taught = self._taught(images)
             logits = self.model(images)
         found = losses(logits, batch.targets, self._coarse, self.recipe.loss, taught)
-        self.optimizer.zero_grad(set_to_none=True)
-        found.total.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
-        values = torch.stack([*(value.detach() for value in found), norm]).tolist()  # one wait for the device
-        if not all(math.isfinite(value) for value in values):
-            raise TrainingDivergedError(
-                f"{self.folder}: in step {self.step} the loss is {values[0]} and the gradient {values[-1]}; "
-                "the last checkpoint is the last good state"
-            )
-        self.optimizer.step()
-        self._average()
-        return {
-            **dict(zip(EyeLosses._fields, values, strict=False)),
-            "gradient_norm": values[-1],
-            "learning_rate": rate,
-        }
+        yield "model", found.total, found._asdict()
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        """Exponential average of weights, and of what BatchNorm has measured."""
-        decay = min(self.recipe.schedule.average_decay, (1 + self.step) / (10 + self.step))
-        new = self.model.state_dict()
-        for name, kept in self.average.state_dict().items():
-            if kept.is_floating_point():
-                kept.lerp_(new[name], 1.0 - decay)
-            else:
-                kept.copy_(new[name])
+    def evaluate(self, model: nn.Module, samples: Path) -> Row:
+        """Accuracies on the photos of the "val" splits, where there are any."""
+        assert isinstance(model, Swin)
+        sight = self.data.choice
+        if sight is None:
+            return {}
+        found = accuracy(scores_of(model, self.description, sight.images), sight.labels, self.description)
+        return {f"dev_{name}": value for name, value in found.items()}
 
-    def evaluate(self, sight: Sight) -> dict[str, float]:
-        """Accuracies of the averaged weights, each name with ``dev_`` before it."""
-        logits = scores_of(self.average, self.description, sight.images)
-        return {f"dev_{k}": v for k, v in accuracy(logits, sight.labels, self.description).items()}
-
-    def run(self, *, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Train to the last step, with progress on standard error.
-
-        Args:
-            should_stop: asked after every step; where it says yes, a checkpoint is saved and the run ends.
-
-        Raises:
-            TrainingDivergedError: loss or gradient is no number.
-            OSError: a checkpoint cannot be written; the one before it is whole.
-        """
-        from tqdm import tqdm
-
-        schedule = self.recipe.schedule
-        began, first = time.monotonic(), self.step
-        self.model.train()
-        with (
-            tqdm(
-                total=schedule.num_steps,
-                initial=self.step,
-                desc=self.recipe.name,
-                unit="step",
-                mininterval=1.0,
-            ) as progress,
-            open(self.folder / "log.jsonl", "a", encoding="utf-8", buffering=1) as log,
-        ):
-            while self.step < schedule.num_steps:
-                row = {"step": self.step, **self._train_step(self.data.make(self.step))}
-                self.step += 1
-                if self.data.choice is not None and self.step % schedule.evaluate_steps == 0:
-                    row.update(self.evaluate(self.data.choice))
-                    progress.write(f"step {self.step}: " + ", ".join(f"{k} {v:.3f}" for k, v in row.items()))
-                self.history.append(row)
-                log.write(json.dumps(row) + "\n")
-                stopping = should_stop()
-                if stopping or self.step % schedule.checkpoint_steps == 0 or self.step == schedule.num_steps:
-                    self.save()
-                    save_curves(self.history, PANELS, self.folder / "curves.png")
-                rate = (self.step - first) * schedule.batch_photos / (time.monotonic() - began)
-                progress.set_postfix_str(f"loss {row['total']:.2f} {rate:.0f} photos/s", refresh=False)
-                progress.update()
-                if stopping:
-                    break
+    def export(self, model: nn.Module, step: int, path: Path) -> None:
+        """See :func:`save_eye`."""
+        assert isinstance(model, Swin)
+        save_eye(path, model, self.description, recipe=self.recipe, step=step)

@@ -7,5 +7,5 @@ batches       sentences for the acoustic network, short crops for the vocoder
 acoustic      trains FastSpeech: mel, pitch, durations
 vocoding      trains the vocoder: spectra at several resolutions, adversarial on request
 teaching      trains the autoregressive teacher that FastSpeech is compared with
-loop          steps, checkpoints, exact resume, progress, samples to hear and see
+task          what the three have in common for the loop that trains them
 """

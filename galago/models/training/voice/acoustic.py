@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +13,12 @@ from torch.nn import functional as F
 from galago.models.fastspeech import FastSpeech, FastSpeechConfig, FastSpeechOutput, Prosody
 from galago.models.masks import padding_mask
 from galago.models.training.plots import Panel
+from galago.models.training.task import NetworkLosses, Row, moved
 from galago.models.training.voice.batches import SentenceBatch, SentenceBatches, collate
-from galago.models.training.voice.loop import Row, moved
 from galago.models.training.voice.losses import masked_mean, structure_loss
 from galago.models.training.voice.recipe import AcousticRecipe
 from galago.models.training.voice.samples import save_spectrograms, save_wav
+from galago.models.training.voice.task import VoiceTask
 from galago.models.training.voice.voice_data import Statistics, VoiceData
 from galago.models.vocoder import Vocoder, VocoderConfig
 from galago.models.voice_features import VoiceFeatureConfig
@@ -74,8 +73,8 @@ def given_prosody(batch: SentenceBatch) -> Prosody:
     return Prosody(torch.log1p(batch.counts.float()), batch.phone_pitch, batch.phone_energy)
 
 
-class AcousticTask:
-    """See :class:`galago.models.training.voice.loop.Task`."""
+class AcousticTask(VoiceTask):
+    """See :class:`galago.models.training.task.Task`."""
 
     name = "acoustic"
     panels = (
@@ -95,6 +94,7 @@ class AcousticTask:
     ) -> None:
         self.config, self.recipe, self.data, self.device = config, recipe, data, device
         self.statistics = statistics
+        super().__init__(config.as_dict(), recipe.schedule)
         torch.manual_seed(recipe.schedule.seed)
         self.model = FastSpeech(config)
         set_statistics(self.model, statistics)
@@ -103,21 +103,17 @@ class AcousticTask:
         self.batches = SentenceBatches(data, statistics, recipe.batch_frames, recipe.schedule.seed)
         self.vocoder = untrained_vocoder(device)
 
-    def identity(self) -> dict[str, Any]:
-        """The network's shape and the seed."""
-        return {"network": self.name, "config": self.config.as_dict(), "seed": self.recipe.schedule.seed}
-
     def _losses(self, model: FastSpeech, batch: SentenceBatch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             output = model(batch.phones, batch.counts, prosody=given_prosody(batch))
         return acoustic_losses(output, batch, model, self.recipe)
 
-    def losses(self, batch: SentenceBatch, step: int) -> Iterator[tuple[str, Tensor, Row]]:
+    def losses(self, batch: SentenceBatch, step: int) -> NetworkLosses:
         """One network, one loss."""
         found = self._losses(self.model, batch)
-        yield "model", found["total"], {name: float(value.detach()) for name, value in found.items()}
+        yield "model", found["total"], found
 
-    def evaluate(self, model: nn.Module) -> Row:
+    def measure(self, model: nn.Module) -> Row:
         """The losses on up to 40 dev clips."""
         assert isinstance(model, FastSpeech)
         clips = self.data.dev[:40]

@@ -9,20 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from galago.models.fastspeech import FastSpeech
 from galago.models.training.interrupt import Interrupt
+from galago.models.training.loop import Run
 from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
 from galago.models.training.voice.acoustic import AcousticTask, draw_mels
 from galago.models.training.voice.checkpoint import load_fastspeech
-from galago.models.training.voice.loop import Run, Task
-from galago.models.training.voice.recipe import ScheduleRecipe, VoiceRecipe, load_recipe
+from galago.models.training.voice.recipe import VoiceRecipe, load_recipe
+from galago.models.training.voice.task import VoiceTask
 from galago.models.training.voice.teaching import TeacherTask
 from galago.models.training.voice.vocoding import VocoderTask
 from galago.models.training.voice.voice_data import Statistics, VoiceData, prepare
-from galago.models.transformer_tts import TransformerTts
-from galago.models.vocoder import Vocoder
 
 __all__ = ["make_run", "train_recipe"]
 
@@ -48,29 +45,22 @@ def make_run(
     statistics: Statistics,
     folder: Path,
     device: torch.device,
-) -> Run:
+) -> Run[VoiceTask]:
     """The run of one of the recipe's networks, in a folder of its own inside ``folder``.
 
     Raises:
         CheckpointError: what stands in the folder is damaged or of another recipe, or a network is missing.
     """
-    task: Task
-    average: nn.Module
-    schedule: ScheduleRecipe
+    task: VoiceTask
     if network == "acoustic":
-        acoustic = recipe.acoustic_config()
-        task = AcousticTask(acoustic, recipe.acoustic, data, statistics, device)
-        average, schedule = FastSpeech(acoustic), recipe.acoustic.schedule
+        task = AcousticTask(recipe.acoustic_config(), recipe.acoustic, data, statistics, device)
     elif network == "vocoder":
-        vocoder = recipe.vocoder_config()
         predicted = _predicted(recipe, data, statistics, folder, device)
+        vocoder = recipe.vocoder_config()
         task = VocoderTask(vocoder, recipe.vocoder, data, statistics, device, predicted=predicted)
-        average, schedule = Vocoder(vocoder), recipe.vocoder.schedule
     else:
-        teacher = recipe.teacher_config()
-        task = TeacherTask(teacher, recipe.teacher, data, statistics, device)
-        average, schedule = TransformerTts(teacher), recipe.teacher.schedule
-    return Run(task, average, schedule, folder / network, device=device)
+        task = TeacherTask(recipe.teacher_config(), recipe.teacher, data, statistics, device)
+    return Run(task, folder / network)
 
 
 def _with_num_steps(recipe: VoiceRecipe, num_steps: int) -> VoiceRecipe:
@@ -115,10 +105,10 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         num_parameters = sum(p.numel() for p in run.average.parameters())
         say(
             f"{network}: {num_parameters / 1e6:.1f} M parameters, step {run.step} of "
-            f"{run.schedule.num_steps} after {(time.monotonic() - began) / 60:.1f} min; "
+            f"{run.task.schedule.num_steps} after {(time.monotonic() - began) / 60:.1f} min; "
             f"{run.folder / 'model.pt'}"
         )
-        if run.step < run.schedule.num_steps:
+        if run.step < run.task.schedule.num_steps:
             say("stopped; the same command goes on from here")
             return INTERRUPTED
     return DONE

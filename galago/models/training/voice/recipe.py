@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from galago.models.fastspeech import FASTSPEECH_PRESETS, FastSpeechConfig
+from galago.models.training.schedule import exponential_fall
 from galago.models.training.toml_tables import (
     SCHEMA_VERSION,
     Count,
@@ -65,6 +66,10 @@ class ScheduleRecipe:
     evaluate_steps: Positive = 500  # measures on dev clips, and samples of them
     num_samples: Count = 3  # clips that are written as WAV and picture
     seed: Count = 1
+
+    def learning_rate(self, step: int) -> float:
+        """See :func:`galago.models.training.schedule.exponential_fall`."""
+        return exponential_fall(self, step)
 
 
 @dataclass(frozen=True)

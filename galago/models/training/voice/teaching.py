@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +10,12 @@ from torch.nn import functional as F
 
 from galago.models.masks import padding_mask
 from galago.models.training.plots import Panel
+from galago.models.training.task import NetworkLosses, Row, moved
 from galago.models.training.voice.batches import SentenceBatch, SentenceBatches, collate
-from galago.models.training.voice.loop import Row, moved
 from galago.models.training.voice.losses import guided_attention, masked_mean
 from galago.models.training.voice.recipe import TeacherRecipe
 from galago.models.training.voice.samples import save_spectrograms
+from galago.models.training.voice.task import VoiceTask
 from galago.models.training.voice.voice_data import Statistics, VoiceData
 from galago.models.transformer_tts import TransformerTts, TransformerTtsConfig
 
@@ -25,8 +24,8 @@ __all__ = ["TeacherTask"]
 STOP_WEIGHT = 8.0  # of the one last frame among hundreds that are not
 
 
-class TeacherTask:
-    """See :class:`galago.models.training.voice.loop.Task`."""
+class TeacherTask(VoiceTask):
+    """See :class:`galago.models.training.task.Task`."""
 
     name = "teacher"
     panels = (
@@ -46,6 +45,7 @@ class TeacherTask:
     ) -> None:
         self.config, self.recipe, self.data, self.device = config, recipe, data, device
         self.statistics = statistics
+        super().__init__(config.as_dict(), recipe.schedule)
         torch.manual_seed(recipe.schedule.seed)
         self.model = TransformerTts(config)
         self.model.mean.copy_(torch.from_numpy(statistics.mel[0]))
@@ -53,10 +53,6 @@ class TeacherTask:
         self.model.to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.batches = SentenceBatches(data, statistics, recipe.batch_frames, recipe.schedule.seed)
-
-    def identity(self) -> dict[str, Any]:
-        """The network's shape and the seed."""
-        return {"network": self.name, "config": self.config.as_dict(), "seed": self.recipe.schedule.seed}
 
     def _losses(self, model: TransformerTts, batch: SentenceBatch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
@@ -87,12 +83,12 @@ class TeacherTask:
         )
         return {"total": total, **each}
 
-    def losses(self, batch: SentenceBatch, step: int) -> Iterator[tuple[str, Tensor, Row]]:
+    def losses(self, batch: SentenceBatch, step: int) -> NetworkLosses:
         """One network, one loss."""
         found = self._losses(self.model, batch)
-        yield "model", found["total"], {name: float(value.detach()) for name, value in found.items()}
+        yield "model", found["total"], found
 
-    def evaluate(self, model: nn.Module) -> Row:
+    def measure(self, model: nn.Module) -> Row:
         """The losses on up to 40 dev clips."""
         assert isinstance(model, TransformerTts)
         clips = self.data.dev[:40]

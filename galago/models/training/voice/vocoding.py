@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.training.plots import Panel
+from galago.models.training.task import NetworkLosses, Row
 from galago.models.training.voice.batches import CropBatch, CropBatches
 from galago.models.training.voice.discriminators import Discriminators, discriminator_loss, generator_losses
-from galago.models.training.voice.loop import Row
 from galago.models.training.voice.losses import MultiResolutionStft
 from galago.models.training.voice.recipe import VocoderRecipe
 from galago.models.training.voice.samples import save_spectrograms, save_wav
+from galago.models.training.voice.task import VoiceTask
 from galago.models.training.voice.voice_data import Statistics, VoiceData
 from galago.models.vocoder import Vocoder, VocoderConfig
 from galago.models.voice_features import VoiceMel
@@ -28,8 +28,8 @@ __all__ = ["VocoderTask"]
 EDGE_FRAMES = 4  # of a crop: windows reach over its edges, what is there is not judged
 
 
-class VocoderTask:
-    """See :class:`galago.models.training.voice.loop.Task`."""
+class VocoderTask(VoiceTask):
+    """See :class:`galago.models.training.task.Task`."""
 
     name = "vocoder"
     panels = (
@@ -50,11 +50,11 @@ class VocoderTask:
         predicted: dict[str, NDArray[np.float16]] | None = None,
     ) -> None:
         self.config, self.recipe, self.data, self.device = config, recipe, data, device
+        super().__init__(config.as_dict(), recipe.schedule)
         torch.manual_seed(recipe.schedule.seed)
         self.model = Vocoder(config)
         self.model.mean.copy_(torch.from_numpy(statistics.mel[0]))
         self.model.std.copy_(torch.from_numpy(statistics.mel[1]))
-        self.model.mixed_precision = True
         self.model.to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.discriminators: Discriminators | None = None
@@ -75,12 +75,7 @@ class VocoderTask:
 
     def identity(self) -> dict[str, Any]:
         """The network's shape, whether it has discriminators, and the seed."""
-        return {
-            "network": self.name,
-            "config": self.config.as_dict(),
-            "adversarial": self.recipe.adversarial,
-            "seed": self.recipe.schedule.seed,
-        }
+        return {**super().identity(), "adversarial": self.recipe.adversarial}
 
     def _judged(self, samples: Tensor) -> Tensor:
         edge = EDGE_FRAMES * self.config.hop_samples
@@ -91,31 +86,32 @@ class VocoderTask:
         mel = F.l1_loss(self.log_mel(spoken).clamp_min(-9.0), self.log_mel(recorded).clamp_min(-9.0))
         return {"convergence": convergence, "log_magnitude": log_magnitude, "mel": mel}
 
-    def losses(self, batch: CropBatch, step: int) -> Iterator[tuple[str, Tensor, Row]]:
+    def losses(self, batch: CropBatch, step: int) -> NetworkLosses:
         """The discriminators' loss first, where there are any by now; then the vocoder's."""
         recipe = self.recipe
+        self.model.mixed_precision = True  # the average, which is measured, is left in full precision
         spoken = self._judged(self.model(batch.log_mel, batch.pitch_hz, batch.voiced, batch.noise))
         recorded = self._judged(batch.samples)
         spectra = self._spectra(spoken, recorded)
-        row = {name: float(value.detach()) for name, value in spectra.items()}
+        row = dict(spectra)
         total = recipe.stft * (spectra["convergence"] + spectra["log_magnitude"])
         if self.discriminators is not None and step >= recipe.adversarial_begin_step:
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 real, fake = self.discriminators(recorded), self.discriminators(spoken.detach())
                 against = discriminator_loss(real, fake)
-            yield "discriminators", against, {"discriminator": float(against.detach())}
+            yield "discriminators", against, {"discriminator": against}
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 with torch.no_grad():
                     real = self.discriminators(recorded)
                 deceived, matching = generator_losses(real, self.discriminators(spoken))
-            row.update(deceived=float(deceived.detach()), feature_matching=float(matching.detach()))
+            row.update(deceived=deceived, feature_matching=matching)
             total = total + recipe.adversarial_weight * deceived + recipe.feature_matching * matching
             total = total + recipe.adversarial_mel * spectra["mel"]
         else:
             total = total + recipe.mel * spectra["mel"]
-        yield "model", total, {"total": float(total.detach()), **row}
+        yield "model", total, {"total": total, **row}
 
-    def evaluate(self, model: nn.Module) -> Row:
+    def measure(self, model: nn.Module) -> Row:
         """The spectral losses on up to 10 whole dev clips."""
         rows = []
         for clip in self.data.dev[:10]:

@@ -14,30 +14,55 @@ import torch
 from galago.models.tokenizer import TOKENS, encode_phones
 from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker, Example, collate
 from galago.models.training.ear.corpus import CorpusError
-from galago.models.training.ear.recipe import CorpusRecipe
+from galago.models.training.ear.recipe import CorpusRecipe, LossRecipe
 from tests.models.training.ear.tone_corpus import LEXICON, PHONE_FRAMES, tone_recipe, write_tone_corpus
 
 
-def maker(folder: Path, *, augmentation: dict[str, Any] | None = None, **schedule: Any) -> BatchMaker:
+def maker(
+    folder: Path,
+    *,
+    augmentation: dict[str, Any] | None = None,
+    consistency: float = 0.0,
+    **schedule: Any,
+) -> BatchMaker:
     if not (folder / "tones.jsonl").is_file():
         write_tone_corpus(folder)
-    return BatchMaker(tone_recipe(augmentation=augmentation, **schedule), folder, folder)
+    recipe = tone_recipe(augmentation=augmentation, **schedule)
+    return BatchMaker(replace(recipe, loss=LossRecipe(consistency=consistency)), folder, folder)
 
 
 def same(left: Batch, right: Batch) -> bool:
-    tensors = zip(left[:-1], right[:-1], strict=True)
-    return left.duration_s == right.duration_s and all(torch.equal(a, b) for a, b in tensors)
+    def equal(a: object, b: object) -> bool:
+        if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+            return torch.equal(a, b)
+        return a is b is None or (isinstance(a, float) and a == b)
+
+    return all(map(equal, left, right))
 
 
-def test_a_batch_is_a_pure_function_of_its_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("consistency", [0.0, 0.2])
+def test_a_batch_is_a_pure_function_of_its_step(consistency: float, tmp_path: Path) -> None:
     """In any order, over several epochs, from another maker: the same batch."""
-    first = maker(tmp_path)
+    first = maker(tmp_path, consistency=consistency)
     num_batches = 3 * len(first.epoch(0))
     forward = {step: first[step] for step in range(num_batches)}
-    second = maker(tmp_path)
+    second = maker(tmp_path, consistency=consistency)
     for step in reversed(range(num_batches)):
         assert same(second[step], forward[step]), step
     assert not same(forward[0], forward[1])
+
+
+def test_twins_are_made_where_views_are_compared_and_nowhere_else(tmp_path: Path) -> None:
+    """The same sound under other masks; in clean steps, and in noise, there are no masks."""
+    masks = {"time_masks_per_s": 2.0}
+    data = maker(tmp_path, consistency=0.2, clean_steps=2, augmentation=masks)
+    clean, masked = data[1], data[2]
+    assert clean.twin is not None and torch.equal(clean.twin, clean.features)
+    assert masked.twin is not None and masked.twin.shape == masked.features.shape
+    for features, twin, num_tokens in zip(masked.features, masked.twin, masked.num_tokens, strict=True):
+        same_sound = (features == twin).float().mean()
+        assert (same_sound == 1.0) if num_tokens == 0 else (0.2 < same_sound < 1.0)
+    assert all(maker(tmp_path)[step].twin is None for step in (0, 5))
 
 
 def test_an_epoch_holds_every_clip_once_and_the_next_one_another_order(tmp_path: Path) -> None:

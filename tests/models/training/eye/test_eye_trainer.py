@@ -13,7 +13,8 @@ from galago.models.training.command import main
 from galago.models.training.eye.batches import BatchMaker, sight_of, soft_targets
 from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
 from galago.models.training.eye.recipe import AlbumRecipe, EyeLoss, EyeRecipe, load_eye_recipe
-from galago.models.training.eye.trainer import EyeTrainer, accuracy, load_eye, losses, scores_of
+from galago.models.training.eye.trainer import EyeTask, accuracy, load_eye, losses, scores_of
+from galago.models.training.loop import Run
 from galago.models.training.sources import CorpusError
 from galago.models.training.toml_tables import RecipeError
 from tests.models.training.eye.color_album import NETWORK, color_recipe, write_color_album
@@ -26,17 +27,17 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_color_album(tmp_path_factory.mktemp("album") / "colors.tar")
 
 
-def trainer(recipe: EyeRecipe, folder: Path) -> EyeTrainer:
-    return EyeTrainer(recipe, folder, root=Path())
+def run_of(recipe: EyeRecipe, folder: Path) -> Run[EyeTask]:
+    return Run(EyeTask(recipe, root=Path()), folder)
 
 
 def test_it_learns_colours(tar: Path, tmp_path: Path) -> None:
-    run = trainer(color_recipe(tar, num_steps=30, average_decay=0.9), tmp_path)
-    run.run()
+    run = run_of(color_recipe(tar, num_steps=30, average_decay=0.9), tmp_path)
+    run.train()
     model, description = load_eye(tmp_path / "model.pt")
-    assert run.data.choice is not None
-    logits = scores_of(model, description, run.data.choice.images)
-    assert accuracy(logits, run.data.choice.labels, description)["accuracy"] >= 0.75
+    assert run.task.data.choice is not None
+    logits = scores_of(model, description, run.task.data.choice.images)
+    assert accuracy(logits, run.task.data.choice.labels, description)["accuracy"] >= 0.75
     assert run.history[-1]["total"] < 0.8 * run.history[0]["total"]
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
@@ -44,11 +45,11 @@ def test_it_learns_colours(tar: Path, tmp_path: Path) -> None:
 def test_a_run_that_was_stopped_ends_with_the_same_bits(tar: Path, tmp_path: Path) -> None:
     recipe = color_recipe(tar)
     recipe = replace(recipe, network={**NETWORK, "depths": (2,), "drop_path": 0.3})  # draws from torch's own
-    trainer(recipe, tmp_path / "whole").run()
-    half = trainer(recipe, tmp_path / "halves")
-    half.run(should_stop=lambda: half.step >= 5)
+    run_of(recipe, tmp_path / "whole").train()
+    half = run_of(recipe, tmp_path / "halves")
+    half.train(should_stop=lambda: half.step >= 5)
     assert half.step == 5
-    trainer(recipe, tmp_path / "halves").run()
+    run_of(recipe, tmp_path / "halves").train()
     first, second = (load_eye(tmp_path / name / "model.pt")[0].state_dict() for name in ("whole", "halves"))
     assert all(torch.equal(first[name], second[name]) for name in first)
     logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "halves")]
@@ -56,33 +57,33 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(tar: Path, tmp_path: Pat
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tar: Path, tmp_path: Path) -> None:
-    trainer(color_recipe(tar), tmp_path).save()
+    run_of(color_recipe(tar), tmp_path).save()
     with pytest.raises(CheckpointError, match="belongs to another recipe"):
-        trainer(color_recipe(tar, seed=2), tmp_path)
+        run_of(color_recipe(tar, seed=2), tmp_path)
     (tmp_path / "checkpoint.pt").write_bytes(b"torn")
     with pytest.raises(CheckpointError, match="checkpoint.pt"):
-        trainer(color_recipe(tar), tmp_path)
+        run_of(color_recipe(tar), tmp_path)
 
 
 def test_weights_of_another_run_begin_one_at_another_resolution(tar: Path, tmp_path: Path) -> None:
-    first = trainer(color_recipe(tar), tmp_path / "first")
+    first = run_of(color_recipe(tar), tmp_path / "first")
     first.save()
     recipe = replace(
         color_recipe(tar),
         initial_weights=str(tmp_path / "first" / "model.pt"),
         network={**NETWORK, "height": 24, "width": 24, "window": 6},
     )
-    second = trainer(recipe, tmp_path / "second")
+    second = run_of(recipe, tmp_path / "second")
     assert second.model.state_dict()["stages.0.0.attention.position_bias"].shape == (121, 2)
     name = "stages.0.0.expand.linear.weight"
     assert torch.equal(second.model.state_dict()[name], first.average.state_dict()[name])
     other_shape = replace(recipe, network={**recipe.network, "widths": (16,)})
     with pytest.raises(CheckpointError, match="another shape"):
-        trainer(other_shape, tmp_path / "third")
+        run_of(other_shape, tmp_path / "third")
 
 
 def test_a_head_of_other_labels_is_not_taken_over(tar: Path, tmp_path: Path) -> None:
-    first = trainer(color_recipe(tar), tmp_path / "first")
+    first = run_of(color_recipe(tar), tmp_path / "first")
     for parameter in first.average.parameters():
         parameter.data.fill_(0.5)
     first.save()
@@ -91,8 +92,8 @@ def test_a_head_of_other_labels_is_not_taken_over(tar: Path, tmp_path: Path) -> 
         albums=(AlbumRecipe(str(tar), "paint"),),
         initial_weights=str(tmp_path / "first" / "model.pt"),
     )
-    second = trainer(recipe, tmp_path / "second")
-    assert not (second.model.head.weight == 0.5).any()
+    second = run_of(recipe, tmp_path / "second")
+    assert not (second.task.model.head.weight == 0.5).any()
     assert all((p == 0.5).all() for name, p in second.model.named_parameters() if "head" not in name)
 
 
@@ -105,7 +106,7 @@ def test_a_file_that_is_no_eye_is_refused(tmp_path: Path) -> None:
 def test_a_batch_is_decided_by_its_step(tar: Path) -> None:
     def batches(steps: list[int]) -> list[torch.Tensor]:
         maker = BatchMaker(color_recipe(tar), Path(), 16, 16)
-        return [maker.make(step).images for step in steps]
+        return [maker[step].images for step in steps]
 
     in_order, other_order = batches([0, 1, 5]), batches([5, 0, 1])
     assert torch.equal(in_order[2], other_order[0]) and torch.equal(in_order[0], other_order[1])
@@ -154,14 +155,14 @@ def test_a_teacher_of_another_resolution_teaches_and_one_of_other_labels_is_refu
     tar: Path, tmp_path: Path
 ) -> None:
     large = replace(color_recipe(tar), network={**NETWORK, "height": 24, "width": 24, "window": 6})
-    trainer(large, tmp_path / "teacher").save()
+    run_of(large, tmp_path / "teacher").save()
     path = str(tmp_path / "teacher" / "model.pt")
-    pupil = trainer(replace(color_recipe(tar, num_steps=2), teachers=(path,)), tmp_path / "pupil")
-    pupil.run()
+    pupil = run_of(replace(color_recipe(tar, num_steps=2), teachers=(path,)), tmp_path / "pupil")
+    pupil.train()
     assert all(row["distillation"] > 0.0 for row in pupil.history)
     paint = replace(color_recipe(tar), albums=(AlbumRecipe(str(tar), "paint"),), teachers=(path,))
     with pytest.raises(CheckpointError, match="other labels"):
-        trainer(paint, tmp_path / "third")
+        run_of(paint, tmp_path / "third")
 
 
 def description() -> EyeDescription:

@@ -16,13 +16,14 @@ from torch import Tensor
 from galago.models.fastspeech import FastSpeech
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.errors import TrainingDivergedError
+from galago.models.training.loop import Run
 from galago.models.training.options import DONE, TrainOptions
 from galago.models.training.toml_tables import RecipeError
 from galago.models.training.voice.checkpoint import load_fastspeech, load_teacher, load_vocoder
 from galago.models.training.voice.command import make_run, train_recipe
-from galago.models.training.voice.loop import Run, learning_rate
 from galago.models.training.voice.losses import MultiResolutionStft, guided_attention, structure_loss
-from galago.models.training.voice.recipe import ScheduleRecipe, VocoderRecipe, VoiceRecipe, load_recipe
+from galago.models.training.voice.recipe import VocoderRecipe, VoiceRecipe, load_recipe
+from galago.models.training.voice.task import VoiceTask
 from galago.models.training.voice.voice_data import VoiceData, prepare
 from tests.models.training.voice.buzz_corpus import buzz_recipe, write_buzz_corpus
 
@@ -45,7 +46,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_of(recipe: VoiceRecipe, network: str, cache: Path, folder: Path) -> Run:
+def run_of(recipe: VoiceRecipe, network: str, cache: Path, folder: Path) -> Run[VoiceTask]:
     data = VoiceData(recipe, cache, cache)
     return make_run(recipe, network, data, data.statistics(), folder, CPU)
 
@@ -62,12 +63,12 @@ def with_schedule(**changes: Any) -> VoiceRecipe:
     return dataclasses.replace(recipe, **changed)
 
 
-def weights(run: Run) -> dict[str, Tensor]:
+def weights(run: Run[VoiceTask]) -> dict[str, Tensor]:
     networks = run.task.networks.items()
     return {f"{n}.{k}": v for n, network in networks for k, v in network.state_dict().items()}
 
 
-def assert_identical(first: Run, second: Run) -> None:
+def assert_identical(first: Run[VoiceTask], second: Run[VoiceTask]) -> None:
     for name, value in weights(first).items():
         assert torch.equal(value, weights(second)[name]), name
     assert first.history == second.history
@@ -102,13 +103,13 @@ def test_what_was_prepared_is_not_prepared_again(cache: Path) -> None:
 def test_a_resumed_run_is_the_run_to_the_bit(network: str, cache: Path, tmp_path: Path) -> None:
     recipe = with_schedule()
     straight = run_of(recipe, network, cache, tmp_path / "straight")
-    straight.train(num_workers=0)
+    straight.train()
     stopped = run_of(recipe, network, cache, tmp_path / "resumed")
-    stopped.train(num_workers=0, should_stop=lambda: stopped.step == 3)
+    stopped.train(should_stop=lambda: stopped.step == 3)
     assert stopped.step == 3
     resumed = run_of(recipe, network, cache, tmp_path / "resumed")
     assert resumed.step == 3
-    resumed.train(num_workers=0)
+    resumed.train()
     assert resumed.step == 6
     assert_identical(resumed, straight)
     assert (tmp_path / "resumed" / network / "curves.png").is_file()
@@ -118,7 +119,7 @@ def test_a_resumed_run_is_the_run_to_the_bit(network: str, cache: Path, tmp_path
 def test_losses_fall(network: str, cache: Path, tmp_path: Path) -> None:
     recipe = with_schedule(num_steps=30, checkpoint_steps=100, peak_learning_rate=5e-3)
     run = run_of(recipe, network, cache, tmp_path)
-    run.train(num_workers=0)
+    run.train()
     totals = [row["total"] for row in run.history]
     assert all(math.isfinite(value) for row in run.history for value in row.values())
     assert sum(totals[-5:]) < 0.95 * sum(totals[:5])
@@ -129,7 +130,7 @@ def test_the_adversary_trains_beside_the_vocoder(cache: Path, tmp_path: Path) ->
     vocoder = dataclasses.replace(recipe.vocoder, adversarial=True, adversarial_begin_step=1)
     run = run_of(dataclasses.replace(recipe, vocoder=vocoder), "vocoder", cache, tmp_path)
     before = {name: value.clone() for name, value in weights(run).items()}
-    run.train(num_workers=0)
+    run.train()
     assert "discriminator" not in run.history[0] and "discriminator" in run.history[1]
     changed = [name for name, value in weights(run).items() if not torch.equal(value, before[name])]
     assert any(name.startswith("discriminators") for name in changed)
@@ -187,11 +188,11 @@ network = {{ preset = "small", width = 16, feed_forward_width = 16, postnet_widt
 
 def test_a_loss_that_is_no_number_ends_the_run(cache: Path, tmp_path: Path) -> None:
     run = run_of(with_schedule(), "acoustic", cache, tmp_path)
-    run.train(num_workers=0, should_stop=lambda: run.step == 2)
+    run.train(should_stop=lambda: run.step == 2)
     with torch.no_grad():
         next(run.task.networks["model"].parameters()).fill_(math.nan)
-    with pytest.raises(TrainingDivergedError, match="the loss of the model of step 2 is nan"):
-        run.train(num_workers=0)
+    with pytest.raises(TrainingDivergedError, match="the loss of step 2 is nan"):
+        run.train()
     kept = run_of(with_schedule(), "acoustic", cache, tmp_path)
     assert kept.step == 2 and all(torch.isfinite(v).all() for v in weights(kept).values())
 
@@ -218,15 +219,6 @@ def test_a_recipe_that_cannot_be_is_refused_with_its_place(line: str, message: s
 def test_the_recipes_of_the_repository_can_be_read(name: str) -> None:
     recipe = load_recipe(Path(__file__).resolve().parents[4] / "recipes" / name)
     assert recipe.role == "voice" and recipe.corpora[0].path == "kathleen.tar"
-
-
-def test_the_learning_rate_rises_stays_and_falls() -> None:
-    schedule = ScheduleRecipe(num_steps=100, warmup_steps=10, hold_share=0.5, peak_learning_rate=1e-3)
-    rates = [learning_rate(schedule, step) for step in range(101)]
-    assert rates[9] == pytest.approx(1e-3) and rates[:10] == sorted(rates[:10])
-    assert rates[10:50] == [1e-3] * 40
-    assert rates[50:] == sorted(rates[50:], reverse=True)
-    assert rates[100] == pytest.approx(schedule.final_learning_rate)
 
 
 def test_equal_sounds_and_pictures_cost_nothing() -> None:
