@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scripted_engine.h"
@@ -31,13 +32,22 @@ struct Heard {
   std::vector<float> scores;
 };
 
+inline OpenedEar opened_ear(const Ear& ear, const EarTarget& target,
+                            std::shared_ptr<Engine> engine) {
+  OpenedEar opened;
+  opened.ear = ear;
+  opened.target = target;
+  opened.engine = std::move(engine);
+  return opened;
+}
+
 class SessionFixture {
  public:
   explicit SessionFixture(const std::string& text, galago_session_options options = defaults(),
                           EarTarget target = scripted_target(), Ear ear = scripted_ear(),
                           const OpenedEye* eye = nullptr, const OpenedVoice* voice = nullptr)
       : engine(std::make_shared<ScriptedEngine>(ear, target, galago::script(text))),
-        opened{ear, target, engine},
+        opened{opened_ear(ear, target, engine)},
         session(std::make_unique<Session>(OpenedRoles{&opened, eye, voice}, options)) {}
 
   static galago_session_options defaults() { return GALAGO_SESSION_OPTIONS_INIT; }
