@@ -104,7 +104,8 @@ class Session(Closing):
         partials: False: only finals are told.
         posteriors: tell `Posteriors` for every step and `Logits` for every image: for research and
             verification.
-        beam: prefix beam search in place of the bundle's decoding.
+        greedy: the best token of each row, collapsed, in place of the bundle's decoding.
+        beam: prefix beam search over tokens in place of either.
         input_capacity_ms: audio that may wait; None: 2000.
         event_capacity: events that may wait; None: 64.
         endpoint_silence_ms: silence that ends an utterance; None: the bundle's.
@@ -118,6 +119,7 @@ class Session(Closing):
         worker: bool = False,
         partials: bool = True,
         posteriors: bool = False,
+        greedy: bool = False,
         beam: bool = False,
         input_capacity_ms: int | None = None,
         event_capacity: int | None = None,
@@ -140,6 +142,7 @@ class Session(Closing):
             (abi.SESSION_WORKER if worker else 0)
             | (0 if partials else abi.SESSION_NO_PARTIALS)
             | (abi.SESSION_POSTERIORS if posteriors else 0)
+            | (abi.SESSION_GREEDY if greedy else 0)
             | (abi.SESSION_BEAM if beam else 0)
         )
         options = abi.SessionOptions(

@@ -126,6 +126,10 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
       return target.chunk_tokens * ear->token_ms();
     };
     open_first(folder, "ear", ear->targets, options, chunk_ms, &*bundle->ear_);
+    if (ear->word_model && ear->decoding_method == "words") {
+      const auto words = std::make_shared<const FileBytes>(read_checked(folder, *ear->word_model));
+      bundle->ear_->word_model = WordModel::parse(words, words->data(), words->size());
+    }
   }
   if (const auto& eye = manifest.eye) {
     bundle->eye_.emplace();

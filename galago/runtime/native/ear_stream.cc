@@ -26,12 +26,14 @@ constexpr size_t kSilenceBlockSamples = 160;
 constexpr float kSilentPowerRatio = 4.0f;
 constexpr float kInaudiblePower = 1e-9f;  // -90 dBFS, so that digital silence is no yardstick
 
-ListenerOptions listener_options(const EarTarget& target, const galago_session_options& options) {
+ListenerOptions listener_options(const OpenedEar& opened, const galago_session_options& options) {
   ListenerOptions listener;
-  listener.chunk_tokens = target.chunk_tokens;
+  listener.chunk_tokens = opened.target.chunk_tokens;
+  listener.word_model = opened.word_model;
   listener.endpoint_silence_ms = static_cast<int>(options.endpoint_silence_ms);
   listener.max_utterance_ms = static_cast<int>(options.max_utterance_ms);
   listener.beam = (options.flags & GALAGO_SESSION_BEAM) != 0;
+  listener.greedy = (options.flags & GALAGO_SESSION_GREEDY) != 0;
   listener.partials = (options.flags & GALAGO_SESSION_NO_PARTIALS) == 0;
   listener.posteriors = (options.flags & GALAGO_SESSION_POSTERIORS) != 0;
   return listener;
@@ -102,13 +104,13 @@ EarStream::EarStream(const OpenedEar& opened, const galago_session_options& opti
       stream_(engine_->open_stream()),
       fbank_(opened.ear.features, target_.chunk_frames),
       clock_(sample_rate_hz_),
-      listener_(opened.ear, listener_options(target_, options), events, metrics, &clock_),
+      listener_(opened.ear, listener_options(opened, options), events, metrics, &clock_),
       window_(window_samples(opened.ear, target_)),
       token_levels_(static_cast<size_t>(target_.chunk_tokens + target_.lookahead_tokens)) {}
 
 EventLimits EarStream::event_limits(const OpenedEar& opened,
                                     const galago_session_options& options) {
-  return Listener::event_limits(opened.ear, listener_options(opened.target, options));
+  return Listener::event_limits(opened.ear, listener_options(opened, options));
 }
 
 void EarStream::describe(galago_session_info* info) const {

@@ -32,6 +32,7 @@ struct OpenedEar {
   Ear ear;
   EarTarget target;
   std::shared_ptr<Engine> engine;
+  std::shared_ptr<const WordModel> word_model;  // may be null
 };
 
 class EarStream : public RoleStream {

@@ -42,11 +42,24 @@ int max_tokens(const Ear& ear, const ListenerOptions& options) {
 
 CtcOptions ctc_options(const Ear& ear, const ListenerOptions& options) {
   CtcOptions ctc;
-  ctc.method =
-      options.beam || ear.decoding_method == "beam" ? CtcMethod::kBeam : CtcMethod::kGreedy;
+  const bool beam = options.beam || (!options.greedy && ear.decoding_method == "beam");
+  ctc.method = beam ? CtcMethod::kBeam : CtcMethod::kGreedy;
   ctc.beam_width = ear.beam_width;
   ctc.max_tokens = max_tokens(ear, options);
   return ctc;
+}
+
+std::optional<WordDecoder> make_word_decoder(const Ear& ear, const ListenerOptions& options) {
+  if (ear.decoding_method != "words" || options.beam || options.greedy) return std::nullopt;
+  if (options.word_model && options.word_model->phones() != ear.phones)
+    fail(GALAGO_E_CORRUPT, "the word model is for other phones than the ear's");
+  WordDecoderOptions words;
+  words.beam_width = ear.word_beam_width;
+  words.beam_nats = ear.word_beam_nats;
+  words.language_weight = ear.language_weight;
+  words.word_bonus = ear.word_bonus;
+  words.max_tokens = max_tokens(ear, options);
+  return WordDecoder(options.word_model, words);
 }
 
 Sha256Digest phones_digest(const Ear& ear) {
@@ -64,7 +77,7 @@ EventLimits Listener::event_limits(const Ear& ear, const ListenerOptions& option
   for (const std::string& token : ear.tokens) token_bytes = std::max(token_bytes, token.size());
   EventLimits limits;
   limits.text_bytes = 2 * num_rows * token_bytes + kSlotTextBytes;  // the text, and word by word
-  limits.num_words = num_rows / 2 + 1;
+  limits.num_words = num_rows + 1;
   limits.num_labels = GrammarDecoder::kMaxSlots;
   limits.num_values = 1;
   if (options.posteriors) {
@@ -87,6 +100,7 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
       voice_(voice_options(ear)),
       endpoint_(endpoint_options(ear, options)),
       ctc_(ear.tokens, ctc_options(ear, options)),
+      words_(make_word_decoder(ear, options)),
       history_rows_(static_cast<size_t>(endpoint_.max_preroll_tokens(voice_))),
       phone_history_((history_rows_ + static_cast<size_t>(options.chunk_tokens)) * num_phones_),
       token_history_((history_rows_ + static_cast<size_t>(options.chunk_tokens)) * num_tokens_),
@@ -176,7 +190,12 @@ void Listener::begin_utterance() {
   decoded_end_ = std::max(endpoint_.begin_token(), history_begin_);
   // A voice that outlasts its utterance began in the one before.
   voice_begin_token_ = std::max(voice_.begin_token(), endpoint_.begin_token());
-  ctc_.reset(decoded_end_);
+  has_words_ = words_ && words_know_hotwords_;
+  if (has_words_) {
+    words_->reset(decoded_end_);
+  } else {
+    ctc_.reset(decoded_end_);
+  }
   if (grammar_) grammar_->reset(decoded_end_);
   last_partial_bytes_ = 0;
   has_partial_ = false;
@@ -186,22 +205,30 @@ void Listener::decode_until(int64_t end_token) {
   const int num_rows = static_cast<int>(end_token - decoded_end_);
   if (num_rows <= 0) return;
   const size_t offset = static_cast<size_t>(decoded_end_ - history_begin_);
-  ctc_.advance(token_history_.data() + offset * num_tokens_, num_rows,
-               static_cast<int>(num_tokens_));
+  const float* const phones = phone_history_.data() + offset * num_phones_;
+  const float* const tokens = token_history_.data() + offset * num_tokens_;
+  if (has_words_) {
+    words_->advance(phones, num_rows, static_cast<int>(num_phones_));
+  } else {
+    ctc_.advance(tokens, num_rows, static_cast<int>(num_tokens_));
+  }
   if (grammar_) {
-    grammar_->advance(phone_history_.data() + offset * num_phones_, num_rows,
-                      static_cast<int>(num_phones_));
-    grammar_->advance_tokens(token_history_.data() + offset * num_tokens_, num_rows,
-                             static_cast<int>(num_tokens_));
+    grammar_->advance(phones, num_rows, static_cast<int>(num_phones_));
+    grammar_->advance_tokens(tokens, num_rows, static_cast<int>(num_tokens_));
   }
   decoded_end_ = end_token;
 }
 
 void Listener::end_utterance() {
-  ctc_.finish();
+  if (has_words_) {
+    words_->finish();
+  } else {
+    ctc_.finish();
+  }
   if (!grammar_) {
-    if (ctc_.num_words() == 0) return;
-    galago_event* event = begin_text_event(GALAGO_EVENT_FINAL, false);
+    const Heard heard = heard_openly();
+    if (heard.num_words == 0) return;
+    galago_event* event = begin_text_event(GALAGO_EVENT_FINAL, heard);
     event->stable_bytes = static_cast<uint32_t>(std::strlen(event->text));
     publish(event);
     metrics_->set_final_latency_ns(event->emitted_ns - event->end_ns);
@@ -211,12 +238,12 @@ void Listener::end_utterance() {
   if (!result.accepted) {
     // The silence after an utterance that was cut at its greatest length is nothing to reject.
     if (voice_end_token() == voice_begin_token_) return;
-    galago_event* event = begin_text_event(GALAGO_EVENT_REJECTED, false);
+    galago_event* event = begin_text_event(GALAGO_EVENT_REJECTED, heard_openly());
     *events_->add_values(1) = result.confidence;
     publish(event);
     return;
   }
-  galago_event* event = begin_text_event(GALAGO_EVENT_FINAL, true);
+  galago_event* event = begin_text_event(GALAGO_EVENT_FINAL, heard_in_grammar());
   event->stable_bytes = static_cast<uint32_t>(std::strlen(event->text));
   publish(event);
   metrics_->set_final_latency_ns(event->emitted_ns - event->end_ns);
@@ -240,21 +267,16 @@ void Listener::end_utterance() {
   publish(event);
 }
 
-galago_event* Listener::begin_text_event(uint32_t type, bool from_grammar) {
+galago_event* Listener::begin_text_event(uint32_t type, const Heard& heard) {
   galago_event* event = events_->begin(type);
   event->utterance = utterance_;
   event->begin_ns = time_ns(voice_begin_token_);
   event->end_ns = time_ns(voice_end_token());
-  const std::string_view text = from_grammar
-                                    ? std::string_view(grammar_->text(), grammar_->text_bytes())
-                                    : std::string_view(ctc_.text(), ctc_.text_bytes());
-  const DecodedWord* words = from_grammar ? grammar_->words() : ctc_.words();
-  const size_t num_words = from_grammar ? grammar_->num_words() : ctc_.num_words();
-  events_->set_text(text);
-  for (size_t i = 0; i < num_words; ++i) {
-    events_->add_word(text.substr(words[i].text_begin, words[i].text_bytes),
-                      time_ns(words[i].begin_token), time_ns(words[i].end_token),
-                      words[i].confidence);
+  events_->set_text(heard.text);
+  for (size_t i = 0; i < heard.num_words; ++i) {
+    const DecodedWord& word = heard.words[i];
+    events_->add_word(heard.text.substr(word.text_begin, word.text_bytes),
+                      time_ns(word.begin_token), time_ns(word.end_token), word.confidence);
   }
   return event;
 }
@@ -265,19 +287,17 @@ void Listener::publish(galago_event* event) {
 }
 
 void Listener::emit_partial() {
-  const bool from_grammar = grammar_ != nullptr;
-  const char* text = from_grammar ? grammar_->text() : ctc_.text();
-  const size_t num_bytes =
-      std::min(from_grammar ? grammar_->text_bytes() : ctc_.text_bytes(), last_partial_.size());
-  const bool same = num_bytes == last_partial_bytes_ &&
-                    (num_bytes == 0 || std::memcmp(text, last_partial_.data(), num_bytes) == 0);
+  const Heard heard = grammar_ ? heard_in_grammar() : heard_openly();
+  const size_t num_bytes = std::min(heard.text.size(), last_partial_.size());
+  const bool same =
+      num_bytes == last_partial_bytes_ &&
+      (num_bytes == 0 || std::memcmp(heard.text.data(), last_partial_.data(), num_bytes) == 0);
   if (same) return;
-  std::memcpy(last_partial_.data(), text, num_bytes);
+  std::memcpy(last_partial_.data(), heard.text.data(), num_bytes);
   last_partial_bytes_ = num_bytes;
 
-  galago_event* event = begin_text_event(GALAGO_EVENT_PARTIAL, from_grammar);
-  event->stable_bytes = static_cast<uint32_t>(
-      std::min(from_grammar ? grammar_->stable_bytes() : ctc_.stable_bytes(), num_bytes));
+  galago_event* event = begin_text_event(GALAGO_EVENT_PARTIAL, heard);
+  event->stable_bytes = static_cast<uint32_t>(std::min(heard.stable_bytes, num_bytes));
   event->end_ns = time_ns(decoded_end_);
   publish(event);
   if (!has_partial_) metrics_->set_partial_latency_ns(event->emitted_ns - event->begin_ns);
@@ -381,12 +401,30 @@ std::shared_ptr<const HotwordGraph> Listener::make_hotwords(
                              boosted);
 }
 
-void Listener::set_hotwords(std::shared_ptr<const HotwordGraph> hotwords) {
+bool Listener::are_known_words(const std::vector<Hotword>& hotwords) const {
+  if (!options_.word_model) return true;
+  for (const Hotword& hotword : hotwords) {
+    for (size_t begin = 0; begin < hotword.phrase.size();) {
+      const size_t end = std::min(hotword.phrase.find(' ', begin), hotword.phrase.size());
+      std::string word = hotword.phrase.substr(begin, end - begin);
+      for (char& c : word) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      if (!word.empty() && !options_.word_model->has_word(word)) return false;
+      begin = end + 1;
+    }
+  }
+  return true;
+}
+
+// Words that no dictionary lists are heard by their letters: from the next utterance on, while they
+// are set, ctc_ hears everything.
+void Listener::set_hotwords(std::shared_ptr<const HotwordGraph> hotwords, bool are_known_words) {
+  words_know_hotwords_ = are_known_words;
+  if (words_) words_->set_hotwords(are_known_words ? hotwords : nullptr, ear_.tokens);
   ctc_.set_hotwords(std::move(hotwords));
 }
 
 size_t Listener::num_bytes() const {
-  return sizeof(*this) + ctc_.num_bytes() +
+  return sizeof(*this) + ctc_.num_bytes() + (words_ ? words_->num_bytes() : 0) +
          heap_bytes(last_partial_, phone_history_, token_history_);
 }
 

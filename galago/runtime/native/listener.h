@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "metrics.h"
 #include "phrase_spotter.h"
 #include "voice_activity.h"
+#include "word_decoder.h"
 
 namespace galago {
 
@@ -32,9 +34,11 @@ struct ListenerOptions {
   int chunk_tokens = 8;         // the most rows of one advance()
   int endpoint_silence_ms = 0;  // 0: the ear's
   int max_utterance_ms = 0;     // 0: the ear's
-  bool beam = false;            // whatever the ear's decoding method
+  bool greedy = false;          // whatever the ear's decoding method
+  bool beam = false;            // the same, over greedy
   bool partials = true;
-  bool posteriors = false;  // tell them too
+  bool posteriors = false;                      // tell them too
+  std::shared_ptr<const WordModel> word_model;  // for the method "words"; may be null
 };
 
 class Listener {
@@ -72,7 +76,9 @@ class Listener {
   std::unique_ptr<PhraseSpotter> make_phrases(const void* bytes, size_t num_bytes) const;
   std::unique_ptr<PhraseSpotter> set_phrases(std::unique_ptr<PhraseSpotter> phrases);
   std::shared_ptr<const HotwordGraph> make_hotwords(const std::vector<Hotword>& hotwords) const;
-  void set_hotwords(std::shared_ptr<const HotwordGraph> hotwords);
+  void set_hotwords(std::shared_ptr<const HotwordGraph> hotwords, bool are_known_words);
+  // Whether the word model knows every word of these phrases. Takes long: for the control thread.
+  bool are_known_words(const std::vector<Hotword>& hotwords) const;
 
   size_t num_bytes() const;
 
@@ -87,8 +93,24 @@ class Listener {
   void emit_voice_start();
   void emit_voice_stop();
   void emit_partial();
-  // Of the running utterance, begun in the queue: text and words of whoever decodes.
-  galago_event* begin_text_event(uint32_t type, bool from_grammar);
+  // What a decoder has heard of the running utterance; valid until it hears more.
+  struct Heard {
+    std::string_view text;
+    size_t stable_bytes;
+    const DecodedWord* words;
+    size_t num_words;
+  };
+  template <typename Decoder>
+  static Heard heard_by(const Decoder& decoder) {
+    return {{decoder.text(), decoder.text_bytes()},
+            decoder.stable_bytes(),
+            decoder.words(),
+            decoder.num_words()};
+  }
+  Heard heard_in_grammar() const { return heard_by(*grammar_); }
+  Heard heard_openly() const { return has_words_ ? heard_by(*words_) : heard_by(ctc_); }
+  // Of the running utterance, begun in the queue.
+  galago_event* begin_text_event(uint32_t type, const Heard& heard);
   void publish(galago_event* event);
 
   int64_t time_ns(int64_t token) const { return clock_->capture_ns(token * token_samples_); }
@@ -107,6 +129,9 @@ class Listener {
   VoiceActivity voice_;
   Endpoint endpoint_;
   CtcDecoder ctc_;
+  std::optional<WordDecoder> words_;
+  bool words_know_hotwords_ = true;  // all of them, so that words_ can hear them
+  bool has_words_ = false;           // words_ hears the running utterance, and ctc_ does not
   std::unique_ptr<GrammarDecoder> grammar_;
   std::unique_ptr<GrammarDecoder> next_grammar_;  // from the next utterance, if has_next_grammar_
   bool has_next_grammar_ = false;

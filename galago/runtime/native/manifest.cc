@@ -139,11 +139,20 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
   if (const auto decoding = entry.find("decoding")) {
     if (const auto method = decoding->find("method")) {
       ear.decoding_method = method->string();
-      if (ear.decoding_method != "greedy" && ear.decoding_method != "beam") {
-        method->complain("expected \"greedy\" or \"beam\"");
+      if (ear.decoding_method != "greedy" && ear.decoding_method != "beam" &&
+          ear.decoding_method != "words") {
+        method->complain("expected \"greedy\", \"beam\" or \"words\"");
       }
     }
+    if (const auto file = decoding->find("word_model")) ear.word_model = find_file(*file, files);
+    if (ear.decoding_method == "words" && !ear.word_model) {
+      decoding->complain("method \"words\" needs a word_model");
+    }
     read_int(*decoding, "beam_width", 1, 64, &ear.beam_width);
+    read_int(*decoding, "word_beam_width", 1, 1024, &ear.word_beam_width);
+    read_float(*decoding, "word_beam_nats", 0.1, 1000, &ear.word_beam_nats);
+    read_float(*decoding, "language_weight", 0, 100, &ear.language_weight);
+    read_float(*decoding, "word_bonus", -100, 100, &ear.word_bonus);
     read_float(*decoding, "hotword_boost", 0.01, 20, &ear.hotword_boost);
   }
   if (const auto voice = entry.find("voice_activity")) {

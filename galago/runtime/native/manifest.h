@@ -55,8 +55,13 @@ struct Ear {
   std::vector<float> phone_log_priors;  // [num phones]
   std::vector<EarTarget> targets;
 
-  std::string decoding_method = "greedy";  // or "beam"
+  std::string decoding_method = "greedy";  // or "beam", or "words" if there is a word_model
   int beam_width = 8;
+  std::optional<FileEntry> word_model;
+  int word_beam_width = 96;
+  float word_beam_nats = 14.0f;
+  float language_weight = 1.0f;
+  float word_bonus = 0.0f;
   float hotword_boost = 2.0f;  // nats a token
 
   float voice_start_probability = 0.6f;

@@ -9,7 +9,8 @@ namespace galago {
 namespace {
 
 constexpr uint32_t kKnownFlags = GALAGO_SESSION_WORKER | GALAGO_SESSION_NO_PARTIALS |
-                                 GALAGO_SESSION_POSTERIORS | GALAGO_SESSION_BEAM;
+                                 GALAGO_SESSION_POSTERIORS | GALAGO_SESSION_BEAM |
+                                 GALAGO_SESSION_GREEDY;
 constexpr uint32_t kMaxInputCapacityMs = 600'000;
 constexpr uint32_t kDefaultEventCapacity = 64;
 constexpr uint32_t kMaxEventCapacity = 65536;
@@ -289,8 +290,9 @@ void Session::set_phrases(const void* bytes, size_t num_bytes) {
 void Session::set_hotwords(const std::vector<Hotword>& hotwords) {
   Listener& listener = this->listener("set_hotwords");
   std::shared_ptr<const HotwordGraph> graph = listener.make_hotwords(hotwords);
+  const bool are_known = listener.are_known_words(hotwords);
   std::lock_guard<std::mutex> lock(step_mutex_);
-  listener.set_hotwords(std::move(graph));
+  listener.set_hotwords(std::move(graph), are_known);
 }
 
 }  // namespace galago
