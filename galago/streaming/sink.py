@@ -3,8 +3,7 @@
 AudioSink
 ├── WavSink               wav_sink.py     a WAV file
 ├── RawPcmSink            wav_sink.py     headerless PCM into a pipe: `galago say ... -o - | aplay ...`
-├── SoundDeviceSink       speaker.py      speaker through sounddevice
-├── PyAudioSink           speaker.py      speaker through PyAudio
+├── Speaker               speaker.py      speaker through sounddevice or PyAudio
 └── RealTimeSink          wav_sink.py     any of the files as slow as a speaker would be
 """
 

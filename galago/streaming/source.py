@@ -3,8 +3,7 @@
     AudioSource
     ├── FileSource           files.py        WAV, FLAC, OGG, block by block
     ├── RawPcmSource         raw_pcm.py      headerless PCM from a pipe or a file
-    ├── SoundDeviceSource    sound_card.py   microphone through sounddevice
-    ├── PyAudioSource        sound_card.py   microphone through PyAudio
+    ├── Microphone           microphone.py   microphone through sounddevice or PyAudio
     ├── MonoSource           resample.py     any of the above as mono at the rate of the session
     └── RealTimeSource       replay.py       any of the above as fast as a microphone would
 

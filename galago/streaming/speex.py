@@ -45,7 +45,7 @@ class SpeexEchoCanceller(Closing):
     def __init__(self, sample_rate_hz: int, *, frame_samples: int, tail_ms: int = 250) -> None:
         if sample_rate_hz <= 0 or frame_samples <= 0 or tail_ms <= 0:
             raise InvalidArgumentError("echo: expected rate, frame and tail above 0")
-        self._library = _library()
+        self._library = load_speexdsp()
         self.frame_samples = frame_samples
         self.tail_ms = tail_ms
         tail_samples = sample_rate_hz * tail_ms // 1000
@@ -92,7 +92,12 @@ class SpeexEchoCanceller(Closing):
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
+def load_speexdsp() -> ctypes.CDLL:
+    """The system's libspeexdsp, its functions declared.
+
+    Raises:
+        UnsupportedError: it is not installed; the message says how to get it.
+    """
     try:
         library = ctypes.CDLL(_SONAME)
     except OSError:

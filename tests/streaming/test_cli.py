@@ -19,29 +19,19 @@ import soundfile
 pytest.importorskip("typer", reason="the command line is the extra galago[cli]")
 from typer.testing import CliRunner, Result
 
+from galago.runtime.errors import UnsupportedError
 from galago.runtime.manifest import read_manifest
 from galago.streaming.cli import doctor
 from galago.streaming.cli.app import app
 from galago.streaming.cli.demo import load_clips
 from tests.make_tiny_bundle import SAMPLE_RATE_HZ, synthesise
+from tests.streaming.json_lines import KEYS
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = [sys.executable, "-m", "galago.streaming.entry"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
 SENTENCE = "turn on the light"
 HANGS_S = 120  # nothing here takes a tenth of it
-KEYS = [
-    "type",
-    "file",
-    "text",
-    "words",
-    "name",
-    "slots",
-    "confidence",
-    "begin_s",
-    "end_s",
-    "latency_ms",
-]
 GRAMMAR = """\
 language: en
 intents:
@@ -317,8 +307,15 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(monkeypatch: pytest.Monke
     found = {finding.name: finding for finding in doctor.examine()}
     assert found["numpy"].state == "ok"
     assert found["typer"].state == "ok"
+
+    def without_speexdsp() -> None:
+        raise UnsupportedError("echo cancelling needs libspeexdsp, which is not installed")
+
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(doctor, "load_speexdsp", without_speexdsp)
     absent = {finding.name: finding for finding in doctor.examine()}
+    assert absent["speexdsp"].state == "missing"
+    assert "libspeexdsp1" in (absent["speexdsp"].remedy or "")
     assert absent["sounddevice"].state == "missing"
     assert "libportaudio2" in (absent["sounddevice"].remedy or "")
     assert "portaudio19-dev" in (absent["pyaudio"].remedy or "")

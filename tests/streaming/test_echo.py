@@ -154,7 +154,7 @@ def test_a_missing_library_is_told_with_its_package(monkeypatch: pytest.MonkeyPa
     def absent(name: str) -> None:
         raise OSError(name)
 
-    speex._library.cache_clear()
+    speex.load_speexdsp.cache_clear()
     monkeypatch.setattr("galago.streaming.speex.ctypes.CDLL", absent)
     monkeypatch.setattr("galago.streaming.speex.ctypes.util.find_library", lambda name: None)
     with pytest.raises(UnsupportedError, match="apt-get install libspeexdsp1"):

@@ -16,22 +16,20 @@ import numpy as np
 import pytest
 
 from galago.runtime.errors import InvalidArgumentError, SourceError, UnsupportedError
-from galago.streaming import extras
-from galago.streaming.sound_card import BACKENDS, Device, find_input, open_microphone
+from galago.streaming.microphone import open_microphone
+from galago.streaming.sound_card import Device, find_device
 from tests.make_tiny_bundle import synthesise
 from tests.streaming.virtual_sound_card import (
     HANGS_S,
     RATE_HZ,
     Metronome,
     VirtualSoundCard,
-    skip_unless_possible,
     skip_where_there_is_a_real_one,
 )
 
 SENTENCE = "turn on the light"
 #: Of a sentence that began when the microphone was open already.
 WHOLE_FINAL = f'"type": "final", "file": "mic", "text": "{SENTENCE}"'
-NEEDED_MODULE = {"sounddevice": "sounddevice", "pyaudio": "pyaudio"}
 NUM_TAKES = 5
 #: As late as this, a thread is too late for sound: half of what PulseAudio keeps for a low latency.
 TOO_LATE_S = 0.010
@@ -39,7 +37,7 @@ TOO_LATE_S = 0.010
 # Records until standard input closes, then writes samples and capture times.
 RECORDER = """
 import sys, threading, numpy as np
-from galago.streaming.sound_card import open_microphone
+from galago.streaming.microphone import open_microphone
 with open_microphone(backend=sys.argv[1]) as source:
     threading.Thread(target=lambda: (sys.stdin.read(), source.close()), daemon=True).start()
     blocks = []
@@ -51,27 +49,6 @@ with open_microphone(backend=sys.argv[1]) as source:
     np.savez(sys.argv[2], samples=np.concatenate([block.samples for block in blocks]), times=times,
              dropped=source.dropped_frames)
 """
-
-
-@pytest.fixture
-def card() -> Iterator[VirtualSoundCard]:
-    skip_unless_possible()
-    virtual = VirtualSoundCard()
-    try:
-        virtual.start()
-        yield virtual
-    finally:
-        virtual.discard()
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    try:
-        extras.import_extra(NEEDED_MODULE[name], extra="audio", purpose="this test")
-    except UnsupportedError as error:
-        pytest.skip(str(error))
-    return name
 
 
 class Lines:
@@ -245,7 +222,7 @@ DEVICES = [
     ("wanted", "index"), [(None, 3), (1, 1), ("2", 2), ("headset", 1), ("USB CAMERA", 2), ("x", 3)]
 )
 def test_a_microphone_is_found_by_index_or_name(wanted: str | int | None, index: int) -> None:
-    assert find_input(DEVICES, wanted, "sounddevice").index == index
+    assert find_device(DEVICES, wanted, "sounddevice", kind="input").index == index
 
 
 @pytest.mark.parametrize(
@@ -259,12 +236,12 @@ def test_a_microphone_is_found_by_index_or_name(wanted: str | int | None, index:
 )
 def test_a_microphone_that_is_not_there_lists_those_that_are(wanted: str | int, message: str) -> None:
     with pytest.raises(SourceError, match=message):
-        find_input(DEVICES, wanted, "sounddevice")
+        find_device(DEVICES, wanted, "sounddevice", kind="input")
 
 
 def test_no_input_at_all_is_said() -> None:
     with pytest.raises(SourceError, match="pyaudio: no microphone; inputs: none at all"):
-        find_input(DEVICES[:1], None, "pyaudio")
+        find_device(DEVICES[:1], None, "pyaudio", kind="input")
 
 
 def test_a_backend_that_does_not_exist_is_named() -> None:

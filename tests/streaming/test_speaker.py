@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from galago.runtime.errors import InvalidArgumentError, SinkError, UnsupportedError
-from galago.streaming import extras
-from galago.streaming.sound_card import BACKENDS, Device
-from galago.streaming.speaker import find_output, open_speaker
-from tests.streaming.virtual_sound_card import HANGS_S, RATE_HZ, VirtualSoundCard, skip_unless_possible
+from galago.runtime.errors import InvalidArgumentError, SinkError
+from galago.streaming.sound_card import Device, find_device
+from galago.streaming.speaker import open_speaker
+from tests.streaming.virtual_sound_card import HANGS_S, RATE_HZ, VirtualSoundCard
 
 # Writes a tone; says when its first block was taken, and what went wrong.
 SPEAKER = """
@@ -32,27 +30,6 @@ with open_speaker(16000, backend=sys.argv[1]) as sink:
     except SinkError as error:
         print("lost:", error, flush=True)
 """
-
-
-@pytest.fixture
-def card() -> Iterator[VirtualSoundCard]:
-    skip_unless_possible()
-    virtual = VirtualSoundCard()
-    try:
-        virtual.start()
-        yield virtual
-    finally:
-        virtual.discard()
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    try:
-        extras.import_extra(name, extra="audio", purpose="this test")
-    except UnsupportedError as error:
-        pytest.skip(str(error))
-    return name
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:
@@ -109,13 +86,13 @@ DEVICES = [
 
 @pytest.mark.parametrize(("wanted", "index"), [(None, 2), ("hdmi", 1), (1, 1), ("2", 2), ("speaker", 2)])
 def test_an_output_is_found_by_index_or_name(wanted: str | int | None, index: int) -> None:
-    assert find_output(DEVICES, wanted, "sounddevice").index == index
+    assert find_device(DEVICES, wanted, "sounddevice", kind="output").index == index
 
 
 def test_an_output_that_is_not_there_lists_what_is() -> None:
     with pytest.raises(SinkError, match="no speaker 'usb m'; outputs: 1: HDMI, 2: USB speaker"):
-        find_output(DEVICES, "usb m", "sounddevice")
+        find_device(DEVICES, "usb m", "sounddevice", kind="output")
     with pytest.raises(SinkError, match="pyaudio: no speaker; outputs: none at all"):
-        find_output(DEVICES[:1], None, "pyaudio")
+        find_device(DEVICES[:1], None, "pyaudio", kind="output")
     with pytest.raises(InvalidArgumentError, match="expected one of sounddevice, pyaudio"):
         open_speaker(16000, backend="jack")  # type: ignore[arg-type]  # what a config could say

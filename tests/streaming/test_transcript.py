@@ -11,20 +11,9 @@ import pytest
 
 from galago.runtime import events
 from galago.streaming.transcript import JsonTranscript, PlainTranscript, as_json, lasting_line
+from tests.streaming.json_lines import KEYS
 
 ORIGIN_NS = 1_000_000_000_000
-KEYS = [
-    "type",
-    "file",
-    "text",
-    "words",
-    "name",
-    "slots",
-    "confidence",
-    "begin_s",
-    "end_s",
-    "latency_ms",
-]
 SHARED: dict[str, Any] = {
     "sequence": 1,
     "utterance": 1,

@@ -23,6 +23,7 @@ from galago.streaming.cli.tables import print_table
 from galago.streaming.gstreamer_appsink import load_gstreamer
 from galago.streaming.gstreamer_errors import DEBIAN_PACKAGES
 from galago.streaming.gstreamer_launch import gst_launch_version
+from galago.streaming.speex import load_speexdsp
 from galago.streaming.v4l2_devices import default_camera, list_cameras
 
 State = Literal["ok", "missing", "broken"]
@@ -85,6 +86,12 @@ def examine() -> Iterator[Finding]:
     yield _loading("sounddevice", "the microphone", "pip install 'galago[audio]'", "libportaudio2")
     yield _loading(
         "pyaudio", "the microphone (second way)", "pip install 'galago[pyaudio]'", "portaudio19-dev"
+    )
+    yield _tried(
+        "speexdsp",
+        "hearing while speaking",
+        lambda: f"{load_speexdsp()._name} cancels the echo of what is said",
+        remedy='apt-get install libspeexdsp1; without it: echo = "half-duplex"',
     )
     yield from examine_eyes()
     yield _module("hassil", "compiling grammars", "pip install 'galago[grammar]'")

@@ -15,10 +15,11 @@ from galago.runtime.session import Session
 from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.files import FileSource
+from galago.streaming.microphone import open_microphone
 from galago.streaming.pipeline import Listener
 from galago.streaming.raw_pcm import RawFormat, RawPcmSource, SampleType
 from galago.streaming.replay import RealTimeSource
-from galago.streaming.sound_card import Backend, open_microphone
+from galago.streaming.sound_card import Backend
 from galago.streaming.source import AudioSource
 from galago.streaming.transcript import JsonTranscript, LiveTranscript, PlainTranscript, Transcript
 

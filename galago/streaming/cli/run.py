@@ -29,6 +29,7 @@ from galago.streaming.dialogue import Reply
 from galago.streaming.dialogue_file import DialogueFile, Vocabulary, read_dialogue
 from galago.streaming.files import FileSource
 from galago.streaming.image_source import ImageSource
+from galago.streaming.microphone import open_microphone
 from galago.streaming.player import PlaybackEnded, PlaybackStarted
 from galago.streaming.raw_pcm import RawFormat, RawPcmSource
 from galago.streaming.replay import RealTimeSource
@@ -44,7 +45,6 @@ from galago.streaming.run_config import (
     read_config,
 )
 from galago.streaming.sink import AudioSink
-from galago.streaming.sound_card import open_microphone
 from galago.streaming.source import AudioSource
 from galago.streaming.speaker import open_speaker
 from galago.streaming.timeline import Timeline
