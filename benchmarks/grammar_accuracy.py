@@ -270,6 +270,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.write and not args.calibrate:
         parser.error("--write needs --calibrate")
+    if args.cache.exists() and not args.cache.is_dir():
+        parser.error(f"--cache: expected a folder, found the file {args.cache}")
     if args.calibrate:
         from benchmarks.grammar_calibration import calibrate
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
+from benchmarks.answers import Answers
 from benchmarks.corpora import Audio, to_int16
+from benchmarks.pocketsphinx_peer import decode_whole
 from benchmarks.spoken_commands import CommandGrammar
 from galago.runtime.language.lexicon import Lexicon
 from galago.runtime.language.template_graph import LabelKind
@@ -25,41 +26,24 @@ Transition = tuple[int, int, float] | tuple[int, int, float, str]
 
 
 class GrammarPeer:
-    """Recognises clips with one grammar; each answer is a line of ``cache``, written at once."""
+    """Recognises clips with one grammar; keeps each answer in the file ``cache``."""
 
     def __init__(self, grammar: CommandGrammar, lexicon: Lexicon, cache: Path = DEFAULT_CACHE) -> None:
-        self._grammar, self._lexicon, self._cache = grammar, lexicon, cache
+        self._grammar, self._lexicon, self._answers = grammar, lexicon, Answers(cache, "key")
         self._transitions = transitions(grammar.graph)
         self._key = hashlib.sha256(json.dumps(self._transitions).encode()).hexdigest()[:16]
         self._decoder: Any = None
-        self._answers: dict[str, str] = {}
-        if cache.is_file():
-            for line in cache.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                self._answers[row["key"]] = row["text"]
 
     def recognise(self, samples: Audio) -> str:
         """The sentence heard in 16 kHz samples; empty where none was."""
         pcm = to_int16(samples).tobytes()
         key = f"{self._key}-{hashlib.sha256(pcm).hexdigest()}"
-        if key not in self._answers:
-            self._answers[key] = self._decode(pcm)
-            self._cache.parent.mkdir(parents=True, exist_ok=True)
-            with self._cache.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps({"key": key, "text": self._answers[key]}) + "\n")
-        return self._answers[key]
-
-    def _decode(self, pcm: bytes) -> str:
-        decoder = self._decoder = self._decoder or self._open()
-        with warnings.catch_warnings():
-            # Called unnecessary by its deprecation, yet it alone forgets the noise level of the clips before.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            decoder.start_stream()
-        decoder.start_utt()
-        decoder.process_raw(pcm, full_utt=True)
-        decoder.end_utt()
-        hypothesis = decoder.hyp()
-        return "" if hypothesis is None else str(hypothesis.hypstr)
+        row = self._answers.get(key)
+        if row is None:
+            self._decoder = self._decoder or self._open()
+            row = {"key": key, "text": decode_whole(self._decoder, pcm)}
+            self._answers.add(row)
+        return str(row["text"])
 
     def _open(self) -> Any:
         import pocketsphinx

@@ -8,12 +8,12 @@ what came before: that is what makes the cache honest.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
+from benchmarks.answers import Answers
 from benchmarks.corpora import Clip, read_clips, to_int16
 from benchmarks.scoring import WordErrors, count_errors, reference_words
 
@@ -21,17 +21,25 @@ DEFAULT_CACHE = Path.home() / ".cache" / "galago-benchmarks" / "pocketsphinx.jso
 DEV_SETS = ("voxforge", "lj", "kathleen", "so762", "asterisk")
 
 
+def decode_whole(decoder: Any, pcm: bytes) -> str:
+    """The text of a whole clip; empty where nothing was heard."""
+    with warnings.catch_warnings():
+        # Called unnecessary by its deprecation, yet it alone forgets the noise level of the clips before.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        decoder.start_stream()
+    decoder.start_utt()
+    decoder.process_raw(pcm, full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return "" if hypothesis is None else str(hypothesis.hypstr)
+
+
 class PocketsphinxPeer:
-    """Recognises clips; keeps each answer as a line of ``cache``, written at once: a kill costs one clip."""
+    """Recognises clips; keeps each answer in the file ``cache``, see :class:`~benchmarks.answers.Answers`."""
 
     def __init__(self, cache: Path = DEFAULT_CACHE) -> None:
-        self._cache = cache
+        self._answers = Answers(cache, "sha256")
         self._decoder: Any = None
-        self._answers: dict[str, dict[str, Any]] = {}
-        if cache.is_file():
-            for line in cache.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                self._answers[row["sha256"]] = row
 
     def known(self, clip: Clip) -> str | None:
         """The text for ``clip`` if the cache has it."""
@@ -41,7 +49,8 @@ class PocketsphinxPeer:
     def recognise(self, clip: Clip) -> str:
         """Text of ``clip``, from the cache or decoded now."""
         key = clip.sha256()
-        if key not in self._answers:
+        row = self._answers.get(key)
+        if row is None:
             begin = time.process_time()
             text = self._decode(clip)
             row = {
@@ -52,15 +61,12 @@ class PocketsphinxPeer:
                 "audio_s": round(clip.duration_s, 3),
                 "cpu_s": round(time.process_time() - begin, 3),
             }
-            self._cache.parent.mkdir(parents=True, exist_ok=True)
-            with self._cache.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            self._answers[key] = row
-        return str(self._answers[key]["text"])
+            self._answers.add(row)
+        return str(row["text"])
 
     def rtf(self, clips: list[Clip]) -> float:
         """CPU seconds per second of audio over ``clips``, all of which it has recognised."""
-        rows = [self._answers[clip.sha256()] for clip in clips]
+        rows = [row for clip in clips if (row := self._answers.get(clip.sha256())) is not None]
         return float(sum(r["cpu_s"] for r in rows) / sum(r["audio_s"] for r in rows))
 
     def _decode(self, clip: Clip) -> str:
@@ -68,16 +74,7 @@ class PocketsphinxPeer:
             import pocketsphinx
 
             self._decoder = pocketsphinx.Decoder(samprate=16000.0, loglevel="ERROR")
-        decoder = self._decoder
-        with warnings.catch_warnings():
-            # Called unnecessary by its deprecation, yet it alone forgets the noise level of the clips before.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            decoder.start_stream()
-        decoder.start_utt()
-        decoder.process_raw(to_int16(clip.samples).tobytes(), no_search=False, full_utt=True)
-        decoder.end_utt()
-        hypothesis = decoder.hyp()
-        return hypothesis.hypstr if hypothesis is not None else ""
+        return decode_whole(self._decoder, to_int16(clip.samples).tobytes())
 
 
 def score(peer: PocketsphinxPeer, clips: list[Clip]) -> WordErrors:
