@@ -84,11 +84,21 @@ class Metrics:
     image_engine_ns: int = 0  # of image_busy_ns, inside the inference engine
     image_step_p50_ns: int | None = None
     image_step_p99_ns: int | None = None
+    ttfa_ns: int | None = None  # speak to first sample, last utterance that did not wait for another
+    speech_duration_ns: int = 0  # of the speech that was made
+    speech_busy_ns: int = 0  # speech is counted apart too
+    speech_engine_ns: int = 0  # of speech_busy_ns, inside the inference engine
+    speech_underruns: int = 0  # reads that found too little amid an utterance
 
     @property
     def rtf(self) -> float | None:
         """Busy time over audio time: 0.01 means one core at one percent."""
         return self.busy_ns / self.input_duration_ns if self.input_duration_ns else None
+
+    @property
+    def speech_rtf(self) -> float | None:
+        """The same for speech: what it takes to make it over how long it lasts."""
+        return self.speech_busy_ns / self.speech_duration_ns if self.speech_duration_ns else None
 
 
 class Session(Closing):
@@ -96,7 +106,7 @@ class Session(Closing):
 
     Threads: `push_audio` and `end_input` may run on one thread, `push_image` on a second and `read_speech`
     on a third, while the other calls run on a fourth.  Calls of the same part wait for each other, so a
-    mistake costs time and never memory safety; `stop_speech` and `close` may come from any thread.
+    mistake costs time and never memory safety; `speak`, `stop_speech` and `close` may come from any thread.
 
     Args:
         bundle: stays open until the session lets go of it.
@@ -131,6 +141,7 @@ class Session(Closing):
         self._capture = threading.Lock()
         self._camera = threading.Lock()
         self._playback = threading.Lock()
+        self._speaking = threading.Lock()
         self._control = _FairLock()
         self._library = abi.library()
         self.bundle = bundle
@@ -294,7 +305,7 @@ class Session(Closing):
 
     def reset(self) -> None:
         """Forget the stream, keep the memory, the grammar, the phrases and the hotwords."""
-        with self._capture, self._camera, self._playback, self._control:
+        with self._capture, self._camera, self._playback, self._speaking, self._control:
             abi.check(self._library.galago_session_reset(self._open_handle()))
             self._next_capture_ns = 0
 
@@ -324,6 +335,11 @@ class Session(Closing):
             image_engine_ns=max(raw.image_engine_ns, 0),
             image_step_p50_ns=_measured(raw.image_step_p50_ns),
             image_step_p99_ns=_measured(raw.image_step_p99_ns),
+            ttfa_ns=_measured(raw.ttfa_ns),
+            speech_duration_ns=raw.speech_samples * NS_PER_S // max(self.info.speech_sample_rate_hz, 1),
+            speech_busy_ns=max(raw.speech_busy_ns, 0),
+            speech_engine_ns=max(raw.speech_engine_ns, 0),
+            speech_underruns=raw.speech_underruns,
         )
 
     # -- what to listen for ----------------------------------------------------------------------------
@@ -387,15 +403,20 @@ class Session(Closing):
     # -- speech ----------------------------------------------------------------------------------------
 
     def speak(self, text: str) -> int:
-        """Queue text to be spoken, behind what is queued already.
+        """Queue text, or SSML, to be spoken behind what is queued already.  From any thread.
+
+        The steps make the sound, so without a worker somebody has to call `step`.
 
         Returns:
-            The utterance that its `SpeakStart` and `SpeakStop` will carry.
+            The utterance that its `SpeakStart` and `SpeakStop` will carry: 1, 2, 3, ...  Each text ends in
+            one `SpeakStop`, also where it is stopped before it sounds.
 
         Raises:
-            UnsupportedError: the bundle has no voice.
-            InvalidArgumentError: text that cannot be spoken, or a NUL character in it.
-            FullError: too much waits already; nothing was taken.
+            UnsupportedError: the bundle has no voice, or it cannot shift its pitch and SSML asks for it.
+            InvalidArgumentError: malformed SSML, with line and column; nothing in the text that can be said;
+                more than 256 KiB; a NUL character.
+            FullError: 32 texts wait already; nothing was taken.
+            InvalidStateError: the voice has failed and the session was not reset.
         """
         if "\0" in text:
             raise InvalidArgumentError("text: holds a NUL character")
@@ -404,7 +425,8 @@ class Session(Closing):
         except UnicodeEncodeError as error:  # half of a surrogate pair
             raise InvalidArgumentError(f"text: is no Unicode at character {error.start}") from error
         utterance = ctypes.c_uint64()
-        with self._control:
+        # A lock of its own: `wait` holds the control's while it sleeps, and that would be heard.
+        with self._speaking:
             abi.check(
                 self._library.galago_session_speak(self._open_handle(), encoded, ctypes.byref(utterance))
             )
@@ -497,7 +519,7 @@ class Session(Closing):
     def close(self) -> None:
         """Free the stream; joins the worker.  From any thread; may be called twice."""
         self._closing = True  # turns away whoever waits for the locks
-        with self._capture, self._camera, self._playback, self._control:
+        with self._capture, self._camera, self._playback, self._speaking, self._control:
             handle, self._handle = self._handle, None
             if handle is not None:
                 self._library.galago_session_close(handle)

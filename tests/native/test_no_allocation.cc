@@ -5,6 +5,7 @@
 #include "automaton_builder.h"
 #include "check.h"
 #include "scripted_eye.h"
+#include "scripted_voice.h"
 #include "session_fixture.h"
 #include "sha256.h"
 
@@ -147,6 +148,34 @@ TEST(images_of_changing_sizes_and_formats_allocate_nothing) {
   }
   fixture.session->reset();
   is_counting = false;
+  CHECK_EQ(num_allocations.load(), 0);
+}
+
+TEST(speaking_allocates_only_where_a_text_is_asked_for) {
+  ScriptedVoice voice;
+  voice.script.records = false;
+  SessionFixture fixture("", SessionFixture::defaults(), scripted_target(), scripted_ear(), nullptr,
+                         &voice.opened);
+  float samples[64];
+  size_t num_read = 0;
+  galago_event event;
+  num_allocations = 0;
+  for (int round = 0; round < 40; ++round) {
+    fixture.session->speak("Hello, world, hello, world. <one> dog. Hello.");
+    fixture.session->speak("<speak>one <break time='300ms'/> dog</speak>");
+    is_counting = true;
+    do {
+      while (fixture.session->step() == GALAGO_OK) {
+      }
+      while (fixture.session->next_event(&event) == GALAGO_OK) {
+      }
+      fixture.session->read_speech(samples, 64, &num_read);
+      fixture.session->metrics();
+      if (round % 4 == 3) fixture.session->stop_speech();
+      if (round % 8 == 6) fixture.session->reset();
+    } while (num_read > 0);
+    is_counting = false;
+  }
   CHECK_EQ(num_allocations.load(), 0);
 }
 
