@@ -1,7 +1,7 @@
 """Word error rate of the streaming ear on the dev splits, beside pocketsphinx on the same clips.
 
-Each clip goes through a fresh stream of the public Python API, between two silences, greedy unless
-``--beam`` is given; the texts of all its finals together are the answer. Clips whose text cannot be spelled
+Each clip goes through a fresh stream of the public Python API, between two silences, decoded as the bundle
+says unless ``--greedy`` or ``--beam`` is given; the texts of all its finals together are the answer. Clips whose text cannot be spelled
 without guessing (digits, stage directions) are left out for both recognisers, and counted.
 
     python -m benchmarks.word_error_rate --sets lj kathleen --limit 20
@@ -45,7 +45,8 @@ def main() -> None:
     hearing.add_arguments(parser)
     parser.add_argument("--sets", nargs="+", default=list(pocketsphinx_peer.DEV_SETS))
     parser.add_argument("--limit", type=int, help="clips of each set, spread evenly over it")
-    parser.add_argument("--beam", action="store_true", help="prefix beam search in place of greedy")
+    parser.add_argument("--greedy", action="store_true", help="the best token of each row, collapsed")
+    parser.add_argument("--beam", action="store_true", help="prefix beam search over tokens")
     parser.add_argument("--pocketsphinx", action="store_true", help="run the peer on the very same clips")
     parser.add_argument("--cache", type=Path, default=pocketsphinx_peer.DEFAULT_CACHE, help="of the peer")
     parser.add_argument("--show", type=int, default=0, metavar="N", help="print N clips of each set")
@@ -58,7 +59,7 @@ def main() -> None:
         refused[name] = len(found) - len(spelled)
         clips += spelled
 
-    with hearing.opened(args) as bundle, bundle.session(beam=args.beam, partials=False) as session:
+    with hearing.opened(args) as bundle, bundle.session(greedy=args.greedy, beam=args.beam, partials=False) as session:
         target, chunk_ms = hearing.running_target(bundle), session.info.chunk_ms
         texts = [hearing.hear(session, clip.samples).text for clip in common.progress(clips, "galago")]
         scores = score_groups(clips, texts)
@@ -72,7 +73,9 @@ def main() -> None:
         for name, count in refused.items():
             if name in numbers:
                 numbers[name]["clips_left_out"] = count
-        method = "beam" if args.beam else "greedy"
+        assert bundle.manifest.ear is not None
+        method = bundle.manifest.ear.decoding.get("method", "greedy")
+        method = "beam" if args.beam else "greedy" if args.greedy else method
         row = common.make_row(
             "word_error_rate",
             numbers,

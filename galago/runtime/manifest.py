@@ -236,6 +236,10 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
     lexicon = keys.optional_text("lexicon")
     if lexicon is not None:
         keys.listed("lexicon", lexicon, files)
+    decoding = keys.object("decoding", required=False)
+    word_model = decoding.optional_text("word_model")
+    if word_model is not None:
+        decoding.listed("word_model", word_model, files)
     return Ear(
         features=Features(
             type=features.text("type"),
@@ -255,7 +259,7 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
         phone_log_priors=priors,
         lexicon=lexicon,
         targets=targets,
-        decoding=keys.object("decoding", required=False).document,
+        decoding=decoding.document,
         voice_activity=keys.object("voice_activity", required=False).document,
         endpoint=keys.object("endpoint", required=False).document,
         grammar=grammar.document,
