@@ -28,6 +28,17 @@ SCHEMA_VERSION = 1
 #: Kind -> module, network and configuration; loaded when one is asked for.
 NETWORKS: dict[str, tuple[str, str, str]] = {
     "ast": ("spectrogram_transformer", "AudioSpectrogramTransformer", "AstConfig"),
+    "fastspeech2-conformer": (
+        "fastspeech2_conformer",
+        "FastSpeech2Conformer",
+        "FastSpeech2ConformerConfig",
+    ),
+    "fastspeech2-conformer-voice": (
+        "fastspeech2_conformer",
+        "FastSpeech2ConformerVoice",
+        "FastSpeech2ConformerVoiceConfig",
+    ),
+    "hifi-gan": ("hifigan", "HifiGan", "HifiGanConfig"),
     "swin": ("swin", "Swin", "SwinConfig"),
     "vit": ("vit", "Vit", "VitConfig"),
     "wav2vec2": ("wav2vec2", "Wav2Vec2", "Wav2Vec2Config"),
@@ -39,6 +50,9 @@ NETWORKS: dict[str, tuple[str, str, str]] = {
 IMPORTERS: dict[str, tuple[str, str]] = {
     "ASTForAudioClassification": ("sound", "import_ast"),
     "DeiTForImageClassificationWithTeacher": ("images", "import_vit"),
+    "FastSpeech2ConformerHifiGan": ("voices", "import_hifigan"),
+    "FastSpeech2ConformerModel": ("voices", "import_fastspeech2_conformer"),
+    "FastSpeech2ConformerWithHifiGan": ("voices", "import_voice"),
     "HubertForCTC": ("wav2vec2", "import_wav2vec2"),
     "SwinForImageClassification": ("images", "import_swin"),
     "ViTForImageClassification": ("images", "import_vit"),

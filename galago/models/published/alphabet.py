@@ -7,11 +7,15 @@ from typing import Any
 from galago.models.published.folder import PublishedFolder, Settings
 from galago.models.training.checkpoints import CheckpointError
 
-__all__ = ["ctc_details", "label_names"]
+__all__ = ["ctc_details", "label_names", "read_tokens"]
 
 
-def _tokens(folder: PublishedFolder, num_tokens: int) -> list[str]:
-    """``vocab.json`` and ``added_tokens.json`` by id, 0 to ``num_tokens`` - 1."""
+def read_tokens(folder: PublishedFolder, num_tokens: int) -> list[str]:
+    """``vocab.json`` and ``added_tokens.json`` by id, 0 to ``num_tokens`` - 1.
+
+    Raises:
+        CheckpointError: there is no ``vocab.json``, an id is missing, outside of the head, or given twice.
+    """
     vocabulary = folder.settings("vocab.json")
     if vocabulary is None:
         raise CheckpointError(f"{folder.path / 'vocab.json'}: no such file")
@@ -39,7 +43,7 @@ def ctc_details(folder: PublishedFolder) -> dict[str, Any]:
         CheckpointError: ``vocab.json`` is missing or does not fit the head, or the blank is outside of it.
     """
     num_tokens = folder.config.get("vocab_size", int)
-    tokens = _tokens(folder, num_tokens)
+    tokens = read_tokens(folder, num_tokens)
     blank = folder.config.get("pad_token_id", int, 0)
     if not 0 <= blank < num_tokens:
         raise CheckpointError(

@@ -73,7 +73,7 @@ def fit_kmeans(
     for _ in range(num_steps):
         clusters, distances = model.nearest(rows)
         mean = float(distances.mean())
-        if last - mean <= tolerance * last:
+        if mean >= (1.0 - tolerance) * last:
             break
         last = mean
         counts = torch.bincount(clusters, minlength=num_clusters)
