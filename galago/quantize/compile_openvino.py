@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import openvino as ov
 
 from galago.quantize.export import NEXT_PREFIX, STATE_PREFIX
@@ -70,19 +71,29 @@ def make_stateful(model: ov.Model) -> ov.Model:
 
     A variable starts at zero, and the graph's ``keep`` forgets what it held.
     """
-    # Private to OpenVINO, without a public counterpart in Python: this is the only place that knows it.
-    from openvino._offline_transformations import apply_make_stateful_transformation
-
     copy = model.clone()
-    names = state_names(copy)
-    apply_make_stateful_transformation(copy, {STATE_PREFIX + name: NEXT_PREFIX + name for name in names})
-    for node in copy.get_ordered_ops():  # the pass numbers what it adds
-        if node.get_type_name() in ("ReadValue", "Assign"):
-            name = f"{node.get_variable_id()}/{node.get_type_name()}"
-            node.set_friendly_name(name)
-            if node.get_type_name() == "ReadValue" and node.get_input_size():
-                node.input_value(0).get_node().set_friendly_name(f"{name}:0")
-    return copy
+    results = {port.get_any_name(): port.get_node() for port in copy.outputs}
+    parameters = {port.get_any_name(): port.get_node() for port in copy.inputs}
+    states = state_names(copy)
+    sinks = []
+    for name in states:
+        parameter, result = parameters.pop(STATE_PREFIX + name), results.pop(NEXT_PREFIX + name)
+        shape = list(parameter.output(0).get_shape())
+        # The zeros are said: without them int8 graphs do not compile where a scale can move behind a state
+        # (OpenVINO 2026.4 looks for an input of ReadValue that is not there).
+        zeros = ov.opset13.constant(np.zeros(shape, np.float32))
+        read = ov.opset13.read_value(zeros, name, np.float32, shape)
+        for port in parameter.output(0).get_target_inputs():
+            port.replace_source_output(read.output(0))
+        source = result.input_value(0)
+        if source.get_node().get_output_size() > 1:  # assign takes whole nodes; this cast does nothing
+            source = ov.opset13.convert(source, "f32").output(0)
+        assign = ov.opset13.assign(source.get_node(), name)
+        zeros.set_friendly_name(f"{name}/ReadValue:0")
+        read.set_friendly_name(f"{name}/ReadValue")
+        assign.set_friendly_name(f"{name}/Assign")
+        sinks.append(assign)
+    return ov.Model(list(results.values()), sinks, list(parameters.values()), copy.get_friendly_name())
 
 
 def compile_graph(model: ov.Model | Path, precision: Precision = "f32", *, num_threads: int = 1) -> Any:

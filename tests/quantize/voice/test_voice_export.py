@@ -22,8 +22,9 @@ from galago.quantize.voice.sentences import random_sentences
 from tests.quantize.voice.tiny import CHUNK_FRAMES, NUM_PHONES, VOCODER, Exports
 
 SENTENCE = [1, 20, 31, 2, 44, 9, 60, 4]
-# Of samples whose peaks are near 1. Phases advance in whole parts of 65,536: where a pitch lies between two, the
-# rounding of float32 in another order of sums decides, and the 40th harmonic is off by 0.004 rad from there on.
+# Of samples whose peaks are near 1. Phases advance in whole parts of 65,536: where a pitch lies between two,
+# the rounding of float32 in another order of sums decides, and the 40th harmonic is off by 0.004 rad from
+# there on.
 TOLERANCE, MEAN_TOLERANCE = 1e-2, 5e-4
 
 

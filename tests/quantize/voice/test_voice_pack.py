@@ -7,15 +7,22 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 
 from galago.models.training.g2p import load_g2p
 from galago.quantize import command
+from galago.quantize.accuracy_control import Controlled
+from galago.quantize.calibration import CalibrationSet
 from galago.quantize.g2p import pack_g2p
+from galago.quantize.quantize import QuantizationConfig
 from galago.quantize.roles import role_of_checkpoint
+from galago.quantize.sensitivity import LayerSqnr
 from galago.quantize.voice.export import SpeakerShape
 from galago.quantize.voice.oracle import Reader, Speaker, VoiceOracle
+from galago.quantize.voice.parts import Part
+from galago.quantize.voice.report import merged_quantization, speed
 from galago.runtime.bundle import check_files, read_manifest
 from galago.runtime.language.pronunciations import read_pronunciations
 from galago.runtime.language.voice_phones import VOICE_PHONES, encode_voice_phones
@@ -129,16 +136,37 @@ def test_without_timing_the_same_run_gives_the_same_bytes(bundle: Path, run: Pat
             assert (again / path.relative_to(bundle)).read_bytes() == path.read_bytes(), path.name
 
 
-def test_int8_that_moves_the_sound_too_far_is_refused_with_its_reason(run: Path) -> None:
-    strict = RECIPE.replace("max_cost = 10.0", "max_cost = 1e-9")
-    (run / "strict.pack.toml").write_text(strict.replace(f"{list(NUM_PHONES)}", f"[{NUM_PHONES[1]}]"))
-    assert packed(run, "-o", str(run.parent / "strict"), recipe="strict.pack.toml") == 0
-    voice = read_manifest(run.parent / "strict").voice
-    assert voice is not None
-    assert [target.dtype for target in (*voice.readers, *voice.speakers)] == ["f32", "f32"]
-    assert voice.speakers[0].name == "openvino-f32-speaker"
-    card = (run.parent / "strict" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert "The speaker stays in float: int8 moves the sound by" in card
+def part(cost: float, times_ms: dict[int, tuple[float, float]]) -> Part:
+    """A reader of which only the numbers are looked at."""
+    layers = (LayerSqnr("blocks.0.expand/Conv", 20.0, 18.0),)
+    controlled = Controlled(ov.Model([], [], "int8"), cost, 0.1, layers, layers, ())
+    none = CalibrationSet("none", (), {})
+    graphs = {12: ov.Model([], [], "float")}
+    return Part(
+        "reader", graphs, {12: controlled.graph}, controlled, none, none, QuantizationConfig(), times_ms
+    )
+
+
+def test_int8_that_does_not_pay_is_refused_with_its_reason() -> None:
+    good = part(0.05, {12: (2.0, 1.0)})
+    assert good.refusal is None and good.dtype == "int8" and good.graphs is good.quantized
+    far, slow = part(0.2, {}), part(0.05, {12: (1.0, 1.25)})
+    assert far.refusal == "int8 moves the sound by 0.200 nats of log-mel; 0.1 are allowed"
+    assert slow.refusal == "int8 takes 1.25 ms where float takes 1.00 ms (size 12)"
+    for refused in (far, slow):
+        assert refused.dtype == "f32" and refused.graphs is refused.floats
+    merged = merged_quantization({"reader": far, "speaker": good})
+    assert merged["cost"] == 0.05 and len(merged["layers"]) == 1
+    assert merged["parts"]["reader"]["refusal"] == far.refusal
+
+
+def test_speed_counts_the_steps_until_the_lag_is_made_up_for() -> None:
+    shape = SpeakerShape(
+        chunk_frames=8, row_width=4, num_bins=9, hop_samples=160, delay_frames=20, sample_rate_hz=16_000
+    )
+    parts = {"reader": part(0.0, {64: (3.0, 1.5), 256: (9.0, 5.0)}), "speaker": part(0.0, {8: (2.0, 1.0)})}
+    assert speed(parts, shape) == {"first_audio_ms": 1.5 + 3 * 1.0, "real_time_factor": 0.0125}
+    assert speed({**parts, "reader": part(0.0, {})}, shape) == {}
 
 
 @pytest.mark.parametrize(
