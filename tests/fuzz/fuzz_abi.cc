@@ -14,6 +14,7 @@
 #include "abi_handles.h"
 #include "scripted_engine.h"
 #include "scripted_eye.h"
+#include "scripted_voice.h"
 #include "seeds.h"
 
 namespace {
@@ -73,7 +74,9 @@ std::vector<std::string> fuzz_seeds() {
               "GGRM\x09\x0a\x0b\x0c\x0d" +
               listen,
           std::string(5, '\0') + std::string("\x0d\x01\x20\x18\x00\x00\x10\x00\x01\x02", 10) +
-              std::string("\x0d\x04\x20\x18\x00\x00\x11\x00\x01\x02", 10) + listen};
+              std::string("\x0d\x04\x20\x18\x00\x00\x11\x00\x01\x02", 10) + listen,
+          std::string(5, '\0') + "\x0e\x0bhello world\x01\x01\x02\x0f\x40\x02" +
+              "\x10\x0e\x03one\x01\x01\x0f\x40\x02"};
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -89,19 +92,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto engine = std::make_shared<galago::ScriptedEngine>(
       ear, target, galago::script("...aab_bca~~c........................."));
   engine->loops = true;
-  const galago::OpenedEar opened{ear, target, engine};
+  const galago::OpenedEar opened{ear, target, engine, nullptr};
   const galago::ScriptedEye eye;
+  galago::ScriptedVoice voice;
+  voice.script.records = false;
   const auto session = std::unique_ptr<galago_session>(
-      new galago_session{{{&opened, &eye.opened, nullptr}, options}});
+      new galago_session{{{&opened, &eye.opened, &voice.opened}, options}});
   galago_session* handle = session.get();
 
   int64_t capture_ns = 0;
-  uint64_t last_sequence = 0;
+  uint64_t last_sequence = 0, last_utterance = 0;
   galago_event event = GALAGO_EVENT_INIT;
   std::vector<float> samples;
   const std::vector<uint8_t> pixels(3 * 256 * 256, 200);
   for (int steps = 0; !program.is_over() && steps < 200; ++steps) {
-    switch (program.byte() % 15) {
+    switch (program.byte() % 17) {
       case 0: {
         samples.assign(1 + program.byte() * 160u, 0.01f);
         capture_ns += static_cast<int64_t>(program.byte()) * 1'000'000;
@@ -197,13 +202,27 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         require(status != GALAGO_OK || (image.width > 0 && image.planes[0] != nullptr));
         break;
       }
-      default: {
-        size_t num_read = 1;
-        float sample = 0;
-        galago_session_read_speech(handle, &sample, 1, &num_read);
-        galago_session_speak(handle, "x", nullptr);
-        require(std::strlen(galago_last_error()) > 0);
+      case 14: {  // text or SSML of any bytes
+        std::string text = program.bytes();
+        if (program.byte() % 2 == 0) text = "<speak>" + text + "</speak>";
+        uint64_t utterance = 0;
+        if (galago_session_speak(handle, text.c_str(), &utterance) == GALAGO_OK) {
+          require(utterance > last_utterance);
+          last_utterance = utterance;
+        }
+        break;
       }
+      case 15: {
+        samples.assign(program.byte() * 4u, 0.0f);
+        size_t num_read = 0;
+        const galago_status status =
+            galago_session_read_speech(handle, samples.data(), samples.size(), &num_read);
+        require(status == (num_read > 0 ? GALAGO_OK : GALAGO_EMPTY) && num_read <= samples.size());
+        for (size_t i = 0; i < num_read; ++i) require(std::abs(samples[i]) <= 1.0f);
+        break;
+      }
+      default:
+        require(galago_session_stop_speech(handle) == GALAGO_OK);
     }
   }
   return 0;

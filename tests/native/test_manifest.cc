@@ -205,8 +205,103 @@ TEST(every_wrong_entry_of_an_eye_is_refused_with_its_place) {
   }
 }
 
+namespace {
+
+std::string voice_text() {
+  std::string files;
+  for (const char* name : {"v/r.xml", "v/r.bin", "v/s.xml", "v/s.bin", "v/p.bin", "v/g.bin"}) {
+    files += (files.empty() ? "\"" : ", \"") + std::string(name) + "\": {\"sha256\": \"" + kHash +
+             "\", \"size_bytes\": 10}";
+  }
+  const std::string target =
+      R"("engine": "openvino", "dtype": "int8", "inference_precision": "f32", )";
+  return R"({"schema_version": 1, "name": "n", "version": "1", "files": {)" + files +
+         R"(}, "roles": {"voice": {"type": "fastspeech_streamed",
+    "sample_rate_hz": 16000, "hop_samples": 160, "row_width": 192, "num_bins": 321,
+    "delay_frames": 20, "chunk_frames": 16, "frames_per_phone_max": 150, "noise_seed": 4294967295,
+    "pitch_std_octaves": 0.25, "phones": ["_", "^", "AA1"], "pronunciations": "v/p.bin",
+    "g2p": "v/g.bin",
+    "readers": [{"name": "r", )" +
+         target + R"("model": "v/r.xml", "weights": "v/r.bin", "num_phones": 64,
+      "inputs": {"phones": "p", "pitch_shift": "s", "energy_shift": "e"},
+      "outputs": {"rows": "ro", "frames": "f"}}],
+    "speakers": [{"name": "s", )" +
+         target + R"("model": "v/s.xml", "weights": "v/s.bin",
+      "inputs": {"rows": "r", "valid": "v", "noise": "n", "keep": "k"},
+      "outputs": {"samples": "o"}}]}}})";
+}
+
+}  // namespace
+
+TEST(a_voice_is_read) {
+  const Manifest manifest = Manifest::parse(voice_text());
+  CHECK(!manifest.ear.has_value());
+  CHECK(manifest.voice.has_value());
+  const Voice& voice = *manifest.voice;
+  CHECK_EQ(voice.hop_samples, 160);
+  CHECK_EQ(voice.frames_per_phone_max, 150);
+  CHECK_EQ(voice.noise_seed, 0xFFFFFFFFu);
+  CHECK_EQ(voice.pitch_std_octaves, 0.25f);
+  CHECK_EQ(voice.phones.at(2), "AA1");
+  CHECK_EQ(voice.pronunciations.path, "v/p.bin");
+  CHECK(voice.g2p.has_value());
+  const VoiceReaderTarget& reader = voice.readers.at(0);
+  CHECK_EQ(reader.inputs.at(VoiceReaderTarget::kEnergyShift).name, "e");
+  CHECK(reader.inputs.at(VoiceReaderTarget::kPhones).shape == (std::vector<int64_t>{1, 64}));
+  CHECK(reader.outputs.at(VoiceReaderTarget::kRows).shape == (std::vector<int64_t>{1, 64, 192}));
+  const VoiceSpeakerTarget& speaker = voice.speakers.at(0);
+  CHECK(speaker.inputs.at(VoiceSpeakerTarget::kNoise).shape == (std::vector<int64_t>{1, 16, 321}));
+  CHECK_EQ(speaker.inputs.at(VoiceSpeakerTarget::kKeep).name, "k");
+  CHECK(speaker.outputs.at(VoiceSpeakerTarget::kSamples).shape == (std::vector<int64_t>{1, 2560}));
+}
+
+TEST(what_a_voice_may_lack_has_its_default) {
+  std::string text = voice_text();
+  for (const char* part : {R"("frames_per_phone_max": 150, )", R"("noise_seed": 4294967295,)",
+                           R"("pitch_std_octaves": 0.25, )", R"("g2p": "v/g.bin",)"}) {
+    const size_t at = text.find(part);
+    CHECK(at != std::string::npos);
+    text.erase(at, std::string(part).size());
+  }
+  const Voice voice = *Manifest::parse(text).voice;
+  CHECK_EQ(voice.frames_per_phone_max, 200);
+  CHECK_EQ(voice.noise_seed, 0u);
+  CHECK_EQ(voice.pitch_std_octaves, 0.0f);
+  CHECK(!voice.g2p.has_value());
+}
+
+TEST(every_wrong_entry_of_a_voice_is_refused_with_its_place) {
+  const struct {
+    const char *from, *to, *message;
+  } cases[] = {
+      {"fastspeech_streamed", "whispers", "roles.voice.type: \"whispers\" is not known"},
+      {"\"hop_samples\": 160", "\"hop_samples\": 0", "roles.voice.hop_samples: 0 is outside"},
+      {"\"chunk_frames\": 16", "\"chunk_frames\": 1.5", "is not a whole number"},
+      {"\"delay_frames\": 20", "\"delay_frames\": -1", "roles.voice.delay_frames"},
+      {"\"noise_seed\": 4294967295", "\"noise_seed\": 4294967296", "roles.voice.noise_seed"},
+      {"\"^\"", "\"_\"", "roles.voice.phones[1]: stands there twice"},
+      {"\"v/p.bin\",\n", "\"v/x.bin\",\n", "is not among the files"},
+      {"\"num_phones\": 64", "\"num_phones\": 2",
+       "roles.voice.readers[0].num_phones: 2 is outside"},
+      {"\"phones\": \"p\", ", "", "roles.voice.readers[0].inputs: lacks \"phones\""},
+      {"\"noise\": \"n\", ", "", "roles.voice.speakers[0].inputs: lacks \"noise\""},
+      {"\"samples\": \"o\"", "", "roles.voice.speakers[0].outputs: lacks \"samples\""},
+  };
+  for (const auto& one : cases) {
+    std::string text = voice_text();
+    const size_t at = text.find(one.from);
+    CHECK(at != std::string::npos);
+    text.replace(at, std::string(one.from).size(), one.to);
+    CHECK_THROWS(Manifest::parse(text), one.message);
+  }
+  std::string text = voice_text();
+  const size_t begin = text.find("\"readers\": [") + 12, end = text.find("}],", begin) + 1;
+  text.erase(begin, end - begin);
+  CHECK_THROWS(Manifest::parse(text), "roles.voice.readers: is empty");
+}
+
 TEST(every_truncation_is_refused) {
-  for (const std::string& text : {manifest_text(), eye_text()}) {
+  for (const std::string& text : {manifest_text(), eye_text(), voice_text()}) {
     for (size_t length = 0; length < text.size(); ++length) {
       CHECK_THROWS(Manifest::parse(text.substr(0, length)), "manifest.json");
     }
