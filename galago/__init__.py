@@ -100,6 +100,7 @@ def open(
     engine: str | None = None,
     num_threads: int | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
+    roles: tuple[str, ...] | None = None,
 ) -> Bundle:
     """Open a bundle: a directory, or the name of one that ships with galago.
 
@@ -109,11 +110,17 @@ def open(
         engine: "openvino"; None: the first in the manifest that runs here.
         num_threads: of the engine; None: the board's.
         cache_dir: where the engine may keep compiled blobs; None: nowhere.
+        roles: "ear", "eye", "voice": only these are compiled and can be used; None: all that it has.
 
     Raises:
-        NotFoundError: no such bundle, or its engine is not installed.
+        NotFoundError: no such bundle, it lacks one of the roles, or its engine is not installed.
         CorruptError: a file differs from its manifest.
     """
     return Bundle(
-        find_bundle(name), chunk_ms=chunk_ms, engine=engine, num_threads=num_threads, cache_dir=cache_dir
+        find_bundle(name),
+        chunk_ms=chunk_ms,
+        engine=engine,
+        num_threads=num_threads,
+        cache_dir=cache_dir,
+        roles=roles,
     )

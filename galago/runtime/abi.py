@@ -82,6 +82,7 @@ class BundleOptions(ctypes.Structure):
         ("cache_dir", c_char_p),
         ("chunk_ms", c_int32),
         ("engine_path", c_char_p),
+        ("roles", c_char_p),
     ]
 
 
@@ -204,7 +205,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
 
 # The same numbers stand in static assertions of the core.  Only 64-bit boards are supported.
 _SIZES_BYTES = {
-    BundleOptions: 40,
+    BundleOptions: 48,
     SessionOptions: 24,
     SessionInfo: 32,
     Image: 48,

@@ -137,6 +137,7 @@ class Bundle(Closing):
         cache_dir: where the engine may keep compiled blobs; None: nowhere.
         engine_path: folder of the engine's libraries; None: where its Python wheel put them, or
             wherever the system finds them.
+        roles: "ear", "eye", "voice": only these are compiled and can be used; None: all that it has.
 
     Raises:
         NotFoundError, CorruptError, UnsupportedError, EngineError, AbiError: as the message says.
@@ -151,12 +152,16 @@ class Bundle(Closing):
         num_threads: int | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         engine_path: str | os.PathLike[str] | None = None,
+        roles: Iterable[str] | None = None,
     ) -> None:
         self._handle: ctypes.c_void_p | None = None
         if chunk_ms is not None and not 0 < chunk_ms < 60_000:
             raise InvalidArgumentError(f"chunk_ms: expected 1 to 59999, found {chunk_ms}")
         if num_threads is not None and not 0 < num_threads <= 1024:
             raise InvalidArgumentError(f"num_threads: expected 1 to 1024, found {num_threads}")
+        wanted = None if roles is None else tuple(roles)
+        if isinstance(roles, str) or wanted == ():
+            raise InvalidArgumentError(f'roles: expected names such as ("ear",), found {roles!r}')
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
         self._library = abi.library()
@@ -168,6 +173,7 @@ class Bundle(Closing):
             cache_dir=os.fsencode(cache_dir) if cache_dir is not None else None,
             chunk_ms=chunk_ms or 0,
             engine_path=os.fsencode(engine_path) if engine_path is not None else None,
+            roles=",".join(wanted).encode() if wanted is not None else None,
         )
         handle = ctypes.c_void_p()
         abi.check(

@@ -343,3 +343,36 @@ def test_a_bundle_without_golden_vectors_cannot_be_verified(document: Document, 
     write_manifest(copy, {key: document[key] for key in document if key not in ("files", "schema_version")})
     with pytest.raises(CorruptError, match="no golden vectors"):
         verify_golden(copy)
+
+
+def test_only_the_roles_that_are_wanted_are_opened(tiny_both_bundle: Path) -> None:
+    def opened(bundle: Bundle, role: str) -> bool:
+        try:
+            return bool(bundle.metadata(f"open.{role}.target"))
+        except NotFoundError:
+            return False
+
+    for roles, expected in (
+        (None, (True, True)),
+        (("ear",), (True, False)),
+        (("eye",), (False, True)),
+        (("eye", "ear"), (True, True)),
+    ):
+        with Bundle(tiny_both_bundle, roles=roles) as bundle:
+            assert (opened(bundle, "ear"), opened(bundle, "eye")) == expected
+            assert bundle.metadata("roles.ear.type") and bundle.metadata("roles.eye.type")
+    with Bundle(tiny_both_bundle, roles=("ear",)) as bundle, bundle.session() as session:
+        with pytest.raises(UnsupportedError):
+            session.push_image(np.zeros((4, 4, 3), np.uint8), 0)
+
+
+@pytest.mark.parametrize("roles", [("nose",), ("ear", "voice"), ("ear,",)])
+def test_a_role_that_is_not_there_is_named(roles: tuple[str, ...], tiny_both_bundle: Path) -> None:
+    with pytest.raises(NotFoundError, match='has no "(nose|voice|)" that this build can run'):
+        Bundle(tiny_both_bundle, roles=roles)
+
+
+@pytest.mark.parametrize("roles", ["ear", ()])
+def test_roles_are_names_one_by_one(roles: str | tuple[str, ...], tiny_both_bundle: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="roles: expected names"):
+        Bundle(tiny_both_bundle, roles=roles)

@@ -30,7 +30,8 @@ GALAGO_FREEZE(galago_bundle_options, backend, 8);
 GALAGO_FREEZE(galago_bundle_options, cache_dir, 16);
 GALAGO_FREEZE(galago_bundle_options, chunk_ms, 24);
 GALAGO_FREEZE(galago_bundle_options, engine_path, 32);
-GALAGO_FREEZE_SIZE(galago_bundle_options, 40);
+GALAGO_FREEZE(galago_bundle_options, roles, 40);
+GALAGO_FREEZE_SIZE(galago_bundle_options, 48);
 GALAGO_FREEZE(galago_session_options, flags, 4);
 GALAGO_FREEZE(galago_session_options, input_capacity_ms, 8);
 GALAGO_FREEZE(galago_session_options, event_capacity, 12);
@@ -175,6 +176,7 @@ galago_status galago_bundle_open(uint32_t abi, const char* path,
     galago::BundleOptions bundle_options;
     bundle_options.chunk_ms = given.chunk_ms;
     bundle_options.backend = text_or_empty(given.backend);
+    bundle_options.roles = text_or_empty(given.roles);
     bundle_options.engine.num_threads = std::max(given.num_threads, 1);
     bundle_options.engine.cache_dir = text_or_empty(given.cache_dir);
     bundle_options.engine.engine_path = text_or_empty(given.engine_path);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -86,6 +87,30 @@ OpenedVoice open_voice(const std::string& folder, const Voice& voice,
   return opened;
 }
 
+// Which roles of the manifest are opened. Leaves those alone that options.roles does not name.
+// Throws GALAGO_E_NOT_FOUND for one that the bundle does not have.
+void keep_wanted(const std::string& folder, const std::string& roles, Manifest* manifest) {
+  if (roles.empty()) return;
+  const std::map<std::string, bool> there = {{"ear", manifest->ear.has_value()},
+                                             {"eye", manifest->eye.has_value()},
+                                             {"voice", manifest->voice.has_value()}};
+  std::set<std::string> wanted;
+  for (size_t begin = 0; begin <= roles.size();) {
+    const size_t end = std::min(roles.find(',', begin), roles.size());
+    const std::string role = roles.substr(begin, end - begin);
+    const auto known = there.find(role);
+    if (known == there.end() || !known->second) {
+      fail(GALAGO_E_NOT_FOUND, "%s: has no \"%s\" that this build can run", folder.c_str(),
+           role.c_str());
+    }
+    wanted.insert(role);
+    begin = end + 1;
+  }
+  if (wanted.count("ear") == 0) manifest->ear.reset();
+  if (wanted.count("eye") == 0) manifest->eye.reset();
+  if (wanted.count("voice") == 0) manifest->voice.reset();
+}
+
 // "labels.3": the member "labels", then the item 3.
 const Json* find_entry(const Json& root, const std::string& key) {
   const Json* json = &root;
@@ -119,6 +144,7 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
          "%s: has no role that this build can run; it runs \"ear\", \"eye\" and \"voice\"",
          folder.c_str());
   }
+  keep_wanted(folder, options.roles, &bundle->manifest_);
   if (const auto& ear = manifest.ear) {
     bundle->ear_.emplace();
     bundle->ear_->ear = *ear;

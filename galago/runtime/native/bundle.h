@@ -21,6 +21,7 @@ namespace galago {
 struct BundleOptions {
   int chunk_ms = 0;     // of the ear; 0: any
   std::string backend;  // empty: any
+  std::string roles;    // "ear,voice"; empty: all that the bundle has
   EngineOptions engine;
 };
 

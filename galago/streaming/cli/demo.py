@@ -64,7 +64,10 @@ def demo(
     device: str | None,
 ) -> None:
     """Play every clip (or listen to the microphone), then print what it cost."""
-    with exit_codes(), open_bundle(name, chunk_ms=chunk_ms, num_threads=num_threads) as bundle:
+    with (
+        exit_codes(),
+        open_bundle(name, chunk_ms=chunk_ms, num_threads=num_threads, roles=("ear",)) as bundle,
+    ):
         target = bundle.metadata("open.target")
         print(f"{bundle.manifest.name} {bundle.manifest.version}: {target}", flush=True)
         heard: list[Heard] = []

@@ -61,7 +61,7 @@ def listen(options: ListenOptions) -> None:
     """Listen to every source in turn; a source that fails is told and the next one is heard."""
     with exit_codes():
         with open_bundle(
-            options.bundle, chunk_ms=options.chunk_ms, num_threads=options.num_threads
+            options.bundle, chunk_ms=options.chunk_ms, num_threads=options.num_threads, roles=("ear",)
         ) as bundle:
             phrases = bundle.compile_phrases(options.phrases) if options.phrases else None
             grammar = bundle.compile_grammar(options.grammar) if options.grammar else None

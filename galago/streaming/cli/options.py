@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from galago.runtime.bundle import Bundle, find_bundle
+from galago.runtime.manifest import read_manifest
 
 BundleName = Annotated[
     str, typer.Option("--bundle", "-b", help="A bundle's directory, or the name of one that ships.")
@@ -20,9 +22,22 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads o
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output, for programs.")]
 
 
-def open_bundle(name: str, *, chunk_ms: int | None = None, num_threads: int | None = None) -> Bundle:
-    """Open the bundle that the options mean."""
-    return Bundle(find_bundle(name), chunk_ms=chunk_ms, num_threads=num_threads)
+def open_bundle(
+    name: str,
+    *,
+    chunk_ms: int | None = None,
+    num_threads: int | None = None,
+    roles: Iterable[str] | None = None,
+) -> Bundle:
+    """Open the bundle that the options mean; of `roles`, if given, those that it has, and no others.
+
+    A bundle that has none of them is opened whole: who needs one says that it is not there.
+    """
+    folder = find_bundle(name)
+    if roles is not None:
+        manifest = read_manifest(folder)
+        roles = [role for role in roles if getattr(manifest, role) is not None] or None
+    return Bundle(folder, chunk_ms=chunk_ms, num_threads=num_threads, roles=roles)
 
 
 def human_path(path: Path) -> str:

@@ -60,7 +60,10 @@ def run(path: Path) -> None:
         config = read_config(path)
         logging.basicConfig(level=config.output.log_level.upper(), format="galago: %(message)s")
         with open_bundle(
-            config.bundle, chunk_ms=config.ear.chunk_ms, num_threads=config.num_threads
+            config.bundle,
+            chunk_ms=config.ear.chunk_ms,
+            num_threads=config.num_threads,
+            roles=("ear", "voice") if config.eye is None else ("ear", "eye", "voice"),
         ) as bundle:
             if converse(bundle, config, sys.stdout) == signal.SIGINT:
                 raise typer.Exit(INTERRUPTED)

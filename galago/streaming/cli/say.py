@@ -39,7 +39,10 @@ class SayOptions:
 
 def say(options: SayOptions) -> None:
     """Say it to its end; Ctrl-C silences it."""
-    with exit_codes(), open_bundle(options.bundle, num_threads=options.num_threads) as bundle:
+    with (
+        exit_codes(),
+        open_bundle(options.bundle, num_threads=options.num_threads, roles=("voice",)) as bundle,
+    ):
         text = sys.stdin.read() if options.text == STANDARD_OUTPUT else options.text
         if not text.strip():
             raise InvalidArgumentError("there is nothing to say: the text is empty")

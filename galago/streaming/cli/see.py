@@ -25,7 +25,10 @@ def see(
     """Answer each image by itself: nothing of one is left when the next is looked at."""
     with exit_codes():
         failures = 0
-        with open_bundle(bundle, num_threads=num_threads) as opened, opened.session() as session:
+        with (
+            open_bundle(bundle, num_threads=num_threads, roles=("eye",)) as opened,
+            opened.session() as session,
+        ):
             check_eye(opened)
             for path in images:
                 try:

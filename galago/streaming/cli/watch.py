@@ -33,7 +33,7 @@ class WatchOptions:
 def watch(options: WatchOptions) -> None:
     """Look until the source ends; what it loses and finds again is told on standard error."""
     with exit_codes():
-        with open_bundle(options.bundle, num_threads=options.num_threads) as bundle:
+        with open_bundle(options.bundle, num_threads=options.num_threads, roles=("eye",)) as bundle:
             check_eye(bundle)
             source = open_camera(
                 options.source,

@@ -119,9 +119,11 @@ typedef struct galago_bundle_options {
   const char* engine_path; /* the engine's library, or the directory it is in; NULL:
                               where the system's loader looks.  The environment's
                               GALAGO_OPENVINO_LIBRARY, a file, overrules it. */
+  const char* roles;       /* what is wanted of the bundle, "ear" or "eye,voice": no other
+                              role is compiled or can be used; NULL: all that it has */
 } galago_bundle_options;
 #define GALAGO_BUNDLE_OPTIONS_INIT \
-  { (uint32_t)sizeof(galago_bundle_options), 0, 0, 0, 0, 0 }
+  { (uint32_t)sizeof(galago_bundle_options), 0, 0, 0, 0, 0, 0 }
 
 /* Open the bundle directory at path (UTF-8): every file is compared with its
  * size and SHA-256 in manifest.json before any of it is parsed, then for each role
