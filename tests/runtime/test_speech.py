@@ -41,7 +41,7 @@ def read(session: Session, capacity: int = 333) -> npt.NDArray[np.float32]:
 
 def hear(session: Session) -> npt.NDArray[np.float32]:
     """Step and read until there is nothing more."""
-    heard = []
+    heard: list[npt.NDArray[np.float32]] = []
     while True:
         while session.step():
             pass
@@ -182,7 +182,8 @@ def test_a_worker_speaks_while_another_thread_waits_and_a_third_plays(bundle: Bu
         player = threading.Thread(target=play)
         player.start()
         numbers = [session.speak(text) for text in (GOLDEN_TEXT, "one")]
-        starts, ends = [], []
+        starts: list[int] = []
+        ends: list[int] = []
         while len(ends) < 2:
             assert session.wait(HANGS_S)
             for event in session.events():
