@@ -12,10 +12,12 @@ from galago.models.doors import lazy_names as _lazy_names
 
 if typing.TYPE_CHECKING:
     from galago.models.attention import RelativeAttention, attend
+    from galago.models.checkpoint import StoredNetwork, import_folder, load_network, save_network
     from galago.models.conformer import PRESETS, Conformer, ConformerConfig, EarOutput, States
     from galago.models.fastspeech import FASTSPEECH_PRESETS, FastSpeech, FastSpeechConfig
     from galago.models.features import LogMel, LogMelConfig
     from galago.models.flops import count_multiply_adds, count_parameters
+    from galago.models.mfcc import Mfcc, MfccConfig
     from galago.models.patches import patchify
     from galago.models.swin import SWIN_PRESETS, Swin, SwinConfig
     from galago.models.tokenizer import PHONES, TOKENS, encode_phones, encode_words, greedy_text
@@ -23,6 +25,7 @@ if typing.TYPE_CHECKING:
     from galago.models.vit import VIT_PRESETS, Vit, VitConfig
     from galago.models.vocoder import VOCODER_PRESETS, Vocoder, VocoderConfig
     from galago.models.voice_graphs import FrameSpeaker, SentenceReader
+    from galago.models.wav2vec2 import WAV2VEC2_PRESETS, Wav2Vec2, Wav2Vec2Config
 
 __all__ = [
     "FASTSPEECH_PRESETS",
@@ -33,6 +36,7 @@ __all__ = [
     "TRANSFORMER_TTS_PRESETS",
     "VIT_PRESETS",
     "VOCODER_PRESETS",
+    "WAV2VEC2_PRESETS",
     "Conformer",
     "ConformerConfig",
     "EarOutput",
@@ -41,9 +45,12 @@ __all__ = [
     "FrameSpeaker",
     "LogMel",
     "LogMelConfig",
+    "Mfcc",
+    "MfccConfig",
     "RelativeAttention",
     "SentenceReader",
     "States",
+    "StoredNetwork",
     "Swin",
     "SwinConfig",
     "TransformerTts",
@@ -52,23 +59,30 @@ __all__ = [
     "VitConfig",
     "Vocoder",
     "VocoderConfig",
+    "Wav2Vec2",
+    "Wav2Vec2Config",
     "attend",
     "count_multiply_adds",
     "count_parameters",
     "encode_phones",
     "encode_words",
     "greedy_text",
+    "import_folder",
+    "load_network",
     "patchify",
+    "save_network",
 ]
 
 __getattr__, __dir__ = _lazy_names(
     __name__,
     {
         "attention": ("RelativeAttention", "attend"),
+        "checkpoint": ("StoredNetwork", "import_folder", "load_network", "save_network"),
         "conformer": ("PRESETS", "Conformer", "ConformerConfig", "EarOutput", "States"),
         "fastspeech": ("FASTSPEECH_PRESETS", "FastSpeech", "FastSpeechConfig"),
         "features": ("LogMel", "LogMelConfig"),
         "flops": ("count_multiply_adds", "count_parameters"),
+        "mfcc": ("Mfcc", "MfccConfig"),
         "patches": ("patchify",),
         "swin": ("SWIN_PRESETS", "Swin", "SwinConfig"),
         "tokenizer": ("PHONES", "TOKENS", "encode_phones", "encode_words", "greedy_text"),
@@ -76,5 +90,6 @@ __getattr__, __dir__ = _lazy_names(
         "vit": ("VIT_PRESETS", "Vit", "VitConfig"),
         "vocoder": ("VOCODER_PRESETS", "Vocoder", "VocoderConfig"),
         "voice_graphs": ("FrameSpeaker", "SentenceReader"),
+        "wav2vec2": ("WAV2VEC2_PRESETS", "Wav2Vec2", "Wav2Vec2Config"),
     },
 )

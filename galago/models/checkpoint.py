@@ -28,6 +28,7 @@ SCHEMA_VERSION = 1
 #: Kind -> module, network and configuration; loaded when one is asked for.
 NETWORKS: dict[str, tuple[str, str, str]] = {
     "ast": ("spectrogram_transformer", "AudioSpectrogramTransformer", "AstConfig"),
+    "fast-conformer": ("fast_conformer", "FastConformer", "FastConformerConfig"),
     "fastspeech2-conformer": (
         "fastspeech2_conformer",
         "FastSpeech2Conformer",
@@ -54,6 +55,7 @@ IMPORTERS: dict[str, tuple[str, str]] = {
     "FastSpeech2ConformerModel": ("voices", "import_fastspeech2_conformer"),
     "FastSpeech2ConformerWithHifiGan": ("voices", "import_voice"),
     "HubertForCTC": ("wav2vec2", "import_wav2vec2"),
+    "ParakeetForCTC": ("fast_conformer", "import_fast_conformer"),
     "SwinForImageClassification": ("images", "import_swin"),
     "ViTForImageClassification": ("images", "import_vit"),
     "Wav2Vec2ConformerForCTC": ("wav2vec2_conformer", "import_wav2vec2_conformer"),

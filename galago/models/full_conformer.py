@@ -18,7 +18,7 @@ from galago.models.transformer import SelfAttention
 
 __all__ = ["FullConformerBlock", "RotaryAttention", "rotate"]
 
-ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "swish": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "swish": F.silu}
 
 
 def rotate(x: Tensor, num_heads: int, base: float = 10_000.0) -> Tensor:

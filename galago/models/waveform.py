@@ -126,8 +126,9 @@ class FeatureEncoder(nn.Module):
         )
         self.group_norm = nn.GroupNorm(widths[0], widths[0]) if norm == "group" else None
         self.layer_norms = nn.ModuleList(nn.LayerNorm(width) for width in widths if norm == "layer")
-        for convolution in self.convolutions:
-            nn.init.kaiming_normal_(convolution.weight)
+        for layer in self.convolutions:
+            assert isinstance(layer, nn.Conv1d)  # a ModuleList forgets what it holds
+            nn.init.kaiming_normal_(layer.weight)
 
     @property
     def samples_per_token(self) -> int:
@@ -146,7 +147,8 @@ class FeatureEncoder(nn.Module):
             shapes["samples"] = (3,)
         for i, convolution in enumerate(self.convolutions):
             if self.kernels[i] > self.strides[i]:
-                shapes[f"layer{i}"] = (convolution.weight.shape[1], self.kernels[i] - self.strides[i])
+                assert isinstance(convolution, nn.Conv1d)
+                shapes[f"layer{i}"] = (convolution.in_channels, self.kernels[i] - self.strides[i])
         if self.group_norm is not None:
             shapes["group"] = (2 * self.group_norm.num_channels + 1,)
         return shapes

@@ -18,7 +18,14 @@ from torch.nn import functional as F
 
 from galago.models.transformer import TransformerBlock
 
-__all__ = ["WHISPER_PRESETS", "WhisperConfig", "WhisperEncoder", "WhisperLogMel", "sinusoids"]
+__all__ = [
+    "WHISPER_PRESETS",
+    "WhisperConfig",
+    "WhisperEncoder",
+    "WhisperLogMel",
+    "sinusoids",
+    "slaney_filterbank",
+]
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,19 @@ def _slaney_mel(hz: Tensor) -> Tensor:
     )
 
 
+def slaney_filterbank(num_mels: int, num_bins: int) -> Tensor:
+    """Triangles of the area 1 on Slaney's mel scale, from 0 to 8 kHz: (num_bins, num_mels) float32."""
+    bins = torch.linspace(0.0, 8000.0, num_bins, dtype=torch.float64)
+    top = float(_slaney_mel(bins[-1:]))
+    edges = torch.linspace(0.0, top, num_mels + 2, dtype=torch.float64)
+    hz = torch.where(
+        edges < 15.0, edges * 200.0 / 3.0, 1000.0 * torch.exp((edges - 15.0) * math.log(6.4) / 27.0)
+    )
+    left, centre, right = hz[:-2, None], hz[1:-1, None], hz[2:, None]
+    weights = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre))
+    return (weights.clamp_min(0.0) * 2.0 / (right - left)).t().float().contiguous()
+
+
 class WhisperLogMel(nn.Module):
     """Samples (B, N) of 16 kHz in [-1, 1] -> what Whisper hears, (B, N // 160, num_mels).
 
@@ -136,16 +156,7 @@ class WhisperLogMel(nn.Module):
 
     def __init__(self, num_mels: int = 80) -> None:
         super().__init__()
-        bins = torch.linspace(0.0, 8000.0, 201, dtype=torch.float64)
-        top = float(_slaney_mel(bins[-1:]))
-        edges = torch.linspace(0.0, top, num_mels + 2, dtype=torch.float64)
-        hz = torch.where(
-            edges < 15.0, edges * 200.0 / 3.0, 1000.0 * torch.exp((edges - 15.0) * math.log(6.4) / 27.0)
-        )
-        left, centre, right = hz[:-2, None], hz[1:-1, None], hz[2:, None]
-        weights = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre))
-        weights = weights.clamp_min(0.0) * 2.0 / (right - left)  # each triangle has the area 1
-        self.register_buffer("mel", weights.t().float().contiguous(), persistent=False)
+        self.register_buffer("mel", slaney_filterbank(num_mels, 201), persistent=False)
         self.register_buffer("window", torch.hann_window(400), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:

@@ -10,19 +10,35 @@ from galago.models.training.checkpoints import CheckpointError
 __all__ = ["ctc_details", "label_names", "read_tokens"]
 
 
+def _tables(folder: PublishedFolder) -> list[Settings]:
+    """Tokens to their ids, as one or two files hold them."""
+    vocabulary = folder.settings("vocab.json")
+    if vocabulary is not None:
+        added = folder.settings("added_tokens.json")
+        return [vocabulary] if added is None else [vocabulary, added]
+    tokenizer = folder.settings("tokenizer.json")
+    if tokenizer is None:
+        raise CheckpointError(f"{folder.path / 'vocab.json'}: no such file, and no tokenizer.json")
+    model: dict[str, Any] = tokenizer.get("model", dict)
+    held = Settings(tokenizer.path, model).get("vocab", dict)
+    added_tokens: list[Any] = tokenizer.get("added_tokens", list, [])
+    try:
+        added_ids = {token["content"]: token["id"] for token in added_tokens}
+    except (TypeError, KeyError) as error:
+        raise CheckpointError(f"{tokenizer.path}: added_tokens need content and id") from error
+    return [Settings(tokenizer.path, held), Settings(tokenizer.path, added_ids)]
+
+
 def read_tokens(folder: PublishedFolder, num_tokens: int) -> list[str]:
-    """``vocab.json`` and ``added_tokens.json`` by id, 0 to ``num_tokens`` - 1.
+    """``vocab.json`` and ``added_tokens.json``, or ``tokenizer.json``, by id, 0 to ``num_tokens`` - 1.
 
     Raises:
-        CheckpointError: there is no ``vocab.json``, an id is missing, outside of the head, or given twice.
+        CheckpointError: there is neither, an id is missing, outside of the head, or given twice.
     """
-    vocabulary = folder.settings("vocab.json")
-    if vocabulary is None:
-        raise CheckpointError(f"{folder.path / 'vocab.json'}: no such file")
+    tables = _tables(folder)
     found: dict[int, str] = {}
-    for settings in (vocabulary, folder.settings("added_tokens.json")):
-        for token in settings.values if settings is not None else ():
-            assert isinstance(settings, Settings)
+    for settings in tables:
+        for token in settings.values:
             number = settings.get(token, int)
             if not 0 <= number < num_tokens:
                 raise CheckpointError(
@@ -32,7 +48,7 @@ def read_tokens(folder: PublishedFolder, num_tokens: int) -> list[str]:
                 raise CheckpointError(f"{settings.path}: {token!r} and {found[number]!r} are both {number}")
     missing = [number for number in range(num_tokens) if number not in found]
     if missing:
-        raise CheckpointError(f"{vocabulary.path}: no token is {missing[0]}, and the head has {num_tokens}")
+        raise CheckpointError(f"{tables[0].path}: no token is {missing[0]}, and the head has {num_tokens}")
     return [found[number] for number in range(num_tokens)]
 
 

@@ -13,11 +13,17 @@ import torch
 TOKENS = ["<pad>", "|", "e", "t", "a"]
 
 
-def make_published(folder: Path, kind: str, *, suffix: str, **settings: Any) -> Any:
-    """Save ``KIND`` + ``suffix``, made of ``KINDConfig(**settings)``, and return it in evaluation mode."""
+def make_published(
+    folder: Path, kind: str, *, suffix: str, network: str | None = None, **settings: Any
+) -> Any:
+    """Save ``KIND`` + ``suffix``, made of ``KINDConfig(**settings)``, and return it in evaluation mode.
+
+    ``network`` names the class where it is called otherwise.
+    """
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(1)
-    theirs = getattr(transformers, kind + suffix)(getattr(transformers, f"{kind}Config")(**settings)).eval()
+    config = getattr(transformers, f"{kind}Config")(**settings)
+    theirs = getattr(transformers, network or kind + suffix)(config).eval()
     for parameter in theirs.parameters():  # some begin at zero or one: nothing may hide there
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     for name, buffer in theirs.named_buffers():

@@ -98,7 +98,7 @@ def test_nothing_masked_is_no_loss_and_no_nan() -> None:
     mask = mask[:, : int(model.network.encoder.num_rows(torch.tensor(305)))]
     found = model(samples, torch.tensor([305]), mask, torch.zeros_like(mask, dtype=torch.int64))
     assert float(found.total.detach()) == 0.0
-    found.total.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+    found.total.backward()
 
 
 def test_it_learns_clusters_of_mfcc() -> None:
@@ -125,6 +125,6 @@ def test_it_learns_clusters_of_mfcc() -> None:
         padded = F.pad(targets, (0, mask.shape[1] - num_tokens))
         found = model(samples, lengths, mask, padded)
         optimizer.zero_grad()
-        found.total.backward()  # type: ignore[no-untyped-call]  # torch's own gap
+        found.total.backward()
         optimizer.step()
     assert float(found.masked_accuracy) > 0.7
