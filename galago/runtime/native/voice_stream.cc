@@ -134,12 +134,12 @@ bool VoiceStream::tell_end() {
 }
 
 bool VoiceStream::begin_utterance() {
-  do {
-    utterance_ = queue_.take();
-    if (utterance_ == nullptr) return false;
-    if (!playback_.is_stopped(utterance_->number)) break;
+  utterance_ = queue_.take();
+  while (utterance_ != nullptr && playback_.is_stopped(utterance_->number)) {
     queue_.put_back(std::move(utterance_));
-  } while (true);
+    utterance_ = queue_.take();
+  }
+  if (utterance_ == nullptr) return false;
   has_sounded_ = false;
   segment_ = 0;
   rows_ = nullptr;
@@ -158,14 +158,14 @@ bool VoiceStream::read_segment() {
   const Reader& reader = *std::find_if(
       readers_.begin(), readers_.end(),
       [&phones](const Reader& candidate) { return phones.size() <= candidate.num_phones; });
-  float* rows = reader.stream->input(VoiceReaderTarget::kPhones);
+  float* phone_rows = reader.stream->input(VoiceReaderTarget::kPhones);
   float* pitch_shifts = reader.stream->input(VoiceReaderTarget::kPitchShift);
   float* energy_shifts = reader.stream->input(VoiceReaderTarget::kEnergyShift);
-  for (float* input : {rows, pitch_shifts, energy_shifts}) {
+  for (float* input : {phone_rows, pitch_shifts, energy_shifts}) {
     std::fill_n(input, reader.num_phones, 0.0f);
   }
   for (size_t i = 0; i < phones.size(); ++i) {
-    rows[i] = static_cast<float>(phones[i].row);
+    phone_rows[i] = static_cast<float>(phones[i].row);
     const float semitones = utterance_->prosodies[phones[i].prosody].pitch_semitones;
     if (semitones != 0.0f) pitch_shifts[i] = semitones / 12.0f / voice_.pitch_std_octaves;
   }
@@ -177,30 +177,34 @@ bool VoiceStream::read_segment() {
     return true;
   }
 
-  const float* frames = reader.stream->output(VoiceReaderTarget::kFrames);
-  const auto hop_ms_parts = static_cast<uint64_t>(hop_samples_) * 1000;
+  if (!regulate(reader.stream->output(VoiceReaderTarget::kFrames))) {
+    fail_voice("the reader's output is not finite");
+    return true;
+  }
+  rows_ = reader.stream->output(VoiceReaderTarget::kRows);
+  spoken_ = heard_ = {};
+  num_chunks_ = 0;
+  metrics_->count_speech(0, monotonic_ns() - begin_ns, engine_end_ns - engine_begin_ns);
+  return true;
+}
+
+bool VoiceStream::regulate(const float* frames) {
+  const std::vector<SpeechPhone>& phones = utterance_->segments[segment_].phones;
+  const auto hop_parts = static_cast<uint64_t>(hop_samples_) * 1000;  // in thousandths of a sample
   regulator_.begin();
   for (size_t i = 0; i < phones.size(); ++i) {
-    if (!std::isfinite(frames[i])) {
-      fail_voice("the reader's output is not finite");
-      return true;
-    }
+    if (!std::isfinite(frames[i])) return false;
     PhoneDuration duration;
     duration.num_frames = frames[i];
     duration.rate = utterance_->prosodies[phones[i].prosody].rate;
     duration.is_mark = phones[i].is_mark;
     duration.max_frames = static_cast<uint32_t>(voice_.frames_per_phone_max);
     // Rounded up: a pause is at least as long as it was asked for.
-    duration.pause_frames = static_cast<uint32_t>(
-        (uint64_t{phones[i].pause_ms} * static_cast<uint64_t>(voice_.sample_rate_hz) +
-         hop_ms_parts - 1) /
-        hop_ms_parts);
+    const uint64_t pause_parts =
+        uint64_t{phones[i].pause_ms} * static_cast<uint64_t>(voice_.sample_rate_hz);
+    duration.pause_frames = static_cast<uint32_t>((pause_parts + hop_parts - 1) / hop_parts);
     regulator_.add(count_frames(duration));
   }
-  rows_ = reader.stream->output(VoiceReaderTarget::kRows);
-  spoken_ = heard_ = {};
-  num_chunks_ = 0;
-  metrics_->count_speech(0, monotonic_ns() - begin_ns, engine_end_ns - engine_begin_ns);
   return true;
 }
 

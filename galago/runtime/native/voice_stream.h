@@ -85,6 +85,8 @@ class VoiceStream : public RoleStream {
   bool begin_utterance();
   void put_back_utterance();
   bool read_segment();
+  // How long each phone of the segment lasts, of the reader's frames; false: one is not finite.
+  bool regulate(const float* frames);
   void speak_chunk();
   // The chunk's rows into the speaker's input.
   void fill_rows();
