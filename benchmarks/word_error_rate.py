@@ -1,8 +1,9 @@
 """Word error rate of the streaming ear on the dev splits, beside pocketsphinx on the same clips.
 
 Each clip goes through a fresh stream of the public Python API, between two silences, decoded as the bundle
-says unless ``--greedy`` or ``--beam`` is given; the texts of all its finals together are the answer. Clips whose text cannot be spelled
-without guessing (digits, stage directions) are left out for both recognisers, and counted.
+says unless ``--greedy`` or ``--beam`` is given; the texts of all its finals together are the answer. Clips
+whose text cannot be spelled without guessing (digits, stage directions) are left out for both recognisers,
+and counted.
 
     python -m benchmarks.word_error_rate --sets lj kathleen --limit 20
     python -m benchmarks.word_error_rate --pocketsphinx          # adds the peer; slow until its cache is full
@@ -59,7 +60,8 @@ def main() -> None:
         refused[name] = len(found) - len(spelled)
         clips += spelled
 
-    with hearing.opened(args) as bundle, bundle.session(greedy=args.greedy, beam=args.beam, partials=False) as session:
+    options = {"greedy": args.greedy, "beam": args.beam, "partials": False}
+    with hearing.opened(args) as bundle, bundle.session(**options) as session:
         target, chunk_ms = hearing.running_target(bundle), session.info.chunk_ms
         texts = [hearing.hear(session, clip.samples).text for clip in common.progress(clips, "galago")]
         scores = score_groups(clips, texts)
