@@ -24,7 +24,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "galago.boards.profile": frozenset(),
     "galago.streaming": frozenset({"galago.runtime", "galago.boards.profile", "galago.__version__"}),
     "galago.quantize": frozenset(
-        {"galago.models", "galago.runtime.bundle", "galago.runtime.errors", "galago.boards"}
+        {
+            "galago.models",
+            "galago.runtime.bundle",
+            "galago.runtime.errors",
+            "galago.runtime.language",
+            "galago.boards",
+        }
     ),
     "galago.bundles": frozenset(),
 }
