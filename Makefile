@@ -1,6 +1,7 @@
 # galago: the commands of the house. On a fresh machine each one makes what it needs, in .venv and build/.
 #
-#     make demo            hear the shipped clips through the real-time path, in an environment as a board has it
+#     make demo            the mission in a minute: clips are heard, "what do you see?" is answered aloud, in real
+#                          time and in an environment as a board has it; the answer and a picture go to build/demo
 #     make demo MIC=1      listen to the microphone
 #     make test            everything that must hold: native tests, format, types, Python tests
 #     make check           the fast half of it: format, lint, types, the header as C99
@@ -39,7 +40,7 @@ CAN_BUILD_GI := $(if $(word 2,$(wildcard $(GI_HEADERS))),$(shell command -v pkg-
 EXTRAS := dev$(if $(wildcard /usr/include/portaudio.h),$(comma)pyaudio)$(if $(CAN_BUILD_GI),$(comma)gstreamer)
 
 help:
-	@sed -n '3,10s/^#     //p' Makefile
+	@sed -n '3,11s/^#     //p' Makefile
 
 # -- environments ---------------------------------------------------------------------------------------------
 
@@ -75,7 +76,7 @@ $(BOARD_VENV)/.galago-board: pyproject.toml constraints.txt $(PACKAGE_FILES) | c
 # -- commands -------------------------------------------------------------------------------------------------
 
 demo: $(BOARD_VENV)/.galago-board
-	$(BOARD_VENV)/bin/galago demo $(if $(MIC),--mic,--clips examples/demo)
+	$(BOARD_VENV)/bin/galago demo $(if $(MIC),--mic,--clips examples/demo --output build/demo)
 
 native: $(VENV)/.galago-dev | compiler
 	cmake --preset release -DGALAGO_TEST_PYTHON=$(BIN)/python

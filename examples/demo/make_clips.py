@@ -1,4 +1,5 @@
-"""Make the clips of `galago demo`: synthetic speech, some of it in synthetic noise, listed in demo.json.
+"""Make the clips of `galago demo`: synthetic speech, some of it in synthetic noise, listed in demo.json,
+and the question of its turn.
 
     python examples/demo/make_clips.py
 
@@ -22,6 +23,13 @@ import soxr
 FOLDER = Path(__file__).resolve().parent
 SAMPLE_RATE_HZ = 16000
 LEAD_S, TAIL_S = 0.5, 1.2  # the tail is longer than the endpoint's silence, so that each clip ends by itself
+QUESTION = {
+    "file": "turn/what-do-you-see.flac",
+    "text": "what do you see",
+    "voice": "flite slt",
+    "snr_db": None,
+    "tail_s": 3.5,  # ear and eye go on while the answer is said
+}
 
 
 def speak(text: str, voice: str) -> npt.NDArray[np.float64]:
@@ -49,7 +57,8 @@ def pink_noise(num_samples: int, generator: np.random.Generator) -> npt.NDArray[
 
 def make_clip(clip: dict[str, Any], generator: np.random.Generator) -> npt.NDArray[np.float64]:
     speech = speak(clip["text"], clip["voice"])
-    samples = np.pad(speech, (int(LEAD_S * SAMPLE_RATE_HZ), int(TAIL_S * SAMPLE_RATE_HZ)))
+    tail_s = float(clip.get("tail_s", TAIL_S))
+    samples = np.pad(speech, (int(LEAD_S * SAMPLE_RATE_HZ), int(tail_s * SAMPLE_RATE_HZ)))
     # Even a quiet room is not digital silence.
     snr_db = 45.0 if clip["snr_db"] is None else float(clip["snr_db"])
     level = np.sqrt(np.mean(speech**2)) * 10.0 ** (-snr_db / 20)
@@ -60,7 +69,7 @@ def make_clip(clip: dict[str, Any], generator: np.random.Generator) -> npt.NDArr
 def main() -> None:
     clips = json.loads((FOLDER / "demo.json").read_text(encoding="utf-8"))
     generator = np.random.default_rng(7)
-    for clip in clips:
+    for clip in [*clips, QUESTION]:
         samples = make_clip(clip, generator)
         path = FOLDER / clip["file"]
         soundfile.write(path, samples, SAMPLE_RATE_HZ, subtype="PCM_16")

@@ -51,6 +51,7 @@ def open_camera(
     *,
     rate_hz: float | None = None,
     realtime: bool = False,
+    hold: bool = False,
     binding: Binding = "auto",
     start_timeout_s: float = START_TIMEOUT_S,
     stall_timeout_s: float = STALL_TIMEOUT_S,
@@ -66,6 +67,7 @@ def open_camera(
         where: see above.
         rate_hz: images a second at most, by about; None: as they come.  From image files: their rate.
         realtime: replay files at the speed of a camera.
+        hold: of image files, the last one goes on until the source is closed.
         binding: how GStreamer is reached: inside this process ("appsink", needs PyGObject), by a process
             ("gst-launch"); "auto": the first that is installed.
         start_timeout_s: until the first image.
@@ -85,7 +87,7 @@ def open_camera(
     if binding not in BINDINGS:
         raise InvalidArgumentError(f"binding: expected one of {', '.join(BINDINGS)}, found {binding!r}")
     if _names_images(where):
-        source: ImageSource = ImageFolderSource.find(where, rate_hz=rate_hz, report=report)
+        source: ImageSource = ImageFolderSource.find(where, rate_hz=rate_hz, hold=hold, report=report)
         return RealTimeImageSource(source) if realtime else source
     pipeline = find_pipeline(where)
     make = functools.partial(

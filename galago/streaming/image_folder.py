@@ -27,6 +27,7 @@ class ImageFolderSource(ImageSource):
         paths: of the files.
         name: for messages.
         rate_hz: from which capture times are counted.
+        hold: the last image goes on until the source is closed, as a still scene before a camera does.
         report: is told of each file that cannot be read.
 
     Raises:
@@ -39,6 +40,7 @@ class ImageFolderSource(ImageSource):
         *,
         name: str,
         rate_hz: float | None = None,
+        hold: bool = False,
         report: Callable[[str], None],
     ) -> None:
         if not paths:
@@ -48,12 +50,13 @@ class ImageFolderSource(ImageSource):
         self.name = name
         self._paths = list(paths)
         self._rate_hz = rate_hz or RATE_HZ
+        self._hold = hold
         self._report = report
         self._closed = threading.Event()
 
     @classmethod
     def find(
-        cls, where: str, *, rate_hz: float | None = None, report: Callable[[str], None]
+        cls, where: str, *, rate_hz: float | None = None, hold: bool = False, report: Callable[[str], None]
     ) -> ImageFolderSource:
         """The images of a folder, those that fit a pattern (`shots/*.png`), or one file.
 
@@ -68,24 +71,32 @@ class ImageFolderSource(ImageSource):
             paths = [where]
         else:
             paths = [path for path in glob.glob(where, recursive=True) if os.path.isfile(path)]
-        return cls(sorted(paths, key=_in_order), name=where, rate_hz=rate_hz, report=report)
+        return cls(sorted(paths, key=_in_order), name=where, rate_hz=rate_hz, hold=hold, report=report)
 
     def __iter__(self) -> Iterator[ImageFrame]:
         failures: list[SourceError] = []
+        image: ImageFrame | None = None
         for index, path in enumerate(self._paths):
             if self._closed.is_set():
                 return
             try:
-                image = read_image(path, capture_ns=round(index * NS_PER_S / self._rate_hz))
+                image = read_image(path, capture_ns=self._capture_ns(index))
             except SourceError as error:
                 self._report(str(error))
                 failures.append(error)
                 continue
             yield image
+        index = len(self._paths)
+        while self._hold and image is not None and not self._closed.is_set():
+            yield ImageFrame(image.data, self._capture_ns(index), image.format)
+            index += 1
         if failures:
             raise SourceError(
                 f"{self.name}: {len(failures)} of {len(self._paths)} images could not be read"
             ) from failures[0]
+
+    def _capture_ns(self, index: int) -> int:
+        return round(index * NS_PER_S / self._rate_hz)
 
     def close(self) -> None:
         self._closed.set()

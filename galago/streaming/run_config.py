@@ -6,7 +6,7 @@ bundle = "default"
 [ear]     source = "microphone", a file or "-"; device, backend, grammar, hotwords, phrases, ...
 [eye]     source = whatever `galago watch` takes; rate_hz
 [turn]    dialogue = "turn.toml"; echo, barge_in
-[voice]   sink = "speaker", "none" or a WAV file; device, backend
+[voice]   sink = "speaker", "none" or a WAV file; record, device, backend
 [output]  format = "text" or "json"; timeline, picture, log_level
 """
 
@@ -59,6 +59,7 @@ class TurnConfig:
 @dataclass(frozen=True, slots=True)
 class VoiceConfig:
     sink: str  # "speaker", "none", or the path of a WAV file
+    record: Path | None  # a WAV file of what the sink is given
     device: str | None
     backend: Backend
 
@@ -154,10 +155,13 @@ def _turn(table: Table) -> TurnConfig:
 
 
 def _voice(table: Table) -> VoiceConfig:
-    table.only("sink", "device", "backend")
+    table.only("sink", "record", "device", "backend")
     sink = table.text("sink", NONE)
+    if "record" in table and sink == NONE:
+        raise table.wrong("record", 'there is nothing to record where sink is "none"')
     return VoiceConfig(
         sink=sink if sink in (SPEAKER, NONE) else str(table.folder / sink),
+        record=table.folder / table.text("record") if "record" in table else None,
         device=_device(table),
         backend=cast(Backend, table.choice("backend", BACKENDS, BACKENDS[0])),
     )

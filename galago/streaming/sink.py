@@ -4,6 +4,7 @@ AudioSink
 ├── WavSink               wav_sink.py     a WAV file
 ├── RawPcmSink            wav_sink.py     headerless PCM into a pipe: `galago say ... -o - | aplay ...`
 ├── Speaker               speaker.py      speaker through sounddevice or PyAudio
+├── TeeSink               tee_sink.py     one that is heard and one that records it
 └── RealTimeSink          wav_sink.py     any of the files as slow as a speaker would be
 """
 

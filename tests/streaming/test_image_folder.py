@@ -72,3 +72,20 @@ def test_no_images_are_told(tmp_path: Path) -> None:
 def test_a_rate_out_of_reason_is_refused(folder: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="rate_hz"):
         ImageFolderSource.find(str(folder), rate_hz=0.0, report=ignore)
+
+
+def test_a_still_scene_goes_on_until_it_is_closed(folder: Path) -> None:
+    source = ImageFolderSource.find(str(folder), rate_hz=4.0, hold=True, report=ignore)
+    seen = []
+    for image in source:
+        seen.append((int(image.data[0, 0, 0]), image.capture_ns))
+        if len(seen) == 6:
+            source.close()
+    assert [number for number, _ in seen] == [1, 2, 10, 11, 11, 11]
+    assert [capture_ns for _, capture_ns in seen] == [250_000_000 * index for index in range(6)]
+    for path in folder.glob("*.png"):
+        path.write_bytes(b"broken")
+    told: list[str] = []
+    with pytest.raises(SourceError, match="4 of 4 images"):  # there is nothing to go on with
+        list(ImageFolderSource.find(str(folder), hold=True, report=told.append))
+    assert len(told) == 4

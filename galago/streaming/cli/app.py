@@ -284,10 +284,16 @@ def demo(
     ] = None,
     chunk_ms: ChunkMs = None,
     threads: Threads = 1,
-    backend: Annotated[Backend, typer.Option(help="Library that reads the microphone.")] = "sounddevice",
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder of the turn's picture and reply.")
+    ] = Path("galago-demo"),
+    speaker: Annotated[bool, typer.Option("--speaker", help="Say the reply aloud too.")] = False,
+    backend: Annotated[
+        Backend, typer.Option(help="Library that reaches microphone and speaker.")
+    ] = "sounddevice",
     device: Annotated[str | None, typer.Option(help="Microphone: index or part of the name.")] = None,
 ) -> None:
-    """Hear the clips that ship with the bundle, through the real-time path."""
+    """Hear the clips of a folder, then a turn: "what do you see?", a look, an answer aloud."""
     from galago.streaming.cli import demo as command
 
     command.demo(
@@ -298,6 +304,8 @@ def demo(
         num_threads=threads,
         backend=backend,
         device=device,
+        output=output,
+        speaker=speaker,
     )
 
 

@@ -4,7 +4,8 @@
 
     [{"file": "kitchen.flac", "text": "turn on the light", "grammar": "home.yaml", "shows": "an intent"}]
 
-Files and grammars are relative to `demo/`; "text", "grammar" and "shows" may be missing.
+Files and grammars are relative to `demo/`; "text", "grammar" and "shows" may be missing.  Where there is a
+`demo/turn/turn.toml`, the turn of conversation that it describes comes last (demo_turn.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from galago.runtime.bundle import Bundle
 from galago.runtime.errors import CorruptError, GalagoError, NotFoundError
 from galago.runtime.events import Final, Rejected
 from galago.runtime.manifest import check_relative
+from galago.streaming.cli.demo_turn import TurnOptions, load_turn, play_turn
 from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes
 from galago.streaming.cli.listen import EVENT_CAPACITY, LIVE_CAPACITY_MS
 from galago.streaming.cli.options import open_bundle
@@ -62,16 +64,25 @@ def demo(
     num_threads: int | None,
     backend: Backend,
     device: str | None,
+    output: Path,
+    speaker: bool,
 ) -> None:
-    """Play every clip (or listen to the microphone), then print what it cost."""
+    """Play every clip (or listen to the microphone), print what it cost, then play the turn."""
     with (
         exit_codes(),
-        open_bundle(name, chunk_ms=chunk_ms, num_threads=num_threads, roles=("ear",)) as bundle,
+        open_bundle(
+            name,
+            chunk_ms=chunk_ms,
+            num_threads=num_threads,
+            roles=("ear",) if mic else ("ear", "eye", "voice"),
+        ) as bundle,
     ):
         target = bundle.metadata("open.target")
         print(f"{bundle.manifest.name} {bundle.manifest.version}: {target}", flush=True)
         heard: list[Heard] = []
         code = 0
+        folder = clips or bundle.folder / "demo"
+        turn = None if mic else load_turn(folder)
         with LiveTranscript() if sys.stdout.isatty() else PlainTranscript(sys.stdout) as transcript:
             try:
                 if mic:
@@ -79,7 +90,7 @@ def demo(
                     with open_microphone(device, backend) as source:
                         _listen(bundle, source, None, transcript, heard)
                 else:
-                    code = _play(bundle, load_clips(clips or bundle.folder / "demo"), transcript, heard)
+                    code = _play(bundle, load_clips(folder), transcript, heard)
             except KeyboardInterrupt:
                 code = INTERRUPTED
         if heard:
@@ -88,6 +99,8 @@ def demo(
                 ["", ">audio", ">RTF", ">step p50", ">step p99", ">final after voice"],
                 [_row(one) for one in heard],
             )
+        if turn is not None and code != INTERRUPTED:
+            code = play_turn(bundle, turn, TurnOptions(output, speaker, backend)) or code
         if code:
             raise typer.Exit(code)
 

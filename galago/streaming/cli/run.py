@@ -6,7 +6,7 @@ import json as json_format
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import typer
 
 from galago.runtime.bundle import Bundle
-from galago.runtime.errors import UnsupportedError
+from galago.runtime.errors import GalagoError, UnsupportedError
 from galago.runtime.events import NS_PER_S, Event, Labels
 from galago.runtime.session import Session
 from galago.streaming.camera import open_camera
@@ -47,9 +47,11 @@ from galago.streaming.run_config import (
 from galago.streaming.sink import AudioSink
 from galago.streaming.source import AudioSource
 from galago.streaming.speaker import open_speaker
+from galago.streaming.tee_sink import TeeSink
 from galago.streaming.timeline import Timeline
 from galago.streaming.timeline_picture import save_picture
 from galago.streaming.transcript import as_json, lasting_line
+from galago.streaming.turn_meter import TurnCost, TurnMeter
 from galago.streaming.voice import SessionVoice, Voice
 from galago.streaming.wav_sink import RealTimeSink, WavSink
 
@@ -69,7 +71,14 @@ def run(path: Path) -> None:
                 raise typer.Exit(INTERRUPTED)
 
 
-def converse(bundle: Bundle, config: RunConfig, output: TextIO, *, voice: Voice | None = None) -> int | None:
+def converse(
+    bundle: Bundle,
+    config: RunConfig,
+    output: TextIO,
+    *,
+    voice: Voice | None = None,
+    measured: Callable[[TurnCost], None] = lambda cost: None,
+) -> int | None:
     """Compose the conversation of a file and tell what happens; returns the signal that ended it, if one did.
 
     Args:
@@ -77,8 +86,10 @@ def converse(bundle: Bundle, config: RunConfig, output: TextIO, *, voice: Voice 
         config: what to compose.
         output: where lines are written.
         voice: in place of the bundle's own.
+        measured: is told at the end what it took.
     """
-    if bundle.manifest.ear is None:
+    ear = bundle.manifest.ear
+    if ear is None:
         raise UnsupportedError(f"{bundle.manifest.name}: this bundle has no ear: it cannot converse")
     if config.eye is not None:
         check_eye(bundle)
@@ -92,6 +103,7 @@ def converse(bundle: Bundle, config: RunConfig, output: TextIO, *, voice: Voice 
         input_capacity_ms=LIVE_CAPACITY_MS,
         endpoint_silence_ms=config.ear.endpoint_silence_ms,
     )
+    meter = TurnMeter(config.ear.endpoint_silence_ms or int(ear.endpoint["silence_ms"]))
     with session, ExitStack() as opened:
         session.set_grammar(grammar)
         session.set_phrases(config.ear.phrases)
@@ -115,22 +127,30 @@ def converse(bundle: Bundle, config: RunConfig, output: TextIO, *, voice: Voice 
         if dialogue is not None:
             parts.dialogue, parts.history = dialogue.dialogue, dialogue.history()
         try:
-            ended_by = _tell(session, parts, config, timeline, output)
+            meter.begin()
+            ended_by = _tell(session, parts, config, (timeline.add, meter.add), output)
+            cost = meter.end(session.metrics())
         finally:
             if dialogue is not None:
                 dialogue.dialogue.close()
             _report(timeline, config, output)
+    measured(cost)
     return ended_by
 
 
 def _tell(
-    session: Session, parts: Parts, config: RunConfig, timeline: Timeline, output: TextIO
+    session: Session,
+    parts: Parts,
+    config: RunConfig,
+    observers: Sequence[Callable[[Told], None]],
+    output: TextIO,
 ) -> int | None:
     conversation = Conversation(session, parts, closed_vocabulary=config.ear.grammar is not None)
     teller = Teller(output, json=config.output.json, ear=parts.ear.name, live=parts.ear.live)
     with ended_by_signals(conversation.stop) as signals:
         for told in conversation:
-            timeline.add(told)
+            for observe in observers:
+                observe(told)
             teller.tell(told)
     if conversation.underruns:
         complain(f"{conversation.underruns} gaps in what was said: this machine was too busy")
@@ -284,7 +304,8 @@ def _camera(config: EyeConfig | None) -> Callable[[Callable[[str], None]], Image
     source, rate_hz, binding = config.source, config.rate_hz, config.binding
 
     def open_it(report: Callable[[str], None]) -> ImageSource:
-        return open_camera(source, rate_hz=rate_hz, realtime=True, binding=binding, report=report)
+        # A picture does not go away when it has been seen: the device looks at it until it ends.
+        return open_camera(source, rate_hz=rate_hz, realtime=True, hold=True, binding=binding, report=report)
 
     return open_it
 
@@ -293,5 +314,13 @@ def _sink(config: VoiceConfig, voice: Voice | None) -> AudioSink | None:
     if voice is None or config.sink == NONE:
         return None
     if config.sink == SPEAKER:
-        return open_speaker(voice.sample_rate_hz, config.device, config.backend)
-    return RealTimeSink(WavSink(config.sink, voice.sample_rate_hz))
+        sink: AudioSink = open_speaker(voice.sample_rate_hz, config.device, config.backend)
+    else:
+        sink = RealTimeSink(WavSink(config.sink, voice.sample_rate_hz))
+    if config.record is None:
+        return sink
+    try:
+        return TeeSink(sink, WavSink(config.record, voice.sample_rate_hz))
+    except GalagoError:
+        sink.close()
+        raise

@@ -1,0 +1,65 @@
+"""Draw what the camera of the demo's turn sees: a heap of oranges, as a small script imagines them.
+
+    python examples/demo/turn/draw.py
+
+No photo is part of it, and none of anybody's data: balls, shadows and pores.  Needs Pillow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+PATH = Path(__file__).resolve().parent / "oranges.png"
+WIDTH, HEIGHT = 320, 240
+RADIUS = 52.0
+Picture = npt.NDArray[np.float64]
+
+
+def add_orange(
+    picture: Picture, centre: tuple[float, float], radius: float, generator: np.random.Generator
+) -> None:
+    """A ball with pores and a calyx, lit from the upper left, and its shadow; in place.
+
+    Args:
+        picture: (HEIGHT, WIDTH, 3) in [0, 1].
+        centre: x and y, in pixels.
+    """
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    across, down = (x - centre[0]) / radius, (y - centre[1]) / radius
+    shadow = np.exp(-4.0 * np.clip(np.hypot(across - 0.15, down - 0.2) - 0.95, 0.0, None))
+    picture *= (1.0 - 0.6 * shadow)[:, :, None]
+    square = across**2 + down**2
+    height = np.sqrt(np.clip(1.0 - square, 0.0, None))
+    light = np.clip(-0.35 * across - 0.4 * down + 0.8 * height, 0.0, None)
+    pores = 0.05 * generator.standard_normal((HEIGHT, WIDTH)) * height
+    hue = np.array([0.98, 0.52 + 0.04 * generator.standard_normal(), 0.07])
+    skin = hue * (0.4 + 0.65 * light + pores)[:, :, None] + 0.25 * (light[:, :, None] ** 20)
+    angle, at = generator.uniform(0.0, 2.0 * np.pi), generator.uniform(0.2, 0.7)
+    from_calyx = np.hypot(across - at * np.cos(angle), down - at * np.sin(angle))
+    calyx = np.exp(-((from_calyx / 0.09) ** 4))[:, :, None]
+    skin = skin * (1.0 - calyx) + np.array([0.38, 0.4, 0.16]) * calyx
+    edge = np.clip((1.0 - np.sqrt(square)) * radius, 0.0, 1.0)[:, :, None]
+    picture[:] = picture * (1.0 - edge) + skin * edge
+
+
+def draw() -> Image.Image:
+    generator = np.random.default_rng(7)
+    picture = np.full((HEIGHT, WIDTH, 3), (0.25, 0.16, 0.08))
+    for layer in (0.0, 0.5):  # the upper ones lie in the gaps of the lower
+        for row in range(4):
+            for column in range(5):
+                x = (column + 0.5 * (row % 2) + layer) * 1.75 * RADIUS
+                y = (row + layer) * 1.55 * RADIUS
+                jitter = generator.normal(0.0, 4.0, 2)
+                size = RADIUS * generator.uniform(0.92, 1.08)
+                add_orange(picture, (x + jitter[0] - 20.0, y + jitter[1] - 10.0), size, generator)
+    return Image.fromarray(np.uint8(np.round(np.clip(picture, 0.0, 1.0) * 255)))
+
+
+if __name__ == "__main__":
+    draw().save(PATH, optimize=True)
+    print(f"{PATH.name}: {PATH.stat().st_size} bytes")
