@@ -13,6 +13,8 @@
 #include "grammar_decoder.h"
 #include "phrase_spotter.h"
 #include "test_rows.h"
+#include "word_decoder.h"
+#include "word_model_builder.h"
 
 namespace {
 
@@ -78,6 +80,15 @@ TEST(features_and_decoders_know_their_memory) {
   asked = num_bytes_allocated - before;
   CHECK(ctc.num_bytes() <= asked);
   CHECK(ctc.num_bytes() > asked - asked / 20);
+
+  const auto model = TinyWords().builder.parse();
+  galago::WordDecoderOptions word_options;
+  word_options.max_tokens = 500;
+  before = num_bytes_allocated;
+  const galago::WordDecoder words(model, word_options);
+  asked = num_bytes_allocated - before;
+  CHECK(words.num_bytes() <= asked);
+  CHECK(words.num_bytes() > asked - asked / 20);
 }
 
 TEST(features_allocate_nothing_after_construction) {
@@ -111,6 +122,28 @@ TEST(text_decoding_allocates_nothing_after_construction) {
     }
     CHECK_EQ(num_allocations, before);
   }
+}
+
+TEST(word_decoding_allocates_nothing_after_construction) {
+  const TinyWords tiny;
+  std::vector<int> classes;
+  while (classes.size() < 700)
+    for (const int phone : tiny.builder.classes("_wont_tu_kkarpet_at_tu_kar_aitha_kaxpe"))
+      classes.push_back(phone);
+  const int num_phones = tiny.builder.num_phones();
+  const std::vector<float> rows = noisy_rows_of(classes, num_phones, 1.5, 5);
+  galago::WordDecoderOptions options;
+  options.max_tokens = 600;
+  galago::WordDecoder decoder(tiny.builder.parse(), options);
+  const int before = num_allocations;
+  for (int utterance = 0; utterance < 3; ++utterance) {
+    decoder.reset(0);
+    for (int first = 0; first + 8 <= 700; first += 8)
+      decoder.advance(rows.data() + first * num_phones, 8, num_phones);
+    decoder.finish();
+    CHECK(decoder.num_words() > 50);
+  }
+  CHECK_EQ(num_allocations, before);
 }
 
 TEST(phone_decoding_allocates_nothing_after_construction) {

@@ -1,6 +1,7 @@
 #include "word_decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -56,17 +57,31 @@ struct Hypothesis {
   float score;         // all together: the order of the beam
   // Of the likeliest path.
   int32_t link;           // the last complete word; kNone: there is none
-  int32_t begin_row;      // of the word that has begun
-  float phone_log_probs;  // of its phones, summed
+  int32_t begin_row;      // of the word that has begun; at the root, of the last one
+  float phone_log_probs;  // of its phones but the last one, summed
+  float last_log_prob;    // of the last one: the highest of its rows
   uint16_t num_phones;
-  uint16_t complete;  // a word that this row completed and that has no link yet; 0: none
+  uint16_t complete;            // a word that this row completed and that has no link yet; 0: none
+  HotwordGraph::State hotword;  // after the last complete word
 };
+
+// The order of the beam; the same on every machine.
+bool is_better(const Hypothesis& a, const Hypothesis& b) {
+  if (a.score != b.score) return a.score > b.score;
+  if (a.place.node != b.place.node) return a.place.node < b.place.node;
+  if (a.place.before != b.place.before) return a.place.before < b.place.before;
+  return a.place.last_phone < b.place.last_phone;
+}
 
 }  // namespace
 
 struct WordDecoder::Impl {
   const std::shared_ptr<const WordModel> model;
   const WordDecoderOptions options;
+
+  std::shared_ptr<const HotwordGraph> hotwords;
+  std::array<int32_t, 256> letter_tokens{};  // of the hotwords' graph; kNone: no token is this byte
+  int32_t word_separator = kNone;
 
   bool finished = false;
   int64_t first_token = 0;
@@ -120,7 +135,8 @@ struct WordDecoder::Impl {
             "beam_width must be in [1, 1024]");
     require(options.beam_nats > 0, "beam_nats must be > 0");
     require(options.phone_nats > 0, "phone_nats must be > 0");
-    require(options.language_weight >= 0, "language_weight must be >= 0");
+    require(options.language_weight >= 0 && std::isfinite(options.language_weight),
+            "language_weight must be >= 0 and finite");
     require(std::isfinite(options.word_bonus), "word_bonus must be finite");
     require(options.max_tokens >= 1 && options.max_tokens <= 65536,
             "max_tokens must be in [1, 65536]");
@@ -132,20 +148,55 @@ struct WordDecoder::Impl {
     num_rows = 0;
     links.clear();
     hypotheses.clear();
-    hypotheses.push_back({{WordModel::kRoot, WordModel::kSentenceBegin, 0},
-                          0.0f,
-                          kImpossible,
-                          0.0f,
-                          0.0f,
-                          kNone,
-                          0,
-                          0.0f,
-                          0,
-                          0});
+    Hypothesis silence{};
+    silence.place = {WordModel::kRoot, WordModel::kSentenceBegin, 0};
+    silence.log_nonblank = kImpossible;
+    silence.link = kNone;
+    silence.hotword = start_of_hotwords();
+    hypotheses.push_back(silence);
     for (Slot& slot : slots) slot.row = kNone;
     path.clear();
     stable_bytes = 0;
     write_text(0);
+  }
+
+  // -- hotwords -------------------------------------------------------------
+
+  HotwordGraph::State start_of_hotwords() const {
+    return hotwords ? hotwords->start() : HotwordGraph::State{};
+  }
+
+  HotwordGraph::State after_word(HotwordGraph::State state, uint16_t word) const {
+    for (const char letter : model->spelling(word))
+      state = hotwords->advance(state, letter_tokens[static_cast<uint8_t>(letter)]);
+    return hotwords->advance(state, word_separator);
+  }
+
+  // A bonus depends on the words alone: give every hypothesis its place in the new graph, and take
+  // back what it had from the old one.
+  void set_hotwords(std::shared_ptr<const HotwordGraph> graph,
+                    const std::vector<std::string>& tokens) {
+    letter_tokens.fill(kNone);
+    for (size_t i = 0; i < tokens.size(); ++i) {
+      if (tokens[i].size() == 1)
+        letter_tokens[static_cast<uint8_t>(tokens[i][0])] = static_cast<int32_t>(i);
+    }
+    word_separator = letter_tokens[' '];
+    std::swap(hotwords, graph);
+    for (Hypothesis& hypothesis : hypotheses) {
+      float change = graph ? -graph->bonus(hypothesis.hotword) : 0.0f;
+      hypothesis.hotword = start_of_hotwords();
+      if (hotwords) {
+        trace_back(hypothesis.link, &other_path);
+        for (const int32_t link : other_path)
+          hypothesis.hotword =
+              after_word(hypothesis.hotword, links[static_cast<size_t>(link)].word);
+        change += hotwords->bonus(hypothesis.hotword);
+      }
+      hypothesis.language += change;
+      hypothesis.score += change;
+    }
+    std::sort(hypotheses.begin(), hypotheses.end(), is_better);
   }
 
   // -- a row ----------------------------------------------------------------
@@ -162,7 +213,7 @@ struct WordDecoder::Impl {
 
   // Paths that end at a place join those that are there already.
   void add(const Hypothesis& candidate) {
-    if (!(candidate.score >= threshold)) return;
+    if (candidate.score == kImpossible || !(candidate.score >= threshold)) return;
     threshold = std::max(threshold, candidate.score - options.beam_nats);
     uint32_t at = candidate.place.hash() & slot_mask;
     while (slots[at].row == num_rows) {
@@ -180,9 +231,9 @@ struct WordDecoder::Impl {
   }
 
   static void join(Hypothesis* held, const Hypothesis& other) {
-    const bool is_better = other.score > held->score;
-    const Hypothesis& one = is_better ? other : *held;
-    const Hypothesis& two = is_better ? *held : other;
+    const bool is_held_better = held->score >= other.score;
+    const Hypothesis& one = is_held_better ? *held : other;
+    const Hypothesis& two = is_held_better ? other : *held;
     Hypothesis joined = one;
     // Sounds are summed under one history's words: measured from the better one's.
     const float difference = two.language - one.language;
@@ -200,9 +251,19 @@ struct WordDecoder::Impl {
   void stay(const Hypothesis& from, float all_paths) {
     Hypothesis to = from;
     to.log_blank = all_paths + row_log_probs[0];
-    to.log_nonblank = from.place.last_phone == 0
-                          ? kImpossible
-                          : from.log_nonblank + row_log_probs[from.place.last_phone];
+    to.log_nonblank = kImpossible;
+    if (from.place.last_phone != 0) {
+      const float log_prob = row_log_probs[from.place.last_phone];
+      to.log_nonblank = from.log_nonblank + log_prob;
+      // On the likeliest way to end this row the phone is still heard, and with it its word.
+      if (to.log_nonblank > to.log_blank) {
+        to.last_log_prob = std::max(from.last_log_prob, log_prob);
+        if (from.place.node == WordModel::kRoot) {
+          to.complete = from.place.before;
+          to.link = links[static_cast<size_t>(from.link)].previous;
+        }
+      }
+    }
     add(scored(to));
   }
 
@@ -222,7 +283,8 @@ struct WordDecoder::Impl {
     to.log_blank = kImpossible;
     to.log_nonblank = paths + log_prob;
     to.begin_row = is_first ? num_rows : from.begin_row;
-    to.phone_log_probs = (is_first ? 0.0f : from.phone_log_probs) + log_prob;
+    to.phone_log_probs = is_first ? 0.0f : from.phone_log_probs + from.last_log_prob;
+    to.last_log_prob = log_prob;
     to.num_phones = static_cast<uint16_t>(is_first ? 1 : from.num_phones + 1);
     if (model->first_child(child) < model->first_child(child + 1)) {
       to.language = words_before + weight * model->look_ahead(child);
@@ -234,6 +296,10 @@ struct WordDecoder::Impl {
       to.complete = word;
       to.language =
           words_before + weight * model->log_prob(from.place.before, word) + options.word_bonus;
+      if (hotwords) {
+        to.hotword = after_word(from.hotword, word);
+        to.language += hotwords->bonus(to.hotword) - hotwords->bonus(from.hotword);
+      }
       add(scored(to));
     }
   }
@@ -253,12 +319,6 @@ struct WordDecoder::Impl {
   }
 
   void keep_best() {
-    const auto better = [](const Hypothesis& a, const Hypothesis& b) {
-      if (a.score != b.score) return a.score > b.score;
-      if (a.place.node != b.place.node) return a.place.node < b.place.node;
-      if (a.place.before != b.place.before) return a.place.before < b.place.before;
-      return a.place.last_phone < b.place.last_phone;
-    };
     const auto first_lost = std::partition(
         candidates.begin(), candidates.end(),
         [this](const Hypothesis& hypothesis) { return hypothesis.score >= threshold; });
@@ -267,17 +327,19 @@ struct WordDecoder::Impl {
     const size_t num_kept = std::min(num_left, static_cast<size_t>(options.beam_width));
     std::partial_sort(candidates.begin(),
                       candidates.begin() + static_cast<std::ptrdiff_t>(num_kept), first_lost,
-                      better);
+                      is_better);
     // Only differences count: measured from the best one, the sums keep their precision.
-    const float reference = candidates[0].score;
+    const float score = candidates[0].score, language = candidates[0].language;
     hypotheses.clear();
     for (size_t i = 0; i < num_kept; ++i) {
       Hypothesis kept = candidates[i];
-      kept.log_blank -= reference;
-      kept.log_nonblank -= reference;
-      kept.score -= reference;
+      kept.log_blank -= score - language;
+      kept.log_nonblank -= score - language;
+      kept.language -= language;
+      kept.score -= score;
       if (kept.complete != 0) {
-        const float mean = kept.phone_log_probs / static_cast<float>(kept.num_phones);
+        const float mean =
+            (kept.phone_log_probs + kept.last_log_prob) / static_cast<float>(kept.num_phones);
         links.push_back({kept.link, kept.complete, kept.begin_row, num_rows + 1,
                          std::min(1.0f, std::exp(mean))});
         kept.link = static_cast<int32_t>(links.size()) - 1;
@@ -346,7 +408,10 @@ struct WordDecoder::Impl {
     const float begun = hypothesis.place.node == WordModel::kRoot
                             ? 0.0f
                             : weight * model->look_ahead(hypothesis.place.node);
-    return hypothesis.score - begun +
+    const float unfinished =
+        hotwords ? hotwords->bonus(hypothesis.hotword) - hotwords->final_bonus(hypothesis.hotword)
+                 : 0.0f;
+    return hypothesis.score - begun - unfinished +
            weight * model->log_prob(hypothesis.place.before, WordModel::kSentenceEnd);
   }
 
@@ -376,6 +441,10 @@ WordDecoder::~WordDecoder() = default;
 WordDecoder::WordDecoder(WordDecoder&&) noexcept = default;
 WordDecoder& WordDecoder::operator=(WordDecoder&&) noexcept = default;
 
+void WordDecoder::set_hotwords(std::shared_ptr<const HotwordGraph> hotwords,
+                               const std::vector<std::string>& tokens) {
+  impl_->set_hotwords(std::move(hotwords), tokens);
+}
 void WordDecoder::reset(int64_t first_token) { impl_->reset(first_token); }
 void WordDecoder::advance(const float* log_probs, int num_rows, int stride) {
   impl_->advance(log_probs, num_rows, stride);

@@ -15,8 +15,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "ctc_decoder.h"
+#include "hotwords.h"
 #include "word_model.h"
 
 namespace galago {
@@ -39,6 +42,12 @@ class WordDecoder {
   ~WordDecoder();
   WordDecoder(WordDecoder&&) noexcept;
   WordDecoder& operator=(WordDecoder&&) noexcept;
+
+  // Prefer these phrases from now on; NULL: none. A word earns its bonus when it is complete.
+  // `tokens` are those that the graph was built for. Not real-time safe: the graph before it may be
+  // freed here.
+  void set_hotwords(std::shared_ptr<const HotwordGraph> hotwords,
+                    const std::vector<std::string>& tokens);
 
   // Begin an utterance whose first row is the stream's row `first_token`.
   void reset(int64_t first_token);

@@ -90,6 +90,9 @@ void WordModel::check() const {
     const bool is_boundary = word <= kSentenceEnd;
     if (is_boundary ? length != 0 : length == 0 || length > kMaxWordBytes)
       CORRUPT("word %zu has %zu letters", word, length);
+    for (uint32_t i = spelling_begin_[word]; i < spelling_begin_[word + 1]; ++i)
+      if (static_cast<unsigned char>(spellings_[i]) <= ' ')
+        CORRUPT("word %zu is spelled with a space or a control character", word);
     for (uint32_t i = bigram_begin_[word]; i < bigram_begin_[word + 1]; ++i) {
       if (bigram_words_[i] >= num_words_)
         CORRUPT("behind word %zu stands word %d of %zu", word, bigram_words_[i], num_words_);
@@ -111,6 +114,12 @@ void WordModel::check() const {
     if (leaves_[leaf] >= num_words_ || leaves_[leaf] <= kSentenceEnd)
       CORRUPT("leaf %zu is word %d of %zu", leaf, leaves_[leaf], num_words_);
   if (word_begin_[kRoot + 1] != 0) CORRUPT("a word without a sound");
+}
+
+bool WordModel::has_word(std::string_view spelled) const {
+  for (size_t word = kSentenceEnd + 1; word < num_words_; ++word)
+    if (spelling(static_cast<uint16_t>(word)) == spelled) return true;
+  return false;
 }
 
 float WordModel::log_prob(uint16_t before, uint16_t word) const {

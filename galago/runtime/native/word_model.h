@@ -1,22 +1,19 @@
 // The words that open text is made of: how they sound, and which follow which.
 //
 //   lexicon    a tree over phones; a node tells the words that are complete there, and the
-//   likeliest
-//              word that is still possible below it
+//              likeliest word that is still possible below it
 //   grammar    unigrams and bigrams with back-off: ln P(word | word before)
 //
 // One file (galago/runtime/language/word_model.py), checked once and then searched where it lies:
 //
 //   header     "GWRD", version, numbers of words, nodes, leaves, bigrams, phones, bytes of the
-//   names
-//              and of the spellings
+//              names and of the spellings
 //   names      of the phones, a line each: those of the ear
 //   spellings  where each word begins, u32 x (words + 1); the letters. Word 0 is the beginning of a
 //              sentence, word 1 its end; both are spelled with nothing
 //   unigrams   i16 x words: ln P(word) in 1/1024 nats; i16 x words: ln back-off
 //   bigrams    where those behind each word begin, u32 x (words + 1); the words that follow,
-//   rising,
-//              u16 x bigrams; ln P(word | before), u8 x bigrams, in -1/12 nats
+//              rising, u16 x bigrams; ln P(word | before), u8 x bigrams, in -1/12 nats
 //   tree       breadth first: where each node's children begin, u32 x (nodes + 1); where its words
 //              begin, u32 x (nodes + 1); phones, u8 x nodes; look-ahead, u8 x nodes, in -1/12 nats;
 //              words of the nodes, u16 x leaves
@@ -53,6 +50,9 @@ class WordModel {
   std::string_view spelling(uint16_t word) const {
     return {spellings_ + spelling_begin_[word], spelling_begin_[word + 1] - spelling_begin_[word]};
   }
+
+  // Whether a word is so spelled. Takes long: for the control thread.
+  bool has_word(std::string_view spelling) const;
 
   // ln P(word | before), by the bigram or by backing off. Does not allocate.
   float log_prob(uint16_t before, uint16_t word) const;
