@@ -58,9 +58,9 @@ class Spoken(NamedTuple):
 
 def frame_counts(frames: Array, phones: Sequence[int], *, rate: float = 1.0) -> Counts:
     """Whole frames of each phone or mark, as `docs/bundles.md` says: a sound lasts one at least."""
-    counts = np.floor(frames / np.float32(rate) + np.float32(0.5)).astype(np.int64)
+    rounded = np.floor(frames / np.float32(rate) + np.float32(0.5)).astype(np.int64)
     is_sound = np.asarray(phones) > len(MARKS)
-    counts = np.clip(np.maximum(counts, is_sound), 0, FRAMES_PER_PHONE_MAX)
+    counts: Counts = np.clip(np.maximum(rounded, is_sound), 0, FRAMES_PER_PHONE_MAX)
     return counts
 
 
