@@ -97,11 +97,13 @@ class BigramModel:
 
         size = len(chosen)
         sums = np.bincount(before, weights=listed, minlength=size)
-        # Where words were taken out of a full history, what is left must leave something for the others.
-        listed = listed * np.where(sums > 0.98, 0.98 / np.maximum(sums, 1e-9), 1.0)[before]
-        sums = np.bincount(before, weights=listed, minlength=size)
         covered = np.bincount(before, weights=probabilities[after], minlength=size)
-        back_offs = np.log(np.maximum(1.0 - sums, 1e-9) / np.maximum(1.0 - covered, 1e-9))
+        # Where words were taken out of a full history, what is left must leave something for the others,
+        # and nothing where there are no others.
+        is_full = covered > 1.0 - 1e-9
+        room = np.where(is_full, 1.0, np.minimum(sums, 0.98))
+        listed = listed * (room / np.maximum(sums, 1e-300))[before]
+        back_offs = np.log(np.where(is_full, 1.0, 1.0 - room) / np.where(is_full, 1.0, 1.0 - covered))
         with np.errstate(divide="ignore"):
             unigrams = np.maximum(np.log(probabilities), -30.0)
         words = tuple(self.words[row] for row in chosen)
@@ -111,7 +113,8 @@ class BigramModel:
 def read_arpa(path: str | Path, *, is_cut_short: bool = False) -> BigramModel:
     """The unigrams and bigrams of an ARPA file; longer n-grams are left alone.
 
-    ``is_cut_short`` allows for a file that ends within or behind its bigrams.
+    ``is_cut_short`` allows for a file that ends within or behind its bigrams; a last line without its line
+    feed is left out.
 
     Raises NgramError naming file and line where the file is no such model; OSError if it cannot be read.
     """
@@ -121,10 +124,10 @@ def read_arpa(path: str | Path, *, is_cut_short: bool = False) -> BigramModel:
     after: list[int] = []
     bigrams: list[float] = []
     section, is_complete = "", False
-    with open(path, encoding="utf-8") as lines:
+    with open(path, encoding="utf-8", errors="surrogateescape") as lines:
         for number, line in enumerate(lines, start=1):
             fields = line.split()
-            if not fields:
+            if not fields or (is_cut_short and not line.endswith("\n")):
                 continue
             if fields[0].startswith("\\"):
                 section = fields[0]
@@ -135,34 +138,46 @@ def read_arpa(path: str | Path, *, is_cut_short: bool = False) -> BigramModel:
             try:
                 if section == "\\1-grams:":
                     row = words.setdefault(fields[1], len(words))
-                    value, back_off = float(fields[0]), float(fields[2]) if len(fields) > 2 else 0.0
+                    value, back_off = _log_prob(fields[0]), _log_prob(fields[2]) if len(fields) > 2 else 0.0
                     if row == len(unigrams):
                         unigrams.append(value)
                         back_offs.append(back_off)
                     else:
                         unigrams[row], back_offs[row] = value, back_off
                 elif section == "\\2-grams:":
-                    value, h, w = float(fields[0]), words[fields[1]], words[fields[2]]
+                    value, h, w = _log_prob(fields[0]), words[fields[1]], words[fields[2]]
                     before.append(h)
                     after.append(w)
                     bigrams.append(value)
             except (IndexError, ValueError, KeyError) as error:
-                if is_cut_short and section == "\\2-grams:":
-                    break  # the last line
                 raise NgramError(f"{path}:{number}: {line.strip()!r} is no n-gram: {error}") from error
-    if not is_complete and not is_cut_short:
+    if not is_complete and not (is_cut_short and section == "\\2-grams:"):
         raise NgramError(f"{path}: ends within {section or 'its head'}")
     if len(words) < 3 or math.isnan(unigrams[1]):
         raise NgramError(f"{path}: holds no words, or no {SENTENCE_END}")
-    order = np.lexsort((np.array(after, dtype=np.int64), np.array(before, dtype=np.int64)))
+    rows = np.array([before, after], dtype=np.int64)
+    order = np.lexsort((rows[1], rows[0]))
+    rows = rows[:, order]
+    twice = np.flatnonzero((rows[:, 1:] == rows[:, :-1]).all(axis=0))
+    if twice.size:
+        names = tuple(words)
+        h, w = rows[:, twice[0]].tolist()
+        raise NgramError(f"{path}: lists the bigram '{names[h]} {names[w]}' twice")
     return BigramModel(
         tuple(words),
         np.array(unigrams) * _LN_10,
         np.array(back_offs) * _LN_10,
-        np.array(before, dtype=np.int64)[order],
-        np.array(after, dtype=np.int64)[order],
-        np.array(bigrams)[order] * _LN_10,
+        rows[0],
+        rows[1],
+        np.array(bigrams, dtype=np.float64)[order] * _LN_10,
     )
+
+
+def _log_prob(field: str) -> float:
+    value = float(field)
+    if not math.isfinite(value):
+        raise ValueError(f"{field} is no logarithm")
+    return value
 
 
 # Its writer breaks down behind the bigrams, and takes the process with it.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from galago.runtime.language.lexicon import Lexicon, load_default
 from galago.runtime.language.ngrams import BigramModel, NgramError, pocketsphinx_bigrams, read_arpa
@@ -51,9 +52,9 @@ class _Node:
         self.words: list[int] = []
 
 
-def _steps(log_probs: np.ndarray, size: str) -> np.ndarray:
-    """Natural logarithms as steps of 1/12 nat below 0."""
-    return np.clip(np.rint(-log_probs * _STEPS_PER_NAT), 0, 255).astype(size)
+def _steps(log_probs: NDArray[np.float64]) -> bytes:
+    """Natural logarithms as steps of 1/12 nat below 0, a byte each."""
+    return _padded(np.clip(np.rint(-log_probs * _STEPS_PER_NAT), 0, 255).astype(np.uint8).tobytes())
 
 
 def _padded(data: bytes) -> bytes:
@@ -63,19 +64,22 @@ def _padded(data: bytes) -> bytes:
 def build_word_model(model: BigramModel, pronunciations: Callable[[str], Sequence[Pronunciation]]) -> bytes:
     """The file for ``model``; each of its words must have a pronunciation in the ear's phones.
 
-    Raises NgramError naming a word that has none, is too long, or one word too many.
+    Raises NgramError naming a word that has none, is too long or has a phone that the ear does not know, or
+    the number of words where those are too many.
     """
     if not 3 <= len(model.words) <= MAX_WORDS + 2:
         raise NgramError(f"{len(model.words) - 2} words: a word model has 1 to {MAX_WORDS}")
     root = _Node(0)
     for row, word in enumerate(model.words[2:], start=2):
         variants = pronunciations(word)
-        if not variants or not 0 < len(word.encode()) <= _MAX_WORD_BYTES:
+        if not variants or not all(variants) or not 0 < len(word.encode()) <= _MAX_WORD_BYTES:
             raise NgramError(f"{word!r}: has no pronunciation, or over {_MAX_WORD_BYTES} letters")
         for phones in dict.fromkeys(tuple(variant) for variant in variants):
             node = root
             for phone in phones:
-                index = PHONE_INDEX[phone]
+                index = PHONE_INDEX.get(phone, 0)
+                if index == 0:  # silence is none of a word's phones either
+                    raise NgramError(f"{word!r}: the ear has no phone {phone!r}")
                 node = node.children.setdefault(index, _Node(index))
             if row not in node.words:
                 node.words.append(row)
@@ -101,7 +105,7 @@ def build_word_model(model: BigramModel, pronunciations: Callable[[str], Sequenc
     names = "".join(phone + "\n" for phone in PHONES).encode()
     joined = b"".join(spellings)
 
-    def fixed(values: np.ndarray) -> bytes:
+    def fixed(values: NDArray[np.float64]) -> bytes:
         steps = np.rint(values * _UNIGRAM_STEPS_PER_NAT)
         return _padded(np.clip(steps, -32768, 32767).astype("<i2").tobytes())
 
@@ -123,11 +127,11 @@ def build_word_model(model: BigramModel, pronunciations: Callable[[str], Sequenc
         fixed(model.back_offs),
         np.concatenate([[0], np.cumsum(counts)]).astype("<u4").tobytes(),
         _padded(model.after.astype("<u2").tobytes()),
-        _padded(_steps(model.bigrams, "u1").tobytes()),
+        _steps(model.bigrams),
         np.array([*first_children, len(nodes)], dtype="<u4").tobytes(),
         word_begin.astype("<u4").tobytes(),
         _padded(bytes(node.phone for node in nodes)),
-        _padded(_steps(look_ahead, "u1").tobytes()),
+        _steps(look_ahead),
         _padded(np.array(leaves, dtype="<u2").tobytes()),
     ]
     return b"".join(parts)
