@@ -175,6 +175,33 @@ TABLES: dict[str, Table] = {
             Column("growth", "numbers.growth_kib", digits=0, unit=" KiB"),
         ),
     ),
+    "turn": Table(
+        "turn",
+        (
+            Column("ear", "variant", is_number=False),
+            Column("turns", "numbers.num_turns", digits=0),
+            Column("endpoint silence", "settings.endpoint_silence_ms", digits=0, unit=" ms"),
+            Column("beyond it, p50", "numbers.turn_by_clip_ms.p50", digits=0, unit=" ms"),
+            Column("p95", "numbers.turn_by_clip_ms.p95", digits=0, unit=" ms"),
+            Column("p99", "numbers.turn_by_clip_ms.p99", digits=0, unit=" ms"),
+            Column("first audio, p50", "numbers.ttfa_ms.p50", unit=" ms"),
+            Column("CPU of one core", "numbers.cpu_percent", unit=" %"),
+            Column("peak memory", "numbers.peak_mb", digits=0, unit=" MB"),
+        ),
+    ),
+    "voice-speed": Table(
+        "voice_speed",
+        (
+            Column("voice", "key", is_number=False),
+            Column("sentences", "entry.num_sentences", digits=0),
+            Column("first audio, p50", "entry.ttfa_ms.p50", unit=" ms", optional=True),
+            Column("p95", "entry.ttfa_ms.p95", unit=" ms", optional=True),
+            Column("p99", "entry.ttfa_ms.p99", unit=" ms", optional=True),
+            Column("RTF", "entry.rtf", digits=4),
+            Column("RTF in CPU time", "entry.rtf_cpu", digits=4),
+        ),
+        each="numbers",
+    ),
     "attention-cost": Table(
         "attention_cost",
         (

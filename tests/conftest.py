@@ -98,6 +98,12 @@ def tiny_both_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: P
 
 
 @pytest.fixture(scope="session")
+def tiny_whole_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: Path) -> Path:
+    """A bundle that hears chords, tells colours and speaks sines."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("tiny_whole"), eye=True, voice=True)
+
+
+@pytest.fixture(scope="session")
 def tiny_voice_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: Path) -> Path:
     """A bundle that speaks sines and neither hears nor sees."""
     return make_tiny_bundle(tmp_path_factory.mktemp("tiny_voice"), ear=False, voice=True)

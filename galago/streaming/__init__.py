@@ -24,7 +24,9 @@ from galago.streaming.resample import MonoSource, StreamResampler
 from galago.streaming.sight import LabelHistory, Sight
 from galago.streaming.sink import AudioSink
 from galago.streaming.source import AudioBlock, AudioSource, Source
+from galago.streaming.tee_sink import TeeSink
 from galago.streaming.timeline import Timeline
+from galago.streaming.turn_meter import TurnCost, TurnLatency, TurnMeter
 from galago.streaming.voice import SessionVoice, Voice
 from galago.streaming.watcher import Watcher, WatchReport
 from galago.streaming.wav_sink import RawPcmSink, RealTimeSink, WavSink
@@ -64,8 +66,12 @@ __all__ = [
     "Source",
     "StreamReport",
     "StreamResampler",
+    "TeeSink",
     "Timeline",
     "Trouble",
+    "TurnCost",
+    "TurnLatency",
+    "TurnMeter",
     "Vocabulary",
     "Voice",
     "WatchReport",

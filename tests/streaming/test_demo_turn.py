@@ -62,12 +62,6 @@ say = "I see a world."
 """
 
 
-@pytest.fixture(scope="module")
-def whole_bundle(tmp_path_factory: pytest.TempPathFactory, native_library: Path) -> Path:
-    """It hears chords, tells colours and speaks sines."""
-    return make_tiny_bundle(tmp_path_factory.mktemp("whole"), eye=True, voice=True)
-
-
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
     """The folder of a demo with one clip and a turn."""
@@ -112,10 +106,10 @@ def demo(bundle: Path, clips: Path, *more: str | Path) -> Result:
 
 
 def test_a_question_is_answered_aloud_with_what_is_seen(
-    whole_bundle: Path, clips: Path, tmp_path: Path, looks_first: None
+    tiny_whole_bundle: Path, clips: Path, tmp_path: Path, looks_first: None
 ) -> None:
     out = tmp_path / "new" / "out"
-    result = demo(whole_bundle, clips, "-o", out)
+    result = demo(tiny_whole_bundle, clips, "-o", out)
     assert result.exit_code == 0, result.output
     assert "\ngo\n" in result.stdout  # the clips first
     assert "« I see red. »" in result.stdout
@@ -127,7 +121,7 @@ def test_a_question_is_answered_aloud_with_what_is_seen(
     assert (out / "turn.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     said, rate_hz = soundfile.read(out / "reply.wav", dtype="float32")
     alone = tmp_path / "alone.wav"
-    spoken = CliRunner().invoke(app, ["say", "I see red.", "-o", str(alone), "-b", str(whole_bundle)])
+    spoken = CliRunner().invoke(app, ["say", "I see red.", "-o", str(alone), "-b", str(tiny_whole_bundle)])
     assert spoken.exit_code == 0, spoken.output
     expected, expected_rate_hz = soundfile.read(alone, dtype="float32")
     assert rate_hz == expected_rate_hz and len(said) > 0
@@ -154,9 +148,9 @@ def test_what_the_bundle_lacks_is_said_and_the_rest_shown(
     assert soundfile.info(out / "reply.wav").frames > 0
 
 
-def test_a_folder_that_cannot_be_made_is_named(whole_bundle: Path, clips: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_named(tiny_whole_bundle: Path, clips: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    result = demo(whole_bundle, clips, "-o", tmp_path / "file" / "out")
+    result = demo(tiny_whole_bundle, clips, "-o", tmp_path / "file" / "out")
     assert result.exit_code == 1 and "cannot be made" in result.stderr
     assert "Traceback" not in result.stderr
 
@@ -170,11 +164,13 @@ def test_a_mistake_of_the_turn_is_told_before_a_clip_is_played(tiny_bundle: Path
     assert load_turn(clips) is None
 
 
-def test_what_is_said_is_recorded_beside_its_sink(whole_bundle: Path, clips: Path, looks_first: None) -> None:
+def test_what_is_said_is_recorded_beside_its_sink(
+    tiny_whole_bundle: Path, clips: Path, looks_first: None
+) -> None:
     path = clips / "turn" / "turn.toml"
     path.write_text(TURN + 'record = "record.wav"\n')
     costs: list[TurnCost] = []
-    with Bundle(whole_bundle) as bundle:
+    with Bundle(tiny_whole_bundle) as bundle:
         assert run_command.converse(bundle, read_config(path), io.StringIO(), measured=costs.append) is None
     (cost,) = costs
     assert len(cost.latencies) == 1 and cost.num_images > 0 and cost.ttfa_ms is not None
