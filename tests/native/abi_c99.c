@@ -6,9 +6,10 @@
 
 #define ASSERT_LAYOUT(condition, name) typedef char layout_##name[(condition) ? 1 : -1]
 
-ASSERT_LAYOUT(sizeof(galago_bundle_options) == 40, bundle_options);
+ASSERT_LAYOUT(sizeof(galago_bundle_options) == 48, bundle_options);
 ASSERT_LAYOUT(offsetof(galago_bundle_options, chunk_ms) == 24, bundle_options_chunk_ms);
 ASSERT_LAYOUT(offsetof(galago_bundle_options, engine_path) == 32, bundle_options_engine_path);
+ASSERT_LAYOUT(offsetof(galago_bundle_options, roles) == 40, bundle_options_roles);
 ASSERT_LAYOUT(sizeof(galago_session_options) == 24, session_options);
 ASSERT_LAYOUT(sizeof(galago_session_info) == 32, session_info);
 ASSERT_LAYOUT(sizeof(galago_image) == 48, image);
@@ -17,9 +18,10 @@ ASSERT_LAYOUT(sizeof(galago_word) == 32, word);
 ASSERT_LAYOUT(sizeof(galago_event) == 112, event);
 ASSERT_LAYOUT(offsetof(galago_event, begin_ns) == 24, event_begin_ns);
 ASSERT_LAYOUT(offsetof(galago_event, text) == 56, event_text);
-ASSERT_LAYOUT(sizeof(galago_metrics) == 168, metrics);
+ASSERT_LAYOUT(sizeof(galago_metrics) == 200, metrics);
 ASSERT_LAYOUT(offsetof(galago_metrics, engine_ns) == 104, metrics_engine_ns);
 ASSERT_LAYOUT(offsetof(galago_metrics, image_steps) == 112, metrics_image_steps);
+ASSERT_LAYOUT(offsetof(galago_metrics, speech_samples) == 152, metrics_speech_samples);
 ASSERT_LAYOUT(offsetof(galago_image, planes) == 16, image_planes);
 ASSERT_LAYOUT(offsetof(galago_image, row_stride_bytes) == 32, image_row_stride_bytes);
 
