@@ -3,7 +3,7 @@
 - *full*: the network in torch, fp32, every token sees the whole clip;
 - *streaming*: the same under the mask of a stream (chunk and left context of the bundle's target);
 - *int8*: the bundle's target in the native core, greedy text of its log-probabilities;
-- *finals*: what a program gets from that core: the texts of its finals, with voice activity and endpoints.
+- *finals*: the greedy texts of that core's finals, with voice activity and endpoints.
 
     python -m benchmarks.accuracy_cost --checkpoint best.pt --limit 100
 """
@@ -71,7 +71,8 @@ def main() -> None:
     clips = [clip for name in args.sets for clip in read_clips(name, "dev", limit=args.limit)]
     clips = [clip for clip in clips if reference_words(clip.text) is not None]
     texts: dict[str, list[str]] = {name: [] for name in READINGS}
-    with hearing.opened(args) as bundle, bundle.session(posteriors=True, partials=False) as session:
+    options = {"greedy": True, "posteriors": True, "partials": False}
+    with hearing.opened(args) as bundle, bundle.session(**options) as session:
         ear, target = bundle.manifest.ear, hearing.running_target(bundle)
         if ear is None:
             raise SystemExit(f"{bundle.folder}: the bundle has no ear")

@@ -216,7 +216,8 @@ def main() -> None:
     audio = enough(list(read_clips("voxforge", "dev")), args.seconds)
     with (
         hearing.opened(args) as bundle,
-        bundle.session() as session,
+        bundle.session(greedy=True) as session,
+        bundle.session() as shipped_session,
         tempfile.TemporaryDirectory() as scratch,
     ):
         ear = bundle.manifest.ear
@@ -224,6 +225,9 @@ def main() -> None:
             raise SystemExit(f"{bundle.folder}: the bundle has no ear")
         chunk, chunk_ms = session.info.chunk_samples, session.info.chunk_ms
         ours, own = GalagoEar(session), Timed()
+        # The peers are greedy; what ships may decode in another way, which costs what it costs.
+        method = str(ear.decoding.get("method", "greedy"))
+        shipped = None if method == "greedy" else (GalagoEar(shipped_session), Timed())
         peers: dict[str, OnnxRuntimeEar] = {}
         if args.checkpoint is not None:
             for name, path in peer_graphs(args, bundle, chunk, args.onnx_dir or Path(scratch)).items():
@@ -231,14 +235,21 @@ def main() -> None:
         timed = {name: Timed() for name in peers}
         warm = audio[0].repeat(1 + WARM_UP_CHUNKS * chunk // len(audio[0]))
         GalagoEar(session).hear(warm, Timed())
+        if shipped is not None:
+            GalagoEar(shipped_session).hear(warm, Timed())
         for peer in peers.values():
             peer.hear(warm, Timed(), chunk)
         for samples in common.progress(audio * args.rounds, "clips"):
             ours.hear(samples, own)
+            if shipped is not None:
+                shipped[0].hear(samples, shipped[1])
             for name, peer in peers.items():
                 peer.hear(samples, timed[name], chunk)
         target = hearing.running_target(bundle)
         numbers: dict[str, Any] = {"galago": own.numbers(chunk_ms) | ours.numbers(own.audio_s)}
+        if shipped is not None:
+            times = shipped[1]
+            numbers[f"galago, {method}"] = times.numbers(chunk_ms) | shipped[0].numbers(times.audio_s)
         for name, times in timed.items():
             found = times.numbers(chunk_ms)
             for clock in ("wall", "cpu"):

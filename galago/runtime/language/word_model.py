@@ -23,7 +23,7 @@ from galago.runtime.language.phones import PHONE_INDEX, PHONES, Pronunciation
 __all__ = ["build_word_model", "listed_pronunciations", "make_word_model"]
 
 NUM_WORDS = 60_000
-NUM_BIGRAMS = 900_000
+NUM_BIGRAMS = 1_350_000
 MAX_WORDS = 65_533  # rows of words, with the two ends of a sentence, are 16 bits
 _VERSION = 1
 _STEPS_PER_NAT = 12.0
