@@ -15,7 +15,7 @@ from PIL import Image
 
 PATH = Path(__file__).resolve().parent / "oranges.png"
 WIDTH, HEIGHT = 320, 240
-RADIUS = 52.0
+RADIUS = 60.0
 Picture = npt.NDArray[np.float64]
 
 
@@ -35,8 +35,8 @@ def add_orange(
     square = across**2 + down**2
     height = np.sqrt(np.clip(1.0 - square, 0.0, None))
     light = np.clip(-0.35 * across - 0.4 * down + 0.8 * height, 0.0, None)
-    pores = 0.05 * generator.standard_normal((HEIGHT, WIDTH)) * height
-    hue = np.array([0.98, 0.52 + 0.04 * generator.standard_normal(), 0.07])
+    pores = 0.02 * generator.standard_normal((HEIGHT, WIDTH)) * height
+    hue = np.array([0.98, 0.42 + 0.03 * generator.standard_normal(), 0.07])
     skin = hue * (0.4 + 0.65 * light + pores)[:, :, None] + 0.25 * (light[:, :, None] ** 20)
     angle, at = generator.uniform(0.0, 2.0 * np.pi), generator.uniform(0.2, 0.7)
     from_calyx = np.hypot(across - at * np.cos(angle), down - at * np.sin(angle))
