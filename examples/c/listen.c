@@ -190,6 +190,7 @@ int main(int argc, char** argv) {
     perror(argv[2]);
     return 1;
   }
+  options.roles = "ear"; /* nothing else of the bundle is compiled */
   if (galago_bundle_open(GALAGO_ABI, argv[1], &options, &bundle) < 0) {
     answer = complain("bundle");
   } else if (galago_session_open(bundle, NULL, &session) < 0) {

@@ -108,6 +108,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (argc == 6) options.engine_path = argv[5];
+  options.roles = "voice"; /* nothing else of the bundle is compiled */
   if (galago_bundle_open(GALAGO_ABI, argv[1], &options, &bundle) < 0) {
     answer = complain("bundle");
   } else if (galago_session_open(bundle, NULL, &session) < 0) {

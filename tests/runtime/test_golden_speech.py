@@ -37,7 +37,7 @@ def test_a_phase_that_drifts_or_a_longer_phone_is_nearly_the_same() -> None:
     frames = tiny_voice.frames_of(phones)
     frames[4] += 1
     longer = sentence(*phones, frames=frames)
-    assert len(longer) == len(spoken) + 160 and spectral_difference(longer, spoken) < 0.3
+    assert len(longer) == len(spoken) + 160 and spectral_difference(longer, spoken) < 0.4
 
 
 @pytest.mark.parametrize("other", [("^", "S", "IY1", "AE1", "OY2", "."), ("^", "ZH", ".")])

@@ -1,8 +1,8 @@
-"""Draw what the camera of the demo's turn sees: a heap of oranges, as a small script imagines them.
+"""Draw what the camera of the demo's turn sees: a heap of green apples, as a small script imagines them.
 
     python examples/demo/turn/draw.py
 
-No photo is part of it, and none of anybody's data: balls, shadows and pores.  Needs Pillow.
+No photo is part of it, and none of anybody's data: balls, shadows and dimples.  Needs Pillow.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-PATH = Path(__file__).resolve().parent / "oranges.png"
+PATH = Path(__file__).resolve().parent / "apples.png"
 WIDTH, HEIGHT = 320, 240
 RADIUS = 60.0
 Picture = npt.NDArray[np.float64]
 
 
-def add_orange(
+def add_apple(
     picture: Picture, centre: tuple[float, float], radius: float, generator: np.random.Generator
 ) -> None:
-    """A ball with pores and a calyx, lit from the upper left, and its shadow; in place.
+    """A ball with pores and a dimple, lit from the upper left, and its shadow; in place.
 
     Args:
         picture: (HEIGHT, WIDTH, 3) in [0, 1].
@@ -36,12 +36,12 @@ def add_orange(
     height = np.sqrt(np.clip(1.0 - square, 0.0, None))
     light = np.clip(-0.35 * across - 0.4 * down + 0.8 * height, 0.0, None)
     pores = 0.02 * generator.standard_normal((HEIGHT, WIDTH)) * height
-    hue = np.array([0.98, 0.42 + 0.03 * generator.standard_normal(), 0.07])
+    hue = np.array([0.5, 0.72 + 0.03 * generator.standard_normal(), 0.15])
     skin = hue * (0.4 + 0.65 * light + pores)[:, :, None] + 0.25 * (light[:, :, None] ** 20)
     angle, at = generator.uniform(0.0, 2.0 * np.pi), generator.uniform(0.2, 0.7)
-    from_calyx = np.hypot(across - at * np.cos(angle), down - at * np.sin(angle))
-    calyx = np.exp(-((from_calyx / 0.09) ** 4))[:, :, None]
-    skin = skin * (1.0 - calyx) + np.array([0.38, 0.4, 0.16]) * calyx
+    from_dimple = np.hypot(across - at * np.cos(angle), down - at * np.sin(angle))
+    dimple = np.exp(-((from_dimple / 0.09) ** 4))[:, :, None]
+    skin = skin * (1.0 - dimple) + np.array([0.38, 0.4, 0.16]) * dimple
     edge = np.clip((1.0 - np.sqrt(square)) * radius, 0.0, 1.0)[:, :, None]
     picture[:] = picture * (1.0 - edge) + skin * edge
 
@@ -56,7 +56,7 @@ def draw() -> Image.Image:
                 y = (row + layer) * 1.55 * RADIUS
                 jitter = generator.normal(0.0, 4.0, 2)
                 size = RADIUS * generator.uniform(0.92, 1.08)
-                add_orange(picture, (x + jitter[0] - 20.0, y + jitter[1] - 10.0), size, generator)
+                add_apple(picture, (x + jitter[0] - 20.0, y + jitter[1] - 10.0), size, generator)
     return Image.fromarray(np.uint8(np.round(np.clip(picture, 0.0, 1.0) * 255)))
 
 

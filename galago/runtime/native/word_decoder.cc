@@ -113,8 +113,12 @@ struct WordDecoder::Impl {
     const size_t width = static_cast<size_t>(o.beam_width);
     const size_t rows = static_cast<size_t>(o.max_tokens);
     hypotheses.reserve(width);
-    candidates.reserve(width * kCandidatesPerHypothesis);
-    links.reserve(rows * width);
+    candidates.resize(width * kCandidatesPerHypothesis);
+    candidates.clear();
+    // Written once: memory that is only reserved would be the process's growth at its first long
+    // utterance.
+    links.resize(rows * width);
+    links.clear();
     size_t num_slots = 1;
     while (num_slots < 2 * candidates.capacity()) num_slots *= 2;
     slots.resize(num_slots);
