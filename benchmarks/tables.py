@@ -202,6 +202,27 @@ TABLES: dict[str, Table] = {
         ),
         each="numbers",
     ),
+    "voice-quality": Table(
+        "voice_quality",
+        (
+            Column("voice", "key", is_number=False),
+            Column("mel-cepstral distortion", "entry.mcd_db", unit=" dB", optional=True),
+            Column("sentences", "entry.num_clips", digits=0),
+            Column("pocketsphinx WER", "entry.wer_percent", unit=" %"),
+        ),
+        each="numbers",
+    ),
+    "eye-speed": Table(
+        "eye_speed",
+        (
+            Column("eye", "key", is_number=False),
+            Column("image p50", "entry.image_wall_ms.p50", digits=2, unit=" ms"),
+            Column("p95", "entry.image_wall_ms.p95", digits=2, unit=" ms"),
+            Column("p99", "entry.image_wall_ms.p99", digits=2, unit=" ms"),
+            Column("p50, times galago's", "entry.ratio_wall", digits=2, optional=True),
+        ),
+        each="numbers",
+    ),
     "attention-cost": Table(
         "attention_cost",
         (
