@@ -72,7 +72,8 @@ def listen(
     rate: Annotated[int | None, typer.Option(help="Of raw PCM: sample rate in Hz; default 16000.")] = None,
     channels: Annotated[int | None, typer.Option(help="Of raw PCM: channels; default 1.")] = None,
     dtype: Annotated[SampleType | None, typer.Option(help="Of raw PCM: sample type; default s16.")] = None,
-    beam: Annotated[bool, typer.Option("--beam", help="Prefix beam search instead of greedy.")] = False,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Characters as they come, no words.")] = False,
+    beam: Annotated[bool, typer.Option("--beam", help="Prefix beam search over characters.")] = False,
 ) -> None:
     """Transcribe files, the microphone or raw PCM from a pipe.
 
@@ -96,6 +97,7 @@ def listen(
             sample_rate_hz=rate,
             num_channels=channels,
             sample_type=dtype,
+            greedy=greedy,
             beam=beam,
         )
     )

@@ -12,7 +12,7 @@ from galago.runtime.bundle import Bundle
 from galago.runtime.errors import GalagoError
 from galago.runtime.events import Event
 from galago.runtime.session import Session
-from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes
+from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes, until_interrupted
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.files import FileSource
 from galago.streaming.microphone import open_microphone
@@ -47,6 +47,7 @@ class ListenOptions:
     sample_rate_hz: int | None = None
     num_channels: int | None = None
     sample_type: SampleType | None = None
+    greedy: bool = False
     beam: bool = False
 
     @property
@@ -102,6 +103,7 @@ def open_session(bundle: Bundle, source: AudioSource, options: ListenOptions) ->
     """A session for one source: live ones get a worker, so that a slow terminal costs no audio."""
     return bundle.session(
         worker=source.live,
+        greedy=options.greedy,
         beam=options.beam,
         event_capacity=EVENT_CAPACITY,
         input_capacity_ms=LIVE_CAPACITY_MS if source.live else None,
@@ -122,7 +124,7 @@ def _listen_to(source: AudioSource, session: Session, transcript: Transcript) ->
         transcript.show(event)
 
     try:
-        for event in listener:
+        for event in until_interrupted(listener):
             show(event)
     except KeyboardInterrupt:
         # What was said before Ctrl-C is still told.
