@@ -31,7 +31,13 @@ class Played {
 
   Session& session() { return session_; }
   const ScriptedVoice& voice() const { return quiet_; }
-  size_t num_played() const { return num_played_.load(); }
+  // The end of an utterance can be told before the read that took its last samples has returned:
+  // what it took is counted when one more read is over.
+  size_t num_played() const {
+    const size_t num_reads = num_reads_.load();
+    while (num_reads_.load() == num_reads) std::this_thread::yield();
+    return num_played_.load();
+  }
 
   // Waits until the end of this utterance is told.
   void await_end(uint64_t utterance) {
@@ -56,6 +62,7 @@ class Played {
       size_t num_read = 0;
       session_.read_speech(samples, 16, &num_read);
       num_played_.fetch_add(num_read);
+      num_reads_.fetch_add(1);
       if (num_read == 0) std::this_thread::yield();
     }
   }
@@ -68,6 +75,7 @@ class Played {
   std::set<uint64_t> ended_;
   std::atomic<bool> is_done_{false};
   std::atomic<size_t> num_played_{0};
+  std::atomic<size_t> num_reads_{0};
   std::thread playing_;
 };
 
