@@ -19,11 +19,12 @@ constexpr float kMaxAmplitude = 16.0f;
 // Log-probabilities that rounding may lift above 0, but not further.
 constexpr float kMaxLogProb = 0.1f;
 
-// An utterance ends on time, in the middle of a chunk, if every 10 ms that wait are at most 6 dB
-// above the mean of the silence before them, which must be known from 120 ms at least.
+// An utterance ends on time, in the middle of a chunk, if every 10 ms that wait are at most 9 dB
+// above the mean of the silence before them, which must be known from 120 ms at least. Of an even
+// noise, one such block in a few hundred is 6 dB above the mean; what begins a word is far more.
 constexpr int64_t kMinSilentTokens = 3;
 constexpr size_t kSilenceBlockSamples = 160;
-constexpr float kSilentPowerRatio = 4.0f;
+constexpr float kSilentPowerRatio = 8.0f;
 constexpr float kInaudiblePower = 1e-9f;  // -90 dBFS, so that digital silence is no yardstick
 
 ListenerOptions listener_options(const OpenedEar& opened, const galago_session_options& options) {
