@@ -10,12 +10,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import TypeVar
 
 import typer
 
@@ -25,8 +22,6 @@ FAILED = 1
 UNREADABLE = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-
-Item = TypeVar("Item")
 
 
 def complain(message: str) -> None:
@@ -49,31 +44,3 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-
-
-def until_interrupted(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items; a Ctrl-C breaks off what waits for the next one, and is never forgotten.
-
-    Python drops a KeyboardInterrupt that it raises where nobody can catch it, in a callback of a C library or
-    while an object is freed. Then it is raised again with the next item. Only a process's main thread hears
-    signals; elsewhere nothing is changed.
-    """
-    came = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGINT, handle)
-    except ValueError:  # not the main thread
-        yield from items
-        return
-    try:
-        for item in items:
-            if came:
-                raise KeyboardInterrupt
-            yield item
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -12,7 +12,7 @@ from galago.runtime.bundle import Bundle
 from galago.runtime.errors import GalagoError
 from galago.runtime.events import Event
 from galago.runtime.session import Session
-from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes, until_interrupted
+from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.files import FileSource
 from galago.streaming.microphone import open_microphone
@@ -124,7 +124,7 @@ def _listen_to(source: AudioSource, session: Session, transcript: Transcript) ->
         transcript.show(event)
 
     try:
-        for event in until_interrupted(listener):
+        for event in listener:
             show(event)
     except KeyboardInterrupt:
         # What was said before Ctrl-C is still told.

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from galago.runtime.events import Labels
 from galago.streaming.camera import Binding, open_camera
-from galago.streaming.cli.exits import complain, exit_codes, until_interrupted
+from galago.streaming.cli.exits import complain, exit_codes
 from galago.streaming.cli.labels import best_name, check_eye, labels_line, labels_row
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.source import NS_PER_S
@@ -44,7 +44,7 @@ def watch(options: WatchOptions) -> None:
             )
             with source, bundle.session() as session, _view(options) as view:
                 watcher = Watcher(source, session, rate_hz=options.rate_hz)
-                for event in until_interrupted(watcher):
+                for event in watcher:
                     if isinstance(event, Labels):
                         view.show(event, source.name, watcher.origin_ns or 0, live=source.live)
 
