@@ -92,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto engine = std::make_shared<galago::ScriptedEngine>(
       ear, target, galago::script("...aab_bca~~c........................."));
   engine->loops = true;
-  const galago::OpenedEar opened{ear, target, engine, nullptr};
+  const galago::OpenedEar opened{ear, target, engine, nullptr, std::nullopt};
   const galago::ScriptedEye eye;
   galago::ScriptedVoice voice;
   voice.script.records = false;

@@ -152,6 +152,13 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
       return target.chunk_tokens * ear->token_ms();
     };
     open_first(folder, "ear", ear->targets, options, chunk_ms, &*bundle->ear_);
+    if (ear->second_pass_chunk_tokens > bundle->ear_->target.chunk_tokens) {
+      BundleOptions second = options;
+      second.chunk_ms = ear->second_pass_chunk_tokens * ear->token_ms();
+      second.backend = bundle->ear_->target.engine;
+      open_first(folder, "ear's second pass", ear->targets, second, chunk_ms,
+                 &bundle->ear_->second_pass.emplace());
+    }
     if (ear->word_model && ear->decoding_method == "words") {
       const auto words = std::make_shared<const FileBytes>(read_checked(folder, *ear->word_model));
       bundle->ear_->word_model = WordModel::parse(words, words->data(), words->size());

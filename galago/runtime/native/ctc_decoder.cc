@@ -145,6 +145,23 @@ struct CtcDecoder::Impl {
     write_text(0);
   }
 
+  void assign(const Impl& other) {
+    method = other.method;
+    finished = other.finished;
+    first_token = other.first_token;
+    num_rows = other.num_rows;
+    previous_token = other.previous_token;
+    emissions = other.emissions;
+    prefixes = other.prefixes;
+    hypotheses = other.hypotheses;
+    shared_prefix = other.shared_prefix;
+    path = other.path;
+    std::copy_n(other.text.data(), other.text_bytes + 1, text.data());
+    text_bytes = other.text_bytes;
+    stable_bytes = other.stable_bytes;
+    words = other.words;
+  }
+
   HotwordGraph::State start_of_hotwords() const {
     return hotwords ? hotwords->start() : HotwordGraph::State{};
   }
@@ -464,6 +481,7 @@ void CtcDecoder::set_hotwords(std::shared_ptr<const HotwordGraph> hotwords) {
   impl_->set_hotwords(std::move(hotwords));
 }
 void CtcDecoder::reset(int64_t first_token) { impl_->reset(first_token); }
+void CtcDecoder::assign(const CtcDecoder& other) { impl_->assign(*other.impl_); }
 void CtcDecoder::advance(const float* log_probs, int num_rows, int stride) {
   impl_->advance(log_probs, num_rows, stride);
 }

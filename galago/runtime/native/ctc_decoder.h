@@ -62,6 +62,10 @@ class CtcDecoder {
   // Begin an utterance whose first row is the stream's row `first_token`.
   void reset(int64_t first_token);
 
+  // Hears on from where `other`, made alike and told of the same hotwords, stands in its utterance.
+  // Allocates nothing.
+  void assign(const CtcDecoder& other);
+
   // Hear num_rows rows of num_tokens log-probabilities, `stride` floats apart. -inf is a
   // probability of 0; a NaN counts as one. Rows beyond max_tokens are ignored: the endpoint
   // must have ended the utterance before. Rows after finish() are ignored until reset().

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "heap_bytes.h"
+#include "log_probs.h"
 #include "status.h"
 
 namespace galago {
@@ -15,9 +16,6 @@ constexpr uint32_t kDefaultInputCapacityMs = 2000;
 
 // 24 dB over full scale. Louder "samples" are integers that somebody forgot to scale.
 constexpr float kMaxAmplitude = 16.0f;
-
-// Log-probabilities that rounding may lift above 0, but not further.
-constexpr float kMaxLogProb = 0.1f;
 
 // An utterance ends on time, in the middle of a chunk, if every 10 ms that wait are at most 9 dB
 // above the mean of the silence before them, which must be known from 120 ms at least. Of an even
@@ -37,6 +35,8 @@ ListenerOptions listener_options(const OpenedEar& opened, const galago_session_o
   listener.greedy = (options.flags & GALAGO_SESSION_GREEDY) != 0;
   listener.partials = (options.flags & GALAGO_SESSION_NO_PARTIALS) == 0;
   listener.posteriors = (options.flags & GALAGO_SESSION_POSTERIORS) != 0;
+  const bool one_pass = (options.flags & GALAGO_SESSION_ONE_PASS) != 0;
+  if (opened.second_pass && !one_pass) listener.second_pass = &*opened.second_pass;
   return listener;
 }
 
@@ -76,13 +76,6 @@ float peak_power(const float* samples, size_t num_samples) {
     peak = std::max(peak, mean_square(samples + begin, count));
   }
   return peak;
-}
-
-bool are_log_probs(const float* values, size_t num_values) {
-  // Counted, not returned at the first: this way it is straight vector code. NaN fails the test.
-  size_t num_good = 0;
-  for (size_t i = 0; i < num_values; ++i) num_good += values[i] <= kMaxLogProb ? 1 : 0;
-  return num_good == num_values;
 }
 
 }  // namespace
@@ -208,7 +201,8 @@ bool EarStream::advance_stream(bool has_ended) {
           clock_.add_anchor(static_cast<int64_t>(stream_samples_), mark->capture_ns);
         } else {
           if (run_padded_chunk()) return true;
-          listener_.finish();
+          finish_listening(&Listener::finish);
+          if (has_failed()) return true;
           galago_event* event = events()->begin(GALAGO_EVENT_GAP);
           event->begin_ns = mark->gap_begin_ns;
           event->end_ns = mark->capture_ns;
@@ -238,7 +232,7 @@ bool EarStream::advance_stream(bool has_ended) {
     if (!has_ended || is_finished_) return false;
     if (in_stream_) {
       if (run_padded_chunk()) return true;
-      listener_.finish();
+      finish_listening(&Listener::finish);
     }
     const bool had_stream = in_stream_;
     in_stream_ = false;
@@ -278,11 +272,18 @@ bool EarStream::end_in_silence() {
                   [limit](const TokenLevel& level) { return level.peak_power <= limit; }) &&
       peak_power(window_.data(), num_filled_) <= limit;
   if (is_silent) {
-    listener_.end_in_silence();
+    finish_listening(&Listener::end_in_silence);
   } else {
     refused_deadline_sample_ = static_cast<int64_t>(stream_samples_);
   }
   return is_silent;
+}
+
+void EarStream::finish_listening(void (Listener::*finish)()) {
+  const int64_t begin_ns = monotonic_ns();
+  (listener_.*finish)();
+  metrics_->count_work(monotonic_ns() - begin_ns, listener_.take_engine_ns());
+  if (listener_.failure() != nullptr) fail_stream(GALAGO_E_BACKEND, listener_.failure(), now_ns());
 }
 
 void EarStream::begin_stream(const CaptureMark& mark) {
@@ -314,17 +315,16 @@ void EarStream::run_chunk() {
   *stream_->input(EarTarget::kKeep) = num_chunks_ == 0 ? 0.0f : 1.0f;
   const int64_t engine_begin_ns = monotonic_ns();
   const char* failure = stream_->run();
-  const int64_t engine_end_ns = monotonic_ns();
+  int64_t engine_ns = monotonic_ns() - engine_begin_ns;
 
   const size_t num_rows = static_cast<size_t>(target_.chunk_tokens);
+  if (failure == nullptr) {
+    failure = find_bad_log_probs(*stream_, target_.chunk_tokens, num_phones_, num_tokens_);
+  }
   if (failure != nullptr) return fail_stream(GALAGO_E_BACKEND, failure, now_ns());
   const float* phone_log_probs = stream_->output(EarTarget::kPhoneLogProbs);
   const float* token_log_probs = stream_->output(EarTarget::kTokenLogProbs);
-  if (!are_log_probs(phone_log_probs, num_rows * num_phones_) ||
-      !are_log_probs(token_log_probs, num_rows * num_tokens_)) {
-    return fail_stream(GALAGO_E_BACKEND, "the engine's output is not log-probabilities (NaN?)",
-                       now_ns());
-  }
+  listener_.hear(stream_->input(EarTarget::kFeatures), target_.chunk_frames);
 
   // Rows of the first lookahead_tokens tell of the time before the stream.
   const int64_t first_row = num_chunks_ * target_.chunk_tokens;
@@ -334,6 +334,9 @@ void EarStream::run_chunk() {
     listener_.advance(phone_log_probs + num_skipped * num_phones_,
                       token_log_probs + num_skipped * num_tokens_,
                       static_cast<int>(num_rows - num_skipped));
+    engine_ns += listener_.take_engine_ns();
+    if (listener_.failure() != nullptr)
+      return fail_stream(GALAGO_E_BACKEND, listener_.failure(), now_ns());
   }
   ++num_chunks_;
   std::move(token_levels_.begin() + target_.chunk_tokens, token_levels_.end(),
@@ -345,7 +348,7 @@ void EarStream::run_chunk() {
   }
   num_filled_ = window_.size() - chunk_samples_;
   std::memmove(window_.data(), window_.data() + chunk_samples_, num_filled_ * sizeof(float));
-  metrics_->count_step(monotonic_ns() - begin_ns, engine_end_ns - engine_begin_ns, chunk_ns_);
+  metrics_->count_step(monotonic_ns() - begin_ns, engine_ns, chunk_ns_);
 }
 
 void EarStream::forget() {

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "capture_clock.h"
@@ -33,6 +34,7 @@ struct OpenedEar {
   EarTarget target;
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const WordModel> word_model;  // may be null
+  std::optional<OpenedSecondPass> second_pass;
 };
 
 class EarStream : public RoleStream {
@@ -64,6 +66,8 @@ class EarStream : public RoleStream {
   bool advance(bool has_ended) override;
   bool advance_stream(bool has_ended);
   void forget() override;
+  // An utterance may end by it, and its second pass takes time.
+  void finish_listening(void (Listener::*finish)());
   void begin_stream(const CaptureMark& mark);
   void run_chunk();
   bool run_padded_chunk();  // false: the stream's tail is decoded already

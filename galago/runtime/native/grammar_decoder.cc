@@ -112,6 +112,16 @@ struct GrammarDecoder::Impl {
     clear_answer();
   }
 
+  void assign(const Impl& other) {
+    search.assign(other.search);
+    if (characters) characters->reset();
+    finished = other.finished;
+    first_token = other.first_token;
+    num_rows = other.num_rows;
+    stable_bytes = other.stable_bytes;
+    update_answer();
+  }
+
   void advance(const float* log_probs, int rows, int stride) {
     if (finished || rows <= 0) return;
     for (int row = 0; row < rows && num_rows < options.max_tokens; ++row, ++num_rows) {
@@ -120,6 +130,10 @@ struct GrammarDecoder::Impl {
       is_loop_silent[static_cast<size_t>(num_rows)] = filler == kSilencePhone;
       search.advance(scores.data(), filler == kSilencePhone);
     }
+    update_answer();
+  }
+
+  void update_answer() {
     clear_answer();
     const Hypothesis best = search.best();
     trace_back(best.history);
@@ -298,6 +312,7 @@ GrammarDecoder::GrammarDecoder(GrammarDecoder&&) noexcept = default;
 GrammarDecoder& GrammarDecoder::operator=(GrammarDecoder&&) noexcept = default;
 
 void GrammarDecoder::reset(int64_t first_token) { impl_->reset(first_token); }
+void GrammarDecoder::assign(const GrammarDecoder& other) { impl_->assign(*other.impl_); }
 void GrammarDecoder::advance(const float* phone_log_probs, int num_rows, int stride) {
   impl_->advance(phone_log_probs, num_rows, stride);
 }

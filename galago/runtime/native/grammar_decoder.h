@@ -84,6 +84,10 @@ class GrammarDecoder {
   // Begin an utterance whose first row is the stream's row `first_token`.
   void reset(int64_t first_token);
 
+  // Hears on from where `other`, over the same automaton, stands in its utterance, the rows of its
+  // token head apart. Allocates nothing.
+  void assign(const GrammarDecoder& other);
+
   // Hear num_rows rows of num_phones log-probabilities, `stride` floats apart. Rows beyond
   // max_tokens and after finish() are ignored.
   void advance(const float* phone_log_probs, int num_rows, int stride);

@@ -28,6 +28,16 @@ void GrammarSearch::Tokens::copy(size_t to, size_t from) {
   if (!phone_end.empty()) phone_end[to] = phone_end[from];
 }
 
+void GrammarSearch::Tokens::assign(const Tokens& other) {
+  size = other.size;
+  std::copy_n(other.place.begin(), size, place.begin());
+  std::copy_n(other.score.begin(), size, score.begin());
+  std::copy_n(other.ratio.begin(), size, ratio.begin());
+  std::copy_n(other.num_speech.begin(), size, num_speech.begin());
+  std::copy_n(other.history.begin(), size, history.begin());
+  if (!phone_end.empty()) std::copy_n(other.phone_end.begin(), size, phone_end.begin());
+}
+
 GrammarSearch::GrammarSearch(std::shared_ptr<const PhoneAutomaton> automaton, float beam_nats,
                              int max_active, int max_rows)
     : automaton_(std::move(automaton)),
@@ -68,6 +78,14 @@ void GrammarSearch::reset() {
   silent_tokens_.num_speech[0] = 0;
   silent_tokens_.history[0] = kNone;
   silent_tokens_.phone_end[0] = {};
+}
+
+void GrammarSearch::assign(const GrammarSearch& other) {
+  num_rows_ = other.num_rows_;
+  arc_tokens_.assign(other.arc_tokens_);
+  silent_tokens_.assign(other.silent_tokens_);
+  threshold_ = other.threshold_;
+  records_ = other.records_;
 }
 
 void GrammarSearch::advance(const float* scores, bool filler_is_silent) {

@@ -49,6 +49,8 @@ class GrammarSearch {
                 int max_rows);
 
   void reset();
+  // Goes on from where `other`, over the same automaton, stands. Allocates nothing.
+  void assign(const GrammarSearch& other);
 
   // scores: of PhoneScorer, [num_phones]; at most max_rows rows between two resets.
   void advance(const float* scores, bool filler_is_silent);
@@ -73,6 +75,7 @@ class GrammarSearch {
     explicit Tokens(size_t capacity);
     void clear() { size = 0; }
     void copy(size_t to, size_t from);
+    void assign(const Tokens& other);
 
     size_t size = 0;
     std::vector<uint32_t> place;  // phone arc, or state

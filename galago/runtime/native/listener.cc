@@ -40,26 +40,13 @@ int max_tokens(const Ear& ear, const ListenerOptions& options) {
   return endpoint_options(ear, options).max_utterance_ms / ear.token_ms() + kSpareTokens;
 }
 
-CtcOptions ctc_options(const Ear& ear, const ListenerOptions& options) {
-  CtcOptions ctc;
-  const bool beam = options.beam || (!options.greedy && ear.decoding_method == "beam");
-  ctc.method = beam ? CtcMethod::kBeam : CtcMethod::kGreedy;
-  ctc.beam_width = ear.beam_width;
-  ctc.max_tokens = max_tokens(ear, options);
-  return ctc;
-}
-
-std::optional<WordDecoder> make_word_decoder(const Ear& ear, const ListenerOptions& options) {
-  if (ear.decoding_method != "words" || options.beam || options.greedy) return std::nullopt;
-  if (options.word_model && options.word_model->phones() != ear.phones)
-    fail(GALAGO_E_CORRUPT, "the word model is for other phones than the ear's");
-  WordDecoderOptions words;
-  words.beam_width = ear.word_beam_width;
-  words.beam_nats = ear.word_beam_nats;
-  words.language_weight = ear.language_weight;
-  words.word_bonus = ear.word_bonus;
-  words.max_tokens = max_tokens(ear, options);
-  return WordDecoder(options.word_model, words);
+DecodingOptions decoding_options(const Ear& ear, const ListenerOptions& options) {
+  DecodingOptions decoding;
+  decoding.max_tokens = max_tokens(ear, options);
+  decoding.greedy = options.greedy;
+  decoding.beam = options.beam;
+  decoding.word_model = options.word_model;
+  return decoding;
 }
 
 Sha256Digest phones_digest(const Ear& ear) {
@@ -99,12 +86,22 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
       clock_(clock),
       voice_(voice_options(ear)),
       endpoint_(endpoint_options(ear, options)),
-      ctc_(ear.tokens, ctc_options(ear, options)),
-      words_(make_word_decoder(ear, options)),
+      final_(ear, decoding_options(ear, options)),
       history_rows_(static_cast<size_t>(endpoint_.max_preroll_tokens(voice_))),
-      phone_history_((history_rows_ + static_cast<size_t>(options.chunk_tokens)) * num_phones_),
-      token_history_((history_rows_ + static_cast<size_t>(options.chunk_tokens)) * num_tokens_),
       last_partial_(event_limits(ear, options).text_bytes) {
+  if (options.second_pass != nullptr) {
+    const EarTarget& target = options.second_pass->target;
+    // What the draft hears again are the rows since the last chunk of the second pass.
+    history_rows_ = std::max(history_rows_, static_cast<size_t>(target.chunk_tokens));
+    const int max_backtrack_tokens =
+        endpoint_.max_preroll_tokens(voice_) + options.chunk_tokens + target.lookahead_tokens;
+    second_pass_.emplace(ear, *options.second_pass, options.chunk_tokens * ear.subsampling_factor,
+                         max_backtrack_tokens);
+    if (options.partials) draft_.emplace(ear, decoding_options(ear, options));
+  }
+  const size_t most_rows = history_rows_ + static_cast<size_t>(options.chunk_tokens);
+  phone_history_.resize(most_rows * num_phones_);
+  token_history_.resize(most_rows * num_tokens_);
   reset();
 }
 
@@ -117,7 +114,12 @@ void Listener::restart() {
   voice_.reset(0);
   endpoint_.reset(0);
   if (phrases_) phrases_->reset(0);
+  if (second_pass_) second_pass_->restart();
   history_begin_ = history_end_ = 0;
+}
+
+void Listener::hear(const float* frames, int num_frames) {
+  if (second_pass_) second_pass_->hear(frames, num_frames);
 }
 
 void Listener::advance(const float* phone_log_probs, const float* token_log_probs, int num_rows) {
@@ -135,12 +137,10 @@ void Listener::advance(const float* phone_log_probs, const float* token_log_prob
     if (change == UtteranceChange::kBegin) begin_utterance();
     if (voice_change == VoiceChange::kStart) emit_voice_start();
     if (voice_change == VoiceChange::kStop) emit_voice_stop();
-    if (change == UtteranceChange::kEnd) {
-      decode_until(token + 1);
-      end_utterance();
-    }
+    if (change == UtteranceChange::kEnd) end_utterance();
   }
   if (endpoint_.in_utterance()) {
+    if (second_pass_) decode_again_until(history_end_, false);
     decode_until(history_end_);
     if (options_.partials) emit_partial();
   }
@@ -183,20 +183,19 @@ void Listener::remember(const float* phone_log_probs, const float* token_log_pro
 void Listener::begin_utterance() {
   if (has_next_grammar_) {
     // Swapped, not freed: freeing is for the control thread, at the next set_grammar.
-    std::swap(grammar_, next_grammar_);
+    swap_grammar(&next_grammar_);
     has_next_grammar_ = false;
   }
   ++utterance_;
   decoded_end_ = std::max(endpoint_.begin_token(), history_begin_);
   // A voice that outlasts its utterance began in the one before.
   voice_begin_token_ = std::max(voice_.begin_token(), endpoint_.begin_token());
-  has_words_ = words_ && words_know_hotwords_;
-  if (has_words_) {
-    words_->reset(decoded_end_);
-  } else {
-    ctc_.reset(decoded_end_);
+  final_.reset(decoded_end_);
+  if (second_pass_) {
+    second_pass_->begin(decoded_end_);
+    decoded_again_end_ = decoded_end_;
+    if (draft_) draft_->reset(decoded_end_);
   }
-  if (grammar_) grammar_->reset(decoded_end_);
   last_partial_bytes_ = 0;
   has_partial_ = false;
 }
@@ -205,50 +204,67 @@ void Listener::decode_until(int64_t end_token) {
   const int num_rows = static_cast<int>(end_token - decoded_end_);
   if (num_rows <= 0) return;
   const size_t offset = static_cast<size_t>(decoded_end_ - history_begin_);
-  const float* const phones = phone_history_.data() + offset * num_phones_;
-  const float* const tokens = token_history_.data() + offset * num_tokens_;
-  if (has_words_) {
-    words_->advance(phones, num_rows, static_cast<int>(num_phones_));
-  } else {
-    ctc_.advance(tokens, num_rows, static_cast<int>(num_tokens_));
-  }
-  if (grammar_) {
-    grammar_->advance(phones, num_rows, static_cast<int>(num_phones_));
-    grammar_->advance_tokens(tokens, num_rows, static_cast<int>(num_tokens_));
+  UtteranceDecoder* const decoder = second_pass_ ? (draft_ ? &*draft_ : nullptr) : &final_;
+  if (decoder != nullptr) {
+    decoder->advance(phone_history_.data() + offset * num_phones_,
+                     token_history_.data() + offset * num_tokens_, num_rows);
   }
   decoded_end_ = end_token;
 }
 
-void Listener::end_utterance() {
-  if (has_words_) {
-    words_->finish();
-  } else {
-    ctc_.finish();
+void Listener::decode_again_until(int64_t end_token, bool is_over) {
+  bool has_new_rows = false;
+  while (decoded_again_end_ < end_token && second_pass_->advance(is_over)) {
+    const int64_t begin = std::max(second_pass_->begin_token(), decoded_again_end_);
+    const int64_t end = std::min(second_pass_->end_token(), end_token);
+    if (begin >= end) continue;
+    final_.advance(second_pass_->phone_log_probs(begin), second_pass_->token_log_probs(begin),
+                   static_cast<int>(end - begin));
+    decoded_again_end_ = end;
+    has_new_rows = true;
   }
-  if (!grammar_) {
-    const Heard heard = heard_openly();
+  if (has_new_rows && draft_ && !is_over) {
+    draft_->assign(final_);
+    decoded_end_ = decoded_again_end_;
+  }
+}
+
+void Listener::end_utterance() {
+  if (second_pass_) {
+    decode_again_until(endpoint_.end_token(), true);
+    second_pass_->end();
+    if (second_pass_->failure() != nullptr) return;  // half an utterance is no answer
+  } else {
+    decode_until(std::min(endpoint_.end_token(), history_end_));
+  }
+  const GrammarResult* const result = final_.finish();
+  if (result == nullptr) {
+    const UtteranceDecoder::Heard heard = final_.heard_openly();
     if (heard.num_words == 0) return;
-    galago_event* event = begin_text_event(GALAGO_EVENT_FINAL, heard);
-    event->stable_bytes = static_cast<uint32_t>(std::strlen(event->text));
-    publish(event);
-    metrics_->set_final_latency_ns(event->emitted_ns - event->end_ns);
+    emit_final(heard);
     return;
   }
-  const GrammarResult& result = grammar_->finish();
-  if (!result.accepted) {
+  if (!result->accepted) {
     // The silence after an utterance that was cut at its greatest length is nothing to reject.
     if (voice_end_token() == voice_begin_token_) return;
-    galago_event* event = begin_text_event(GALAGO_EVENT_REJECTED, heard_openly());
-    *events_->add_values(1) = result.confidence;
+    galago_event* event = begin_text_event(GALAGO_EVENT_REJECTED, final_.heard_openly());
+    *events_->add_values(1) = result->confidence;
     publish(event);
     return;
   }
-  galago_event* event = begin_text_event(GALAGO_EVENT_FINAL, heard_in_grammar());
+  emit_final(final_.heard());
+  emit_intent(*result);
+}
+
+void Listener::emit_final(const UtteranceDecoder::Heard& heard) {
+  galago_event* event = begin_text_event(GALAGO_EVENT_FINAL, heard);
   event->stable_bytes = static_cast<uint32_t>(std::strlen(event->text));
   publish(event);
   metrics_->set_final_latency_ns(event->emitted_ns - event->end_ns);
+}
 
-  event = events_->begin(GALAGO_EVENT_INTENT);
+void Listener::emit_intent(const GrammarResult& result) {
+  galago_event* event = events_->begin(GALAGO_EVENT_INTENT);
   event->utterance = utterance_;
   event->begin_ns = time_ns(voice_begin_token_);
   event->end_ns = time_ns(voice_end_token());
@@ -257,27 +273,26 @@ void Listener::end_utterance() {
     const GrammarSlot& slot = result.slots[i];
     events_->add_label(slot.name, slot.value, slot.score);
   }
-  const std::string_view text(grammar_->text(), grammar_->text_bytes());
-  for (size_t i = 0; i < grammar_->num_words(); ++i) {
-    const DecodedWord& word = grammar_->words()[i];
-    events_->add_word(text.substr(word.text_begin, word.text_bytes), time_ns(word.begin_token),
-                      time_ns(word.end_token), word.confidence);
-  }
+  add_words(final_.heard());
   *events_->add_values(1) = result.confidence;
   publish(event);
 }
 
-galago_event* Listener::begin_text_event(uint32_t type, const Heard& heard) {
-  galago_event* event = events_->begin(type);
-  event->utterance = utterance_;
-  event->begin_ns = time_ns(voice_begin_token_);
-  event->end_ns = time_ns(voice_end_token());
-  events_->set_text(heard.text);
+void Listener::add_words(const UtteranceDecoder::Heard& heard) {
   for (size_t i = 0; i < heard.num_words; ++i) {
     const DecodedWord& word = heard.words[i];
     events_->add_word(heard.text.substr(word.text_begin, word.text_bytes),
                       time_ns(word.begin_token), time_ns(word.end_token), word.confidence);
   }
+}
+
+galago_event* Listener::begin_text_event(uint32_t type, const UtteranceDecoder::Heard& heard) {
+  galago_event* event = events_->begin(type);
+  event->utterance = utterance_;
+  event->begin_ns = time_ns(voice_begin_token_);
+  event->end_ns = time_ns(voice_end_token());
+  events_->set_text(heard.text);
+  add_words(heard);
   return event;
 }
 
@@ -286,8 +301,16 @@ void Listener::publish(galago_event* event) {
   events_->publish();
 }
 
+UtteranceDecoder::Heard Listener::heard_so_far() const {
+  const UtteranceDecoder::Heard sure = final_.heard();
+  if (!draft_ || decoded_end_ == decoded_again_end_) return sure;
+  UtteranceDecoder::Heard heard = draft_->heard();
+  heard.stable_bytes = sure.stable_bytes;
+  return heard;
+}
+
 void Listener::emit_partial() {
-  const Heard heard = grammar_ ? heard_in_grammar() : heard_openly();
+  const UtteranceDecoder::Heard heard = heard_so_far();
   const size_t num_bytes = std::min(heard.text.size(), last_partial_.size());
   const bool same =
       num_bytes == last_partial_bytes_ &&
@@ -345,8 +368,8 @@ void Listener::emit_voice_stop() {
   publish(event);
 }
 
-std::unique_ptr<GrammarDecoder> Listener::make_grammar(const void* bytes, size_t num_bytes) const {
-  if (bytes == nullptr) return nullptr;
+GrammarDecoders Listener::make_grammar(const void* bytes, size_t num_bytes) const {
+  if (bytes == nullptr) return {};
   GrammarOptions options;
   options.phone_log_priors = ear_.phone_log_priors;
   options.prior_scale = ear_.prior_scale;
@@ -355,19 +378,27 @@ std::unique_ptr<GrammarDecoder> Listener::make_grammar(const void* bytes, size_t
   options.acceptance = ear_.acceptance;
   options.tokens = ear_.tokens;
   options.max_tokens = max_tokens(ear_, options_);
-  return std::make_unique<GrammarDecoder>(
-      PhoneAutomaton::parse(bytes, num_bytes, phones_digest(ear_)), options);
+  const auto automaton = PhoneAutomaton::parse(bytes, num_bytes, phones_digest(ear_));
+  GrammarDecoders grammar;
+  grammar.final = std::make_unique<GrammarDecoder>(automaton, options);
+  if (draft_) grammar.draft = std::make_unique<GrammarDecoder>(automaton, options);
+  return grammar;
 }
 
-std::unique_ptr<GrammarDecoder> Listener::set_grammar(std::unique_ptr<GrammarDecoder> grammar) {
+GrammarDecoders Listener::set_grammar(GrammarDecoders grammar) {
   if (endpoint_.in_utterance()) {
     std::swap(next_grammar_, grammar);
     has_next_grammar_ = true;
   } else {
-    std::swap(grammar_, grammar);
+    swap_grammar(&grammar);
     has_next_grammar_ = false;
   }
   return grammar;
+}
+
+void Listener::swap_grammar(GrammarDecoders* grammar) {
+  final_.swap_grammar(&grammar->final);
+  if (draft_) draft_->swap_grammar(&grammar->draft);
 }
 
 std::unique_ptr<PhraseSpotter> Listener::make_phrases(const void* bytes, size_t num_bytes) const {
@@ -415,16 +446,15 @@ bool Listener::are_known_words(const std::vector<Hotword>& hotwords) const {
   return true;
 }
 
-// Words that no dictionary lists are heard by their letters: from the next utterance on, while they
-// are set, ctc_ hears everything.
-void Listener::set_hotwords(std::shared_ptr<const HotwordGraph> hotwords, bool are_known_words) {
-  words_know_hotwords_ = are_known_words;
-  if (words_) words_->set_hotwords(are_known_words ? hotwords : nullptr, ear_.tokens);
-  ctc_.set_hotwords(std::move(hotwords));
+void Listener::set_hotwords(const std::shared_ptr<const HotwordGraph>& hotwords,
+                            bool are_known_words) {
+  final_.set_hotwords(hotwords, are_known_words);
+  if (draft_) draft_->set_hotwords(hotwords, are_known_words);
 }
 
 size_t Listener::num_bytes() const {
-  return sizeof(*this) + ctc_.num_bytes() + (words_ ? words_->num_bytes() : 0) +
+  return sizeof(*this) + final_.num_bytes() + (draft_ ? draft_->num_bytes() : 0) +
+         (second_pass_ ? second_pass_->num_bytes() : 0) +
          heap_bytes(last_partial_, phone_history_, token_history_);
 }
 

@@ -6,6 +6,13 @@
 //
 // Nothing is decoded outside of utterances, so silence and noise have no text. A short history of
 // rows serves the padding before a voice.
+//
+// With a second pass (second_pass.h) these rows only make partials: what is final, and the stable
+// part of a partial, comes of the second pass's. After each chunk of it the draft takes over what
+// the final decoder has, and hears the rows since then again:
+//
+//   final   |==============|==============|
+//   draft                                 |--|--|--|   the stable part: what final is sure of
 #ifndef GALAGO_NATIVE_LISTENER_H_
 #define GALAGO_NATIVE_LISTENER_H_
 
@@ -18,15 +25,14 @@
 #include <vector>
 
 #include "capture_clock.h"
-#include "ctc_decoder.h"
 #include "endpoint.h"
 #include "event_queue.h"
-#include "grammar_decoder.h"
 #include "manifest.h"
 #include "metrics.h"
 #include "phrase_spotter.h"
+#include "second_pass.h"
+#include "utterance_decoder.h"
 #include "voice_activity.h"
-#include "word_decoder.h"
 
 namespace galago {
 
@@ -37,8 +43,15 @@ struct ListenerOptions {
   bool greedy = false;          // whatever the ear's decoding method
   bool beam = false;            // the same, over greedy
   bool partials = true;
-  bool posteriors = false;                      // tell them too
-  std::shared_ptr<const WordModel> word_model;  // for the method "words"; may be null
+  bool posteriors = false;                        // tell them too
+  std::shared_ptr<const WordModel> word_model;    // for the method "words"; may be null
+  const OpenedSecondPass* second_pass = nullptr;  // nullptr: one pass
+};
+
+// What a closed grammar is heard by.
+struct GrammarDecoders {
+  std::unique_ptr<GrammarDecoder> final;
+  std::unique_ptr<GrammarDecoder> draft;  // with a second pass and partials
 };
 
 class Listener {
@@ -54,6 +67,8 @@ class Listener {
   void reset();
   // A new stream begins: its token 0 comes next. Utterances go on being counted.
   void restart();
+  // The frames that the rows of the next advance() were computed from, for the second pass.
+  void hear(const float* frames, int num_frames);
   // Rows of the next tokens: [num_rows][num_phones] and [num_rows][num_tokens].
   void advance(const float* phone_log_probs, const float* token_log_probs, int num_rows);
   // The stream is over: what is open is ended.
@@ -69,14 +84,19 @@ class Listener {
   // It stayed silent until then.
   void end_in_silence();
 
+  // What broke the second pass; nullptr: nothing. Then nothing more is final until restart().
+  const char* failure() const { return second_pass_ ? second_pass_->failure() : nullptr; }
+  // Time that the second pass was in the engine, since this was asked last.
+  int64_t take_engine_ns() { return second_pass_ ? second_pass_->take_engine_ns() : 0; }
+
   // What to listen for. Between calls of advance(), on a thread that may block: what was set before
   // is handed back, to be freed where that does no harm. NULL: nothing any more.
-  std::unique_ptr<GrammarDecoder> make_grammar(const void* bytes, size_t num_bytes) const;
-  std::unique_ptr<GrammarDecoder> set_grammar(std::unique_ptr<GrammarDecoder> grammar);
+  GrammarDecoders make_grammar(const void* bytes, size_t num_bytes) const;
+  GrammarDecoders set_grammar(GrammarDecoders grammar);
   std::unique_ptr<PhraseSpotter> make_phrases(const void* bytes, size_t num_bytes) const;
   std::unique_ptr<PhraseSpotter> set_phrases(std::unique_ptr<PhraseSpotter> phrases);
   std::shared_ptr<const HotwordGraph> make_hotwords(const std::vector<Hotword>& hotwords) const;
-  void set_hotwords(std::shared_ptr<const HotwordGraph> hotwords, bool are_known_words);
+  void set_hotwords(const std::shared_ptr<const HotwordGraph>& hotwords, bool are_known_words);
   // Whether the word model knows every word of these phrases. Takes long: for the control thread.
   bool are_known_words(const std::vector<Hotword>& hotwords) const;
 
@@ -86,31 +106,23 @@ class Listener {
   void remember(const float* phone_log_probs, const float* token_log_probs, int num_rows);
   void begin_utterance();
   void decode_until(int64_t end_token);
+  // What is final, as far as frames were heard, but not beyond end_token; `is_over`: all of it.
+  void decode_again_until(int64_t end_token, bool is_over);
   void end_utterance();
+  void swap_grammar(GrammarDecoders* grammar);
 
   void emit_posteriors(const float* phones, const float* tokens, int num_rows);
   void emit_phrases();
   void emit_voice_start();
   void emit_voice_stop();
   void emit_partial();
-  // What a decoder has heard of the running utterance; valid until it hears more.
-  struct Heard {
-    std::string_view text;
-    size_t stable_bytes;
-    const DecodedWord* words;
-    size_t num_words;
-  };
-  template <typename Decoder>
-  static Heard heard_by(const Decoder& decoder) {
-    return {{decoder.text(), decoder.text_bytes()},
-            decoder.stable_bytes(),
-            decoder.words(),
-            decoder.num_words()};
-  }
-  Heard heard_in_grammar() const { return heard_by(*grammar_); }
-  Heard heard_openly() const { return has_words_ ? heard_by(*words_) : heard_by(ctc_); }
+  void emit_final(const UtteranceDecoder::Heard& heard);
+  void emit_intent(const GrammarResult& result);
+  void add_words(const UtteranceDecoder::Heard& heard);
+  // The likeliest so far; of it, what can still change is the draft's.
+  UtteranceDecoder::Heard heard_so_far() const;
   // Of the running utterance, begun in the queue.
-  galago_event* begin_text_event(uint32_t type, const Heard& heard);
+  galago_event* begin_text_event(uint32_t type, const UtteranceDecoder::Heard& heard);
   void publish(galago_event* event);
 
   int64_t time_ns(int64_t token) const { return clock_->capture_ns(token * token_samples_); }
@@ -128,12 +140,10 @@ class Listener {
 
   VoiceActivity voice_;
   Endpoint endpoint_;
-  CtcDecoder ctc_;
-  std::optional<WordDecoder> words_;
-  bool words_know_hotwords_ = true;  // all of them, so that words_ can hear them
-  bool has_words_ = false;           // words_ hears the running utterance, and ctc_ does not
-  std::unique_ptr<GrammarDecoder> grammar_;
-  std::unique_ptr<GrammarDecoder> next_grammar_;  // from the next utterance, if has_next_grammar_
+  std::optional<SecondPass> second_pass_;
+  UtteranceDecoder final_;
+  std::optional<UtteranceDecoder> draft_;  // with a second pass, if there are partials
+  GrammarDecoders next_grammar_;           // from the next utterance, if has_next_grammar_
   bool has_next_grammar_ = false;
   std::unique_ptr<PhraseSpotter> phrases_;
 
@@ -144,8 +154,9 @@ class Listener {
   std::vector<float> phone_history_;
   std::vector<float> token_history_;
 
-  uint64_t utterance_ = 0;  // 1, 2, 3, ...; the last one that began
-  int64_t decoded_end_ = 0;
+  uint64_t utterance_ = 0;         // 1, 2, 3, ...; the last one that began
+  int64_t decoded_end_ = 0;        // of the rows that were heard
+  int64_t decoded_again_end_ = 0;  // of the second pass's
   int64_t voice_begin_token_ = 0;  // first voice of the utterance
   std::vector<char> last_partial_;
   size_t last_partial_bytes_ = 0;

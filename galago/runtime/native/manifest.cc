@@ -51,12 +51,18 @@ std::vector<FileEntry> read_files(const Entry& files) {
   return entries;
 }
 
-FbankOptions read_features(const Entry& entry) {
-  entry.expect_known("type", "kaldi_log_mel");
-  FbankOptions options;
+FeatureOptions read_features(const Entry& entry) {
+  FeatureOptions options;
+  const std::string& type = entry.at("type").string();
   options.sample_rate_hz = static_cast<int>(entry.at("sample_rate_hz").integer(1000, 384000));
-  options.window_samples = static_cast<int>(entry.at("window_samples").integer(2, 65536));
   options.hop_samples = static_cast<int>(entry.at("hop_samples").integer(1, 65536));
+  if (type == "raw_samples") {
+    options.type = FeatureOptions::Type::kRawSamples;
+    options.window_samples = options.hop_samples;
+    return options;
+  }
+  entry.expect_known("type", "kaldi_log_mel");
+  options.window_samples = static_cast<int>(entry.at("window_samples").integer(2, 65536));
   options.fft_size = static_cast<int>(entry.at("fft_size").integer(64, 65536));
   options.num_mels = static_cast<int>(entry.at("num_mels").integer(1, 1024));
   options.low_hz = static_cast<float>(entry.at("low_hz").number(0, 192000));
@@ -86,7 +92,8 @@ EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& file
   const auto num_phones = static_cast<int64_t>(ear.phones.size());
   const auto num_tokens = static_cast<int64_t>(ear.tokens.size());
   target.inputs = {
-      read_tensor(entry, "inputs", "features", {1, target.chunk_frames, ear.features.num_mels}),
+      read_tensor(entry, "inputs", "features",
+                  {1, target.chunk_frames, ear.features.values_per_frame()}),
       read_tensor(entry, "inputs", "keep", {1})};
   target.outputs = {
       read_tensor(entry, "outputs", "phone_log_probs", {1, target.chunk_tokens, num_phones}),
@@ -154,6 +161,13 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
     read_float(*decoding, "language_weight", 0, 100, &ear.language_weight);
     read_float(*decoding, "word_bonus", -100, 100, &ear.word_bonus);
     read_float(*decoding, "hotword_boost", 0.01, 20, &ear.hotword_boost);
+    if (const auto chunk = decoding->find("second_pass_chunk_tokens")) {
+      ear.second_pass_chunk_tokens = static_cast<int>(chunk->integer(1, 1024));
+      if (std::none_of(ear.targets.begin(), ear.targets.end(), [&ear](const EarTarget& target) {
+            return target.chunk_tokens == ear.second_pass_chunk_tokens;
+          }))
+        chunk->complain("no target has chunks of so many tokens");
+    }
   }
   if (const auto voice = entry.find("voice_activity")) {
     read_float(*voice, "start_probability", 0.001, 1, &ear.voice_start_probability);

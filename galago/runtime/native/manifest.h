@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "acceptance.h"
-#include "fbank.h"
 #include "file.h"
+#include "front_end.h"
 #include "image_scaler.h"
 #include "json.h"
 #include "label_smoother.h"
@@ -38,7 +38,7 @@ struct Target {
 
 // The ear's: states are variables of the graph.
 struct EarTarget : Target {
-  enum Input { kFeatures, kKeep, kNumInputs };                  // [chunk_frames][num_mels], [1]
+  enum Input { kFeatures, kKeep, kNumInputs };                  // [chunk_frames][...], [1]
   enum Output { kPhoneLogProbs, kTokenLogProbs, kNumOutputs };  // [chunk_tokens][...]
   int chunk_tokens = 0;
   int chunk_frames = 0;
@@ -48,7 +48,7 @@ struct EarTarget : Target {
 
 // The role "ear": a streaming network with a phone head and a token head, and what is heard by it.
 struct Ear {
-  FbankOptions features;
+  FeatureOptions features;
   int subsampling_factor = 0;           // frames a token
   std::vector<std::string> tokens;      // [0] is the CTC blank
   std::vector<std::string> phones;      // [0] is silence
@@ -63,6 +63,7 @@ struct Ear {
   float language_weight = 1.0f;
   float word_bonus = 0.0f;
   float hotword_boost = 2.0f;  // nats a token
+  int second_pass_chunk_tokens = 0;  // of the target that finals come from; 0: of the opened one
 
   float voice_start_probability = 0.6f;
   float voice_stop_probability = 0.35f;

@@ -79,9 +79,13 @@ void SessionMetrics::count_speech(size_t num_samples, int64_t busy_ns, int64_t e
 void SessionMetrics::count_step(int64_t busy_ns, int64_t engine_ns, int64_t chunk_ns) {
   step_ns_.add(busy_ns);
   add(&steps_, 1);
+  count_work(busy_ns, engine_ns);
+  if (busy_ns > chunk_ns) add(&late_steps_, 1);
+}
+
+void SessionMetrics::count_work(int64_t busy_ns, int64_t engine_ns) {
   add(&busy_ns_, static_cast<uint64_t>(busy_ns));
   add(&engine_ns_, static_cast<uint64_t>(engine_ns));
-  if (busy_ns > chunk_ns) add(&late_steps_, 1);
 }
 
 galago_metrics SessionMetrics::get() const {

@@ -50,6 +50,8 @@ class SessionMetrics {
   // The stepping thread.
   void count_gap() { add(&gaps_, 1); }
   void count_step(int64_t busy_ns, int64_t engine_ns, int64_t chunk_ns);
+  // Of the ear, outside of a step's chunk.
+  void count_work(int64_t busy_ns, int64_t engine_ns);
   void count_image_step(int64_t busy_ns, int64_t engine_ns);
   void count_speech(size_t num_samples, int64_t busy_ns, int64_t engine_ns);
   void set_ttfa_ns(int64_t ns) { ttfa_ns_.store(ns, kRelaxed); }

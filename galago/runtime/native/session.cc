@@ -275,7 +275,7 @@ VoiceStream& Session::voice(const char* call) {
 
 void Session::set_grammar(const void* bytes, size_t num_bytes) {
   Listener& listener = this->listener("set_grammar");
-  std::unique_ptr<GrammarDecoder> grammar = listener.make_grammar(bytes, num_bytes);
+  GrammarDecoders grammar = listener.make_grammar(bytes, num_bytes);
   std::lock_guard<std::mutex> lock(step_mutex_);
   grammar = listener.set_grammar(std::move(grammar));
 }
@@ -292,7 +292,7 @@ void Session::set_hotwords(const std::vector<Hotword>& hotwords) {
   std::shared_ptr<const HotwordGraph> graph = listener.make_hotwords(hotwords);
   const bool are_known = listener.are_known_words(hotwords);
   std::lock_guard<std::mutex> lock(step_mutex_);
-  listener.set_hotwords(std::move(graph), are_known);
+  listener.set_hotwords(graph, are_known);
 }
 
 }  // namespace galago

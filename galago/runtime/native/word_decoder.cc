@@ -164,6 +164,20 @@ struct WordDecoder::Impl {
     write_text(0);
   }
 
+  void assign(const Impl& other) {
+    finished = other.finished;
+    first_token = other.first_token;
+    num_rows = other.num_rows;
+    hypotheses = other.hypotheses;
+    links = other.links;
+    for (Slot& slot : slots) slot.row = kNone;  // rows that this one was ahead by come again
+    path = other.path;
+    std::copy_n(other.text.data(), other.text_bytes + 1, text.data());
+    text_bytes = other.text_bytes;
+    stable_bytes = other.stable_bytes;
+    words = other.words;
+  }
+
   // -- hotwords -------------------------------------------------------------
 
   HotwordGraph::State start_of_hotwords() const {
@@ -450,6 +464,7 @@ void WordDecoder::set_hotwords(std::shared_ptr<const HotwordGraph> hotwords,
   impl_->set_hotwords(std::move(hotwords), tokens);
 }
 void WordDecoder::reset(int64_t first_token) { impl_->reset(first_token); }
+void WordDecoder::assign(const WordDecoder& other) { impl_->assign(*other.impl_); }
 void WordDecoder::advance(const float* log_probs, int num_rows, int stride) {
   impl_->advance(log_probs, num_rows, stride);
 }

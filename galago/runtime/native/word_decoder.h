@@ -52,6 +52,10 @@ class WordDecoder {
   // Begin an utterance whose first row is the stream's row `first_token`.
   void reset(int64_t first_token);
 
+  // Hears on from where `other`, made alike and told of the same hotwords, stands in its utterance.
+  // Allocates nothing.
+  void assign(const WordDecoder& other);
+
   // Hear num_rows rows of phone log-probabilities, `stride` floats apart; [0] is silence and the
   // CTC blank. A NaN counts as a probability of 0. Rows beyond max_tokens are ignored, and rows
   // after finish().
