@@ -116,6 +116,8 @@ class Session(Closing):
             verification.
         greedy: the best token of each row, collapsed, in place of the bundle's decoding.
         beam: prefix beam search over tokens in place of either.
+        one_pass: finals by the chunks that partials come from, though the bundle could look twice: half
+            the work, more errors.
         input_capacity_ms: audio that may wait; None: 2000.
         event_capacity: events that may wait; None: 64.
         endpoint_silence_ms: silence that ends an utterance; None: the bundle's.
@@ -131,6 +133,7 @@ class Session(Closing):
         posteriors: bool = False,
         greedy: bool = False,
         beam: bool = False,
+        one_pass: bool = False,
         input_capacity_ms: int | None = None,
         event_capacity: int | None = None,
         endpoint_silence_ms: int | None = None,
@@ -155,6 +158,7 @@ class Session(Closing):
             | (abi.SESSION_POSTERIORS if posteriors else 0)
             | (abi.SESSION_GREEDY if greedy else 0)
             | (abi.SESSION_BEAM if beam else 0)
+            | (abi.SESSION_ONE_PASS if one_pass else 0)
         )
         options = abi.SessionOptions(
             struct_size=ctypes.sizeof(abi.SessionOptions),
@@ -546,7 +550,9 @@ class _FairLock:
 
     def __init__(self) -> None:
         self._turnstile = threading.Lock()  # held by the one who is next
-        self._lock = threading.Lock()
+        # Again by whoever has it: a KeyboardInterrupt that comes as it is taken leaves it taken, and this
+        # thread must still be able to close.
+        self._lock = threading.RLock()
 
     def __enter__(self) -> None:
         with self._turnstile:

@@ -101,7 +101,8 @@ class ScriptedStream : public EngineStream {
         num_phones_(engine->ear_.phones.size()),
         num_tokens_(engine->ear_.tokens.size()),
         num_rows_(static_cast<size_t>(engine->target_.chunk_tokens)),
-        input_(num_rows_ * 4 * static_cast<size_t>(engine->ear_.features.num_mels)),
+        input_(static_cast<size_t>(engine->target_.chunk_frames *
+                                   engine->ear_.features.values_per_frame())),
         phones_(num_rows_ * num_phones_),
         tokens_(num_rows_ * num_tokens_) {
     inputs_ = {input_.data(), &keep_value_};      // EarTarget::Input

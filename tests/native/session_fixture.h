@@ -57,6 +57,15 @@ class SessionFixture {
     return options;
   }
 
+  // Looks at every utterance again, by a script of its own that begins with the chunk: what the
+  // session keeps before the utterance comes first.
+  void look_twice(const std::string& text, uint32_t flags = 0, int chunk_tokens = 32) {
+    const EarTarget target = scripted_target(chunk_tokens, opened.target.lookahead_tokens);
+    second_engine = std::make_shared<ScriptedEngine>(opened.ear, target, galago::script(text));
+    opened.second_pass = OpenedSecondPass{target, second_engine};
+    session = std::make_unique<Session>(OpenedRoles{&opened, nullptr, nullptr}, with_flags(flags));
+  }
+
   // Silence, as far as samples go: the script is what is heard.
   galago_status push_tokens(size_t num_tokens) { return push(num_tokens * kTokenSamples); }
   galago_status push(size_t num_samples) {
@@ -119,6 +128,7 @@ class SessionFixture {
   }
 
   std::shared_ptr<ScriptedEngine> engine;
+  std::shared_ptr<ScriptedEngine> second_engine;
   OpenedEar opened;
   std::unique_ptr<Session> session;
   int64_t next_ns = 7'000'000'000;  // capture time of the next sample

@@ -164,6 +164,33 @@ TEST(chunk_sizes_make_no_difference_and_a_stable_prefix_never_changes) {
   }
 }
 
+TEST(one_decoder_goes_on_where_another_stands) {
+  std::mt19937 random(29);
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    std::string spelled;
+    for (int i = 0; i < 100; ++i) spelled += "_ abcdefgh_____"[random() % 15];
+    const std::vector<float> rows = noisy_rows_of(spell(spelled), kNumTokens, 1.6, seed);
+    for (const CtcMethod method : kBoth) {
+      CtcDecoder one = decoder(method), other = decoder(method);
+      const std::string whole = decode(&one, rows, 100);
+      const auto advance = [&rows](CtcDecoder* ctc, int first, int end) {
+        ctc->advance(rows.data() + first * kNumTokens, end - first, kNumTokens);
+      };
+      one.reset(5);
+      other.reset(5);
+      advance(&one, 0, 40);
+      advance(&other, 30, 90);  // it was ahead, and had heard other rows
+      other.assign(one);
+      CHECK_EQ(std::string(other.text()), std::string(one.text()));
+      CHECK_EQ(other.stable_bytes(), one.stable_bytes());
+      advance(&other, 40, 100);
+      advance(&one, 40, 60);  // they share nothing
+      other.finish();
+      CHECK_EQ(std::string(other.text()), whole);
+    }
+  }
+}
+
 TEST(words_cover_the_text_in_order_and_in_time) {
   for (unsigned seed = 0; seed < 10; ++seed) {
     const std::vector<float> rows =

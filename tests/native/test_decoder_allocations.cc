@@ -9,7 +9,7 @@
 #include "check.h"
 #include "ctc_decoder.h"
 #include "endpoint.h"
-#include "fbank.h"
+#include "front_end.h"
 #include "grammar_decoder.h"
 #include "phrase_spotter.h"
 #include "test_rows.h"
@@ -92,13 +92,18 @@ TEST(features_and_decoders_know_their_memory) {
 }
 
 TEST(features_allocate_nothing_after_construction) {
-  galago::Fbank fbank({}, 32);
-  std::vector<float> samples(static_cast<size_t>(fbank.num_samples(32)), 0.1f);
-  std::vector<float> features(32 * 80);
-  const int before = num_allocations;
-  for (int num_frames = 0; num_frames <= 32; ++num_frames)
-    fbank.compute(samples.data(), num_frames, features.data());
-  CHECK_EQ(num_allocations, before);
+  galago::FeatureOptions options;
+  const std::vector<float> samples(32 * 400, 0.1f);
+  std::vector<float> features(32 * 400);
+  for (const auto type :
+       {galago::FeatureOptions::Type::kLogMel, galago::FeatureOptions::Type::kRawSamples}) {
+    options.type = type;
+    const auto front_end = galago::make_front_end(options, 32);
+    const int before = num_allocations;
+    for (int num_frames = 0; num_frames <= 32; ++num_frames)
+      front_end->compute(samples.data(), num_frames, features.data());
+    CHECK_EQ(num_allocations, before);
+  }
 }
 
 TEST(text_decoding_allocates_nothing_after_construction) {

@@ -337,6 +337,32 @@ TEST(chunk_sizes_make_no_difference_and_a_stable_prefix_never_changes) {
   }
 }
 
+TEST(one_decoder_goes_on_where_another_stands) {
+  const int num_rows = static_cast<int>(kOffTheHall.size());
+  for (unsigned seed = 0; seed < 20; ++seed) {
+    const std::vector<float> rows = noisy_rows_of(kOffTheHall, kNumPhones, 1.5, seed);
+    const auto advance = [&rows](GrammarDecoder* decoder, int first, int end) {
+      decoder->advance(rows.data() + first * kNumPhones, end - first, kNumPhones);
+    };
+    GrammarDecoder one(lights(), options(20.0f)), other(lights(), options(20.0f));
+    const GrammarResult whole = decode(&one, rows, num_rows);
+    const std::string whole_text = one.text();
+    one.reset(0);
+    other.reset(0);
+    advance(&one, 0, 8);
+    advance(&other, 3, num_rows);  // it was ahead, and had heard other rows
+    other.assign(one);
+    CHECK_EQ(std::string(other.text()), std::string(one.text()));
+    CHECK_EQ(other.next_token(), 8);
+    advance(&other, 8, num_rows);
+    advance(&one, 8, 12);  // they share nothing
+    const GrammarResult& result = other.finish();
+    CHECK_EQ(std::string(other.text()), whole_text);
+    CHECK_EQ(result.mean_ratio, whole.mean_ratio);
+    CHECK_EQ(result.num_slots, whole.num_slots);
+  }
+}
+
 TEST(partials_tell_the_best_words_so_far) {
   GrammarDecoder decoder(lights(), options());
   const std::vector<float> rows = rows_of(kOffTheHall, kNumPhones);

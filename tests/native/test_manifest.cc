@@ -58,6 +58,22 @@ TEST(a_manifest_is_read_and_unknown_keys_are_ignored) {
   CHECK(target.outputs.at(EarTarget::kTokenLogProbs).shape == (std::vector<int64_t>{1, 8, 3}));
 }
 
+TEST(raw_samples_are_frames_of_their_hop) {
+  std::string text = changed("\"chunk_frames\": 32", "\"chunk_frames\": 8");
+  const auto change = [&text](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
+  change("kaldi_log_mel", "raw_samples");
+  change("\"hop_samples\": 160", "\"hop_samples\": 320");
+  change("\"subsampling_factor\": 4", "\"subsampling_factor\": 1");
+  const Manifest manifest = Manifest::parse(text);
+  const Ear& ear = *manifest.ear;
+  CHECK_EQ(ear.features.window_samples, 320);
+  CHECK_EQ(ear.token_ms(), 20);
+  CHECK(ear.targets.at(0).inputs.at(EarTarget::kFeatures).shape ==
+        (std::vector<int64_t>{1, 8, 320}));
+}
+
 TEST(an_acceptance_is_read_whole_or_refused) {
   CHECK(!Manifest::parse(manifest_text()).ear->acceptance.has_value());
   const std::string from = "\"endpoint\": {";

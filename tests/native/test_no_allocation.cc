@@ -62,10 +62,14 @@ Bytes compiled(uint32_t kind) {
 
 // A thousand steps of speech and silence, all events taken, a gap and an error in between.
 int allocations_of_a_thousand_steps(uint32_t flags, bool hotwords, bool nothing_taken,
-                                    bool grammar = false) {
+                                    bool grammar = false, bool look_twice = false) {
   std::string text;
   for (int i = 0; i < 20; ++i) text += "....aab~b_c~cabc_ba..................~~~....";
   SessionFixture fixture(text, SessionFixture::with_flags(flags));
+  if (look_twice) {
+    fixture.look_twice(text, flags);
+    fixture.second_engine->loops = true;
+  }
   fixture.engine->loops = true;
   if (hotwords) fixture.session->set_hotwords({{"ab", 1.0f}, {"ba cab", 2.0f}});
   if (grammar) {
@@ -119,6 +123,12 @@ TEST(a_step_allocates_nothing_when_no_event_is_ever_taken) {
 
 TEST(a_step_allocates_nothing_with_a_grammar_and_phrases) {
   CHECK_EQ(allocations_of_a_thousand_steps(0, false, false, true), 0);
+}
+
+TEST(a_step_that_looks_twice_allocates_nothing) {
+  CHECK_EQ(allocations_of_a_thousand_steps(0, false, false, false, true), 0);
+  CHECK_EQ(allocations_of_a_thousand_steps(GALAGO_SESSION_BEAM, true, false, true, true), 0);
+  CHECK_EQ(allocations_of_a_thousand_steps(GALAGO_SESSION_NO_PARTIALS, false, true, true, true), 0);
 }
 
 TEST(images_of_changing_sizes_and_formats_allocate_nothing) {

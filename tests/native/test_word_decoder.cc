@@ -372,6 +372,31 @@ TEST(chunk_sizes_make_no_difference_and_a_stable_prefix_never_changes) {
   CHECK(num_stable_before_the_end > 24 * 5 * 10);
 }
 
+TEST(one_decoder_goes_on_where_another_stands) {
+  std::mt19937 random(23);
+  WordDecoder one = decoder(), other = decoder();
+  for (unsigned seed = 0; seed < 8; ++seed) {
+    const std::vector<int> classes = tiny().builder.classes(random_utterance(&random));
+    const std::vector<float> rows = noisy_rows_of(classes, kNumPhones, 1.2, seed);
+    const std::string whole = decode(&one, rows);
+    const auto advance = [&rows](WordDecoder* words, int first, int end) {
+      words->advance(rows.data() + first * kNumPhones, end - first, kNumPhones);
+    };
+    one.reset(5);
+    other.reset(5);
+    advance(&one, 0, 40);
+    advance(&other, 30, 90);  // it was ahead, and had heard other rows
+    other.assign(one);
+    CHECK_EQ(std::string(other.text()), std::string(one.text()));
+    CHECK_EQ(other.stable_bytes(), one.stable_bytes());
+    CHECK_EQ(other.num_words(), one.num_words());
+    advance(&other, 40, 100);
+    advance(&one, 40, 60);  // they share nothing
+    other.finish();
+    CHECK_EQ(std::string(other.text()), whole);
+  }
+}
+
 TEST(a_long_utterance_is_as_exact_at_its_end) {
   TinyWords words;
   words.builder.add_bigram(words.at, words.car, -20.0f);

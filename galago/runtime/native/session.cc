@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kKnownFlags = GALAGO_SESSION_WORKER | GALAGO_SESSION_NO_PARTIALS |
                                  GALAGO_SESSION_POSTERIORS | GALAGO_SESSION_BEAM |
-                                 GALAGO_SESSION_GREEDY;
+                                 GALAGO_SESSION_GREEDY | GALAGO_SESSION_ONE_PASS;
 constexpr uint32_t kMaxInputCapacityMs = 600'000;
 constexpr uint32_t kDefaultEventCapacity = 64;
 constexpr uint32_t kMaxEventCapacity = 65536;
