@@ -54,9 +54,7 @@ class Run(Generic[TaskT]):
     def __init__(self, task: TaskT, folder: Path) -> None:
         self.task, self.folder = task, folder
         folder.mkdir(parents=True, exist_ok=True)
-        # Two networks that chase each other forget sooner.
-        betas = (0.8 if len(task.networks) > 1 else 0.9, 0.98)
-        self.optimizers = {name: self._optimizer(net, betas) for name, net in task.networks.items()}
+        self.optimizers = {name: self._optimizer(net) for name, net in task.networks.items()}
         self.step = 0
         self.history: list[Row] = []
         is_resumed = (folder / "checkpoint.pt").is_file()
@@ -74,7 +72,7 @@ class Run(Generic[TaskT]):
         """The network that is exported, with the weights of the last step."""
         return self.task.networks["model"]
 
-    def _optimizer(self, network: nn.Module, betas: tuple[float, float]) -> torch.optim.AdamW:
+    def _optimizer(self, network: nn.Module) -> torch.optim.AdamW:
         def is_decayed(name: str, parameter: Tensor) -> bool:
             return parameter.ndim > 1 and not any(part in name for part in self.task.undecayed)
 
@@ -83,6 +81,7 @@ class Run(Generic[TaskT]):
             {"params": [p for n, p in named if is_decayed(n, p)], "weight_decay": schedule.weight_decay},
             {"params": [p for n, p in named if not is_decayed(n, p)], "weight_decay": 0.0},
         ]
+        betas = (self.task.momentum, 0.98)
         return torch.optim.AdamW(groups, lr=schedule.learning_rate(0), betas=betas, fused=True)
 
     def _resume(self) -> None:

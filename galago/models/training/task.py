@@ -51,6 +51,7 @@ class Task(ABC):
         networks: the modules that are trained, by name; the one called ``model`` is averaged and exported.
         panels: what of the log is drawn.
         max_gradient_norm: of each network; larger gradients are scaled down to it.
+        momentum: Adam's first beta.
         undecayed: parts of the names of matrices that weight decay leaves alone, as it does all vectors.
         averages_statistics: whether what BatchNorm measures is averaged like the weights, or taken as it is.
         rate_unit: what progress says behind :meth:`amount` per second.
@@ -63,6 +64,7 @@ class Task(ABC):
     batches: Batches
     panels: tuple[Panel, ...]
     max_gradient_norm: float
+    momentum: float = 0.9
     undecayed: tuple[str, ...] = ()
     averages_statistics: bool = False
     rate_unit: str = "steps/s"

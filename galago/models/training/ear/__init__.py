@@ -16,10 +16,11 @@ from galago.models.doors import lazy_names as _lazy_names
 if typing.TYPE_CHECKING:
     from galago.models.training.ear.align import align_corpus
     from galago.models.training.ear.batches import BatchMaker
+    from galago.models.training.ear.checkpoint import load_model
     from galago.models.training.ear.corpus import Corpus, CorpusError, import_corpus
     from galago.models.training.ear.recipe import Recipe, load_recipe
     from galago.models.training.ear.synthesize import SpeechPlan, synthesize_corpus
-    from galago.models.training.ear.trainer import EarTask, load_model, train
+    from galago.models.training.ear.trainer import EarTask, train
 
 __all__ = [
     "BatchMaker",
@@ -41,9 +42,10 @@ __getattr__, __dir__ = _lazy_names(
     {
         "align": ("align_corpus",),
         "batches": ("BatchMaker",),
+        "checkpoint": ("load_model",),
         "corpus": ("Corpus", "CorpusError", "import_corpus"),
         "recipe": ("Recipe", "load_recipe"),
         "synthesize": ("SpeechPlan", "synthesize_corpus"),
-        "trainer": ("EarTask", "load_model", "train"),
+        "trainer": ("EarTask", "train"),
     },
 )

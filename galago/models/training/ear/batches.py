@@ -40,16 +40,20 @@ class Batch(NamedTuple):
     tokens: Tensor  # (sum of num_tokens,) int64
     num_tokens: Tensor  # (B,) int64
     has_phones: Tensor  # (B,) bool
+    has_tokens: Tensor  # (B,) bool: it is known what is said, or that nothing is
     duration_s: float
     twin: Tensor | None = None  # (B, T, num_mels): the same utterances under other masks, for consistency
+    samples: Tensor | None = None  # (B, N) float32 at 16 kHz: what a teacher hears, without masks
+    num_samples: Tensor | None = None  # (B,) int64
 
 
 class Example(NamedTuple):
     features: NDArray[np.float32]
     phone_frames: NDArray[np.int64]
     phones: list[int] | None
-    tokens: list[int]
+    tokens: list[int] | None
     twin: NDArray[np.float32] | None = None  # of the shape of ``features``
+    samples: Samples | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Source:
     corpus: Corpus
     clip: Clip
     alignment: Alignment | None
+    is_labelled: bool = True  # its words may be used
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ def _part(corpus: Corpus, clips: list[Clip], share: float) -> CorpusPart:
 def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPart], NoiseBank]:
     """Import what a recipe names, or open what was imported: clips with their alignments, and the noise.
 
+    Unlabelled corpora of a distillation come last; their words, if any are known, are not used.
+
     Raises:
         CorpusError: a corpus cannot be read, or gives no clip to learn from.
     """
@@ -101,6 +108,12 @@ def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPa
     if recipe.synthetic is not None:
         corpus = Corpus(cache, f"synthetic-{recipe.name}")
         parts.append(_part(corpus, corpus.clips, recipe.synthetic.share))
+    for entry in () if recipe.distillation is None else recipe.distillation.unlabelled:
+        corpus, clips = chosen(entry)
+        if not clips:
+            raise CorpusError(f"{entry.path}: no clip in {', '.join(entry.splits)}")
+        sources = [Source(corpus, clip, None, is_labelled=False) for clip in clips]
+        parts.append(CorpusPart(corpus, {}, sources, entry.share))
     return parts, NoiseBank.of_corpora([chosen(entry) for entry in recipe.noise])
 
 
@@ -127,6 +140,7 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         self.augmenter = Augmenter(augmentation, noise, rooms)
         self.log_mel = LogMel()
         self._with_twins = recipe.loss.consistency > 0
+        self._with_samples = recipe.distillation is not None
         self._epochs: dict[int, list[list[list[Source]]]] = {}
         self._first_steps = [0]
 
@@ -194,10 +208,12 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         return features
 
     def _noise_example(self, num_frames: int, rng: np.random.Generator) -> Example:
-        features = self._features(self.augmenter.noise_only(num_frames * 160 + 240, rng))
+        samples = self.augmenter.noise_only(num_frames * 160 + 240, rng)
+        features = self._features(samples)
         num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
         twin = features.copy() if self._with_twins else None
-        return Example(features, np.zeros(num_tokens, dtype=np.int64), [], [], twin)
+        silence = np.zeros(num_tokens, dtype=np.int64)
+        return Example(features, silence, [], [], twin, samples if self._with_samples else None)
 
     def plain_example(self, source: Source) -> Example:
         """A clip as it is, for evaluation."""
@@ -209,6 +225,7 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         words: list[str] = []
         timeline: list[tuple[int, int, int]] = []  # phone, begin and end in samples
         aligned, position = True, 0
+        is_labelled = all(source.is_labelled for source in utterance)
 
         def silence(seconds: float) -> None:
             nonlocal position
@@ -240,7 +257,8 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         joined = np.concatenate(pieces)
         if len(joined) < 1600:
             joined = np.pad(joined, (0, 1600 - len(joined)))
-        features = self._features(joined if clean else self.augmenter.scene(joined, rng))
+        heard = joined if clean else self.augmenter.scene(joined, rng)
+        features = self._features(heard)
         num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
         phone_frames = np.full(num_tokens, IGNORED, dtype=np.int64)
         phones: list[int] | None = None
@@ -258,7 +276,8 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
             features = spec_augment(features, recipe, rng)
         elif self._with_twins:
             twin = features.copy()
-        return Example(features, phone_frames, phones, encode_words(words), twin)
+        tokens = encode_words(words) if is_labelled else None
+        return Example(features, phone_frames, phones, tokens, twin, heard if self._with_samples else None)
 
 
 def collate(examples: list[Example]) -> Batch:
@@ -275,16 +294,25 @@ def collate(examples: list[Example]) -> Batch:
         twin = torch.zeros_like(features)
         for i, example in enumerate(examples):
             twin[i, : len(example.features)] = torch.from_numpy(example.twin)
-    phones = [e.phones or [] for e in examples]
+    samples: Tensor | None = None
+    num_samples: Tensor | None = None
+    heard = [e.samples for e in examples if e.samples is not None]
+    if len(heard) == len(examples):
+        samples = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(x) for x in heard], batch_first=True)
+        num_samples = torch.tensor([len(x) for x in heard])
+    phones, tokens = [e.phones or [] for e in examples], [e.tokens or [] for e in examples]
     return Batch(
         features,
         num_frames,
         phone_frames,
         torch.tensor([p for row in phones for p in row], dtype=torch.long),
         torch.tensor([len(row) for row in phones]),
-        torch.tensor([t for e in examples for t in e.tokens], dtype=torch.long),
-        torch.tensor([len(e.tokens) for e in examples]),
+        torch.tensor([t for row in tokens for t in row], dtype=torch.long),
+        torch.tensor([len(row) for row in tokens]),
         torch.tensor([e.phones is not None for e in examples]),
+        torch.tensor([e.tokens is not None for e in examples]),
         longest * len(examples) / 100.0,
         twin,
+        samples,
+        num_samples,
     )

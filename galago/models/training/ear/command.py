@@ -68,7 +68,8 @@ def prepare(recipe: Recipe, *, root: Path, cache: Path) -> None:
     for entry in recipe.corpora:
         corpus = import_corpus(root / entry.path, cache, name=entry.name, speech=entry.speech)
         corpora.append((corpus, (*entry.splits, "dev")))
-    for entry in recipe.noise:
+    unlabelled = () if recipe.distillation is None else recipe.distillation.unlabelled
+    for entry in (*recipe.noise, *unlabelled):
         import_corpus(root / entry.path, cache, name=entry.name, speech=entry.speech)
     if recipe.synthetic is not None:
         sentences = read_sentences(recipe.synthetic.sentences, root)

@@ -51,7 +51,7 @@ def losses(output: EarOutput, batch: Batch, weights: LossRecipe) -> Losses:
         return (each / num_labels.clamp_min(4) * use).sum() / use.sum().clamp_min(1)
 
     phone_ctc = ctc(phone_logits, batch.phones, batch.num_phones, batch.has_phones)
-    token_ctc = ctc(token_logits, batch.tokens, batch.num_tokens, torch.ones_like(batch.has_phones))
+    token_ctc = ctc(token_logits, batch.tokens, batch.num_tokens, batch.has_tokens)
     total = (
         weights.phone_frames * phone_frames + weights.phone_ctc * phone_ctc + weights.token_ctc * token_ctc
     )
@@ -68,12 +68,14 @@ def disagreement(one: EarOutput, other: EarOutput, batch: Batch) -> Disagreement
     """
     positions = torch.arange(one.token_logits.shape[1], device=one.num_tokens.device)
     valid = positions[None, :] < one.num_tokens[:, None]
+    # Where it is not known what is said, a label in two tokens is a fair guess.
+    num_labels = torch.where(batch.has_tokens, batch.num_tokens, one.num_tokens // 2).clamp_min(4)
 
     def apart(a: Tensor, b: Tensor) -> Tensor:
         log_a, log_b = torch.log_softmax(a.float(), -1), torch.log_softmax(b.float(), -1)
         target_a, target_b = log_a.detach(), log_b.detach()
         each = (target_a.exp() * (target_a - log_b) + target_b.exp() * (target_b - log_a)).sum(-1) / 2
-        return ((each * valid).sum(-1) / batch.num_tokens.clamp_min(4)).mean()
+        return ((each * valid).sum(-1) / num_labels).mean()
 
     # The phones are compared in every utterance: no alignment is needed to agree.
     return Disagreement(

@@ -26,6 +26,8 @@ from galago.models.training.toml_tables import (
 __all__ = [
     "AugmentationRecipe",
     "CorpusRecipe",
+    "EarDistillationRecipe",
+    "PruningRecipe",
     "LossRecipe",
     "Recipe",
     "ScheduleRecipe",
@@ -123,6 +125,48 @@ class LossRecipe:
 
 
 @dataclass(frozen=True)
+class EarDistillationRecipe:
+    """What an ear learns from teachers beside, or instead of, its labels; each weight belongs to one loss.
+
+    Teachers hear the whole utterance, with its room and noise, without the masks of SpecAugment; the student
+    hears what every other one does. See :mod:`galago.models.training.distill`.
+    """
+
+    #: model.pt of ears, or model files of wav2vec 2.0 and its kin with a CTC head of characters.
+    teachers: Annotated[tuple[str, ...], NotEmpty()]
+    temperature: Annotated[float, Range(0.1, 20.0)] = 1.0
+    supervised: Weight = 1.0  # of the losses of ``[loss]``
+    phones: Weight = 0.0  # KL of the phones; only an ear teaches them
+    tokens: Weight = 0.0  # KL of the characters, at the delay that fits best
+    guided: Weight = 0.0  # characters where, or soon after, the teacher is sure
+    sequence: Weight = 0.0  # CTC with what the teacher may have heard
+    hidden: Weight = 0.0  # hidden states by ``layer_map``
+    relation: Weight = 0.0  # queries, keys and values by ``layer_map``
+    max_delay_tokens: Annotated[int, Range(0, 50)] = 4  # of 40 ms
+    relation_heads: Positive = 12
+    layer_map: tuple[tuple[int, int], ...] = ()  # (student, teacher) blocks from 1; by default all, evenly
+    unlabelled: tuple[CorpusRecipe, ...] = ()  # recordings whose words are unknown, or not to be used
+
+    def __post_init__(self) -> None:
+        weights = (self.phones, self.tokens, self.guided, self.sequence, self.hidden, self.relation)
+        if not any(weights):
+            raise ValueError("every weight is 0, so nothing is learned from the teachers")
+
+
+@dataclass(frozen=True)
+class PruningRecipe:
+    """Another ear to begin with: some of its blocks, and of each block the heads that matter most.
+
+    How many is said by ``[network]``: ``num_blocks``, ``num_heads``, ``head_width``; all other widths must
+    be those of the ear.
+    """
+
+    weights: str  # another run's model.pt
+    blocks: tuple[int, ...] = ()  # from 1; by default evenly spread
+    importance_batches: Positive = 8  # by which heads are judged
+
+
+@dataclass(frozen=True)
 class ScheduleRecipe:
     """Warm-up, constant rate, linear decay: the decay may be moved by changing ``num_steps`` and resuming."""
 
@@ -159,10 +203,16 @@ class Recipe:
     augmentation: AugmentationRecipe = AugmentationRecipe()
     loss: LossRecipe = LossRecipe()
     schedule: ScheduleRecipe = ScheduleRecipe()
+    distillation: EarDistillationRecipe | None = None
+    pruning: PruningRecipe | None = None
     dictionary: str | None = None  # a CMUdict-style file; None: the one that PocketSphinx ships
     initial_weights: str | None = None  # another run's model.pt to begin with; its shape, or with a lookahead
     role: Literal["ear"] = "ear"
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if self.pruning is not None and self.initial_weights is not None:
+            raise ValueError("pruning.weights and initial_weights: a run begins with one of them")
 
 
 def network_config(recipe: Recipe, where: str = "network") -> ConformerConfig:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from galago.models.conformer import Conformer, ConformerConfig
+from galago.models.conformer import Conformer, EarOutput
 from galago.models.tokenizer import greedy_text
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.checkpoints import CheckpointError, save_atomically
+from galago.models.training.distill.layers import tapped
 from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker, collate
+from galago.models.training.ear.checkpoint import load_model
+from galago.models.training.ear.distillation import EarDistillation
 from galago.models.training.ear.losses import Losses, disagreement, losses
 from galago.models.training.ear.recipe import Recipe, network_config
 from galago.models.training.loop import Run
@@ -26,27 +29,22 @@ from galago.runtime.language.letter_to_sound import edit_distance
 __all__ = ["EarTask", "dev_batches", "load_model", "train"]
 
 EVALUATION_CHUNK_TOKENS = 8
-
-
-def load_model(path: Path) -> Conformer:
-    """The network stored in a run's ``model.pt``, in evaluation mode.
-
-    Raises:
-        CheckpointError: the file is damaged or holds no network.
-    """
-    stored = load(path)
-    try:
-        model = Conformer(ConformerConfig(**stored["config"]))
-        model.load_state_dict(stored["model"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: holds no network of this version: {error}") from error
-    return model.eval()
+DISTILLATION_PANELS = (
+    Panel(
+        "what teachers say of it", tuple(f"taught_{n}" for n in ("phones", "tokens", "guided", "sequence"))
+    ),
+    Panel("inside", ("taught_hidden", "taught_relation")),
+    Panel("delay behind the teachers, in tokens", ("delay_tokens",)),
+)
 
 
 class EarTask(Task):
     """See :class:`galago.models.training.task.Task`.
 
     ``begin`` raises CheckpointError where the recipe's initial weights are damaged or of another shape.
+
+    Raises:
+        CheckpointError, RecipeError: see :class:`EarDistillation`, where the recipe has teachers.
     """
 
     max_gradient_norm = 2.0
@@ -73,7 +71,13 @@ class EarTask(Task):
         torch.manual_seed(recipe.schedule.seed)
         self.config = network_config(recipe)
         self.model = Conformer(self.config).to(self.device)
-        self.networks = {"model": self.model}
+        self.networks: dict[str, nn.Module] = {"model": self.model}
+        self.distillation: EarDistillation | None = None
+        if recipe.distillation is not None:
+            where = f"{recipe.name}.distillation"
+            self.distillation = EarDistillation(recipe.distillation, self.model, self.device, where)
+            self.networks |= self.distillation.networks
+            self.panels = (*self.panels, *DISTILLATION_PANELS)
 
     def begin(self) -> None:
         """Another run's averaged weights where the recipe names them; else mean and deviation of the data."""
@@ -103,8 +107,9 @@ class EarTask(Task):
         self.model.std.copy_(frames.std(dim=0).clamp_min(0.1))
 
     def identity(self) -> dict[str, Any]:
-        """The network's shape, the seed and the recipe's name."""
-        return {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+        """The network's shape, the seed, the recipe's name, and the teachers where there are any."""
+        who = {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+        return who if self.distillation is None else {**who, "teachers": self.distillation.identity()}
 
     def amount(self, batch: Batch) -> float:
         """Seconds of sound, padding included."""
@@ -126,17 +131,35 @@ class EarTask(Task):
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def losses(self, batch: Batch, step: int) -> NetworkLosses:
-        """Of one view of the utterances, or the mean of two views with how far they are apart."""
-        weights = self.recipe.loss
+        """Of one view of the utterances, or the mean of two views with how far they are apart.
+
+        Teachers are asked about the first view.
+        """
+        weights, taps = self.recipe.loss, self.distillation.taps if self.distillation else ()
         chunk, twin_chunk = self._chunks(step)
-        with self._autocast():
+        with self._autocast(), tapped(self.model, taps) as hidden:
             output = self.model(batch.features, batch.num_frames, chunk_tokens=chunk)
         found = losses(output, batch, weights)
-        if batch.twin is None:
-            yield "model", found.total, found._asdict()
+        total, scalars = found.total, found._asdict()
+        if batch.twin is not None:
+            total, scalars = self._with_twin(found, output, batch, twin_chunk)
+        if self.distillation is None:
+            yield "model", total, scalars
             return
+        distilled = self.distillation.losses(output, hidden, batch)
+        total = self.distillation.recipe.supervised * total + distilled.total
+        yield "model", total, {**scalars, **distilled.scalars, "total": total}
+        if distilled.projections is not None:
+            yield "projections", distilled.projections, {}
+
+    def _with_twin(
+        self, found: Losses, output: EarOutput, batch: Batch, chunk: int | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total and scalars of two views, of which ``found`` and ``output`` are the first one's."""
+        weights = self.recipe.loss
+        assert batch.twin is not None
         with self._autocast():
-            twin = self.model(batch.twin, batch.num_frames, chunk_tokens=twin_chunk)
+            twin = self.model(batch.twin, batch.num_frames, chunk_tokens=chunk)
         of_twin = losses(twin, batch, weights)
         found = Losses(*((a + b) / 2 for a, b in zip(found, of_twin, strict=True)))
         views = disagreement(output, twin, batch)
@@ -144,7 +167,7 @@ class EarTask(Task):
             weights.phone_ctc * views.phones + weights.token_ctc * views.tokens
         )
         apart = {f"{name}_apart": value for name, value in views._asdict().items()}
-        yield "model", total, {**found._replace(total=total)._asdict(), **apart}
+        return total, {**found._replace(total=total)._asdict(), **apart}
 
     def evaluate(self, model: nn.Module, samples: Path) -> Row:
         """Frame accuracy of the phones, where any are known, and greedy WER of the tokens, in chunks."""

@@ -61,6 +61,7 @@ class VocoderTask(VoiceTask):
         if recipe.adversarial:
             self.discriminators = Discriminators().to(device)
             self.networks["discriminators"] = self.discriminators
+            self.momentum = 0.8  # two networks that chase each other forget sooner
         self.stft = MultiResolutionStft().to(device)
         self.log_mel = VoiceMel(config.features()).to(device)
         self.batches = CropBatches(

@@ -1,0 +1,208 @@
+"""An ear learns from teachers: the losses of ``[distillation]`` beside those of the labels.
+
+samples ──► teachers, full context, no masks ──► answers, hidden states ─┐
+features ──► student, a stream's masks, SpecAugment ──► answers, hidden ─┴─► losses
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from galago.models.conformer import Conformer, EarOutput
+from galago.models.training.distill.alignment import (
+    CONFORMER_CLOCK,
+    delayed_kl,
+    guided_loss,
+    means_on_tokens,
+    sampled_labels,
+    sequence_loss,
+    spikes_on_tokens,
+)
+from galago.models.training.distill.layers import Projections, layer_pairs, tapped
+from galago.models.training.distill.losses import hint_loss, relation_loss, softened_kl
+from galago.models.training.ear.batches import Batch
+from galago.models.training.ear.recipe import EarDistillationRecipe
+from galago.models.training.ear.teachers import EarTeacher, Taught, load_teacher
+from galago.models.training.toml_tables import RecipeError
+
+__all__ = ["Distilled", "EarDistillation"]
+
+RELATED = ("query", "key", "value")
+
+
+class Distilled(NamedTuple):
+    """The weighted sum of a step, each loss by itself, and what the projections are trained by (or None)."""
+
+    total: Tensor
+    scalars: dict[str, Tensor]
+    projections: Tensor | None
+
+
+class _Heard(NamedTuple):
+    """One teacher's answer, and what was tapped of it; rows stand on the student's tokens by ``table``."""
+
+    taught: Taught
+    hidden: Mapping[str, Tensor]
+    table: Tensor
+
+
+class EarDistillation:
+    """Teachers of one student, and the losses between them.
+
+    Attributes:
+        networks: what is trained beside the student: the projections of hidden states, where they count.
+        taps: names of the student's submodules whose outputs :meth:`losses` wants.
+
+    Raises:
+        CheckpointError: a teacher's file is damaged or it cannot teach an ear.
+        RecipeError: the teachers cannot give what the recipe asks for.
+    """
+
+    def __init__(
+        self, recipe: EarDistillationRecipe, student: Conformer, device: torch.device, where: str
+    ) -> None:
+        """``where`` is how messages name the table."""
+        self.recipe, self.device = recipe, device
+        self.teachers = [load_teacher(Path(path), device) for path in recipe.teachers]
+        self._refuse(student, where)
+        self.networks: dict[str, nn.Module] = {}
+        self._pairs: tuple[tuple[int, int], ...] = ()
+        if recipe.hidden or recipe.relation:
+            teacher = self.teachers[0]
+            self._pairs = layer_pairs(
+                recipe.layer_map, len(student.blocks), teacher.num_blocks, f"{where}.layer_map"
+            )
+        if recipe.hidden:
+            widths = [(student.config.width, self.teachers[0].width) for _ in self._pairs]
+            self.networks["projections"] = Projections(widths).to(device)
+        self.taps = self._names("blocks.", 0)
+
+    def _refuse(self, student: Conformer, where: str) -> None:
+        recipe = self.recipe
+        silent = [teacher.name for teacher in self.teachers if not teacher.has_phones]
+        if recipe.phones and silent:
+            raise RecipeError(f"{where}.phones: {silent[0]} has no phones to teach; set it to 0")
+        if (recipe.hidden or recipe.relation) and len(self.teachers) > 1:
+            raise RecipeError(
+                f"{where}: hidden states and relations are learned from one teacher, and there are "
+                f"{len(self.teachers)}"
+            )
+        widths = {"the student": student.config.width, self.teachers[0].name: self.teachers[0].width}
+        for who, width in widths.items():
+            if recipe.relation and width % recipe.relation_heads:
+                raise RecipeError(
+                    f"{where}.relation_heads: {recipe.relation_heads} do not divide the width {width} "
+                    f"of {who}"
+                )
+
+    def identity(self) -> list[str]:
+        """The SHA-256 of each teacher's file: a run goes on with the teachers that it began with."""
+        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in self.recipe.teachers]
+
+    def _names(self, prefix: str, side: int) -> list[str]:
+        """Submodules to tap of the student (``side`` 0) or of the first teacher (1)."""
+        blocks = [f"{prefix}{pair[side] - 1}" for pair in self._pairs]
+        names = blocks if self.recipe.hidden else []
+        if self.recipe.relation:
+            names = names + [f"{block}.attention.{kind}" for block in blocks for kind in RELATED]
+        return names
+
+    @torch.no_grad()
+    def _hear(self, teacher: EarTeacher, batch: Batch, num_tokens: int) -> _Heard:
+        assert batch.samples is not None and batch.num_samples is not None
+        names = self._names(teacher.prefix, 1)
+        with tapped(teacher.network, names) as hidden:
+            taught = teacher.hear(batch.samples, batch.num_samples)
+        return _Heard(taught, dict(hidden), CONFORMER_CLOCK.rows_of(num_tokens, teacher.clock))
+
+    def losses(self, output: EarOutput, hidden: Mapping[str, Tensor], batch: Batch) -> Distilled:
+        """What the student still has to learn from its teachers, of one view of a batch.
+
+        Args:
+            output, hidden: the student's, the latter by the names in :attr:`taps`.
+            batch: with samples.
+        """
+        recipe, T = self.recipe, output.token_logits.shape[1]
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            heard = [self._hear(teacher, batch, T) for teacher in self.teachers]
+        found: dict[str, Tensor] = {}
+        valid, tokens, phones = self._on_tokens(heard, output)
+        if recipe.phones:
+            found["phones"] = softened_kl(output.phone_logits, phones, recipe.temperature, valid)
+        if recipe.tokens:
+            delayed = delayed_kl(
+                output.token_logits,
+                tokens,
+                valid,
+                temperature=recipe.temperature,
+                max_delay_tokens=recipe.max_delay_tokens,
+            )
+            found["tokens"] = delayed.loss
+        if recipe.guided:
+            found["guided"] = guided_loss(
+                output.token_logits, tokens, valid, max_delay_tokens=recipe.max_delay_tokens
+            )
+        if recipe.sequence:
+            found["sequence"] = torch.stack([self._sequence(one.taught, output) for one in heard]).mean()
+        if recipe.hidden:
+            found["hidden"] = self._hidden(heard[0], hidden, valid)
+        if recipe.relation:
+            found["relation"] = self._relation(heard[0], hidden, valid)
+        total = torch.stack([getattr(recipe, name) * loss for name, loss in found.items()]).sum()
+        scalars = {f"taught_{name}": loss for name, loss in found.items()}
+        if recipe.tokens:
+            scalars["delay_tokens"] = delayed.delay_tokens
+        regressed = None
+        if recipe.hidden:
+            still = {name: value.detach() for name, value in hidden.items()}
+            regressed = self._hidden(heard[0], still, valid)
+        return Distilled(total, scalars, regressed)
+
+    def _on_tokens(self, heard: list[_Heard], output: EarOutput) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens that all have heard (B, T), and the mean of the teachers' softened answers on them."""
+        temperature, T = self.recipe.temperature, output.token_logits.shape[1]
+        valid = torch.arange(T, device=self.device)[None] < output.num_tokens[:, None]
+        tokens, phones = [], []
+        for taught, _, table in heard:
+            probs = torch.softmax(taught.token_logits.float() / temperature, dim=-1)
+            on_tokens, exists = spikes_on_tokens(probs, table, taught.num_rows)
+            tokens.append(on_tokens)
+            valid = valid & exists
+            if taught.phone_logits is not None and self.recipe.phones:
+                probs = torch.softmax(taught.phone_logits.float() / temperature, dim=-1)
+                phones.append(means_on_tokens(probs, table, taught.num_rows))
+        mean = torch.stack(tokens).mean(dim=0)
+        return valid, mean, torch.stack(phones).mean(dim=0) if phones else mean
+
+    @staticmethod
+    def _sequence(taught: Taught, output: EarOutput) -> Tensor:
+        labels, num_labels = sampled_labels(torch.softmax(taught.token_logits.float(), -1), taught.num_rows)
+        return sequence_loss(output.token_logits, output.num_tokens, labels, num_labels)
+
+    def _hidden(self, heard: _Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
+        ours = self.networks["projections"]([hidden[f"blocks.{student - 1}"] for student, _ in self._pairs])
+        prefix = self.teachers[0].prefix
+        each = [
+            hint_loss(mine, self._placed(heard, f"{prefix}{teacher - 1}"), valid)
+            for mine, (_, teacher) in zip(ours, self._pairs, strict=True)
+        ]
+        return torch.stack(each).mean()
+
+    def _relation(self, heard: _Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
+        prefix, each = self.teachers[0].prefix, []
+        for student, teacher in self._pairs:
+            for kind in RELATED:
+                mine = hidden[f"blocks.{student - 1}.attention.{kind}"]
+                theirs = self._placed(heard, f"{prefix}{teacher - 1}.attention.{kind}")
+                each.append(relation_loss(mine, theirs, valid, self.recipe.relation_heads))
+        return torch.stack(each).mean()
+
+    @staticmethod
+    def _placed(heard: _Heard, name: str) -> Tensor:
+        return means_on_tokens(heard.hidden[name].float(), heard.table, heard.taught.num_rows)
