@@ -20,7 +20,7 @@ constexpr float kMaxAmplitude = 16.0f;
 // An utterance ends on time, in the middle of a chunk, if every 10 ms that wait are at most 9 dB
 // above the mean of the silence before them, which must be known from 120 ms at least. Of an even
 // noise, one such block in a few hundred is 6 dB above the mean; what begins a word is far more.
-constexpr int64_t kMinSilentTokens = 3;
+constexpr int kMinSilentMs = 120;
 constexpr size_t kSilenceBlockSamples = 160;
 constexpr float kSilentPowerRatio = 8.0f;
 constexpr float kInaudiblePower = 1e-9f;  // -90 dBFS, so that digital silence is no yardstick
@@ -91,12 +91,13 @@ EarStream::EarStream(const OpenedEar& opened, const galago_session_options& opti
       num_phones_(opened.ear.phones.size()),
       num_tokens_(opened.ear.tokens.size()),
       chunk_ns_(int64_t{target_.chunk_tokens} * opened.ear.token_ms() * 1'000'000),
+      min_silent_tokens_((kMinSilentMs + opened.ear.token_ms() - 1) / opened.ear.token_ms()),
       metrics_(metrics),
       ring_(ring_samples(opened.ear, target_, options)),
       num_missing_samples_(window_samples(opened.ear, target_)),
       tracker_(sample_rate_hz_),
       stream_(engine_->open_stream()),
-      fbank_(opened.ear.features, target_.chunk_frames),
+      front_end_(make_front_end(opened.ear.features, target_.chunk_frames)),
       clock_(sample_rate_hz_),
       listener_(opened.ear, listener_options(opened, options), events, metrics, &clock_),
       window_(window_samples(opened.ear, target_)),
@@ -115,7 +116,7 @@ void EarStream::describe(galago_session_info* info) const {
 }
 
 size_t EarStream::num_bytes() const {
-  return sizeof(*this) + ring_.num_bytes() + stream_->num_bytes() + fbank_.num_bytes() +
+  return sizeof(*this) + ring_.num_bytes() + stream_->num_bytes() + front_end_->num_bytes() +
          listener_.num_bytes() + heap_bytes(window_, token_levels_);
 }
 
@@ -243,7 +244,7 @@ bool EarStream::advance_stream(bool has_ended) {
 
 size_t EarStream::samples_until_silent_end() const {
   const int64_t deadline_token = listener_.silence_deadline();
-  if (deadline_token < 0 || listener_.num_silent_rows() < kMinSilentTokens) return 0;
+  if (deadline_token < 0 || listener_.num_silent_rows() < min_silent_tokens_) return 0;
   const int64_t deadline_sample = deadline_token * static_cast<int64_t>(token_samples_);
   const int64_t num_left = deadline_sample - static_cast<int64_t>(stream_samples_);
   if (num_left <= 0 || deadline_sample == refused_deadline_sample_) return 0;
@@ -310,7 +311,7 @@ bool EarStream::run_padded_chunk() {
 
 void EarStream::run_chunk() {
   const int64_t begin_ns = monotonic_ns();
-  fbank_.compute(window_.data(), target_.chunk_frames, stream_->input(EarTarget::kFeatures));
+  front_end_->compute(window_.data(), target_.chunk_frames, stream_->input(EarTarget::kFeatures));
   // 1: go on. 0: forget all states first (the stream begins, or begins anew).
   *stream_->input(EarTarget::kKeep) = num_chunks_ == 0 ? 0.0f : 1.0f;
   const int64_t engine_begin_ns = monotonic_ns();

@@ -1,7 +1,7 @@
 // The ear of a session: samples in on the capture thread, steps, events out.
 //
-//   push ─> ring ─> window ─> log-mel ─> engine ─> listener ─> events
-//   (capture)       └──────────────── advance ────────────────┘
+//   push ─> ring ─> window ─> front end ─> engine ─> listener ─> events
+//   (capture)       └───────────────── advance ─────────────────┘
 //
 // A window is the chunk's samples and the window_samples - hop_samples that its last frames reach
 // into the next chunk; those are kept for it:
@@ -19,7 +19,7 @@
 
 #include "capture_clock.h"
 #include "engine.h"
-#include "fbank.h"
+#include "front_end.h"
 #include "listener.h"
 #include "manifest.h"
 #include "metrics.h"
@@ -89,6 +89,7 @@ class EarStream : public RoleStream {
   const size_t num_phones_;
   const size_t num_tokens_;
   const int64_t chunk_ns_;
+  const int64_t min_silent_tokens_;  // that an end in silence needs
   SessionMetrics* const metrics_;
 
   // Between the threads.
@@ -99,7 +100,7 @@ class EarStream : public RoleStream {
 
   // The stepping thread's.
   std::unique_ptr<EngineStream> stream_;
-  Fbank fbank_;
+  const std::unique_ptr<FrontEnd> front_end_;
   StreamClock clock_;
   Listener listener_;
   std::vector<float> window_;

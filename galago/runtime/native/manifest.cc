@@ -91,10 +91,9 @@ EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& file
   target.lookahead_tokens = static_cast<int>(entry.at("lookahead_tokens").integer(0, 1024));
   const auto num_phones = static_cast<int64_t>(ear.phones.size());
   const auto num_tokens = static_cast<int64_t>(ear.tokens.size());
-  target.inputs = {
-      read_tensor(entry, "inputs", "features",
-                  {1, target.chunk_frames, ear.features.values_per_frame()}),
-      read_tensor(entry, "inputs", "keep", {1})};
+  target.inputs = {read_tensor(entry, "inputs", "features",
+                               {1, target.chunk_frames, ear.features.values_per_frame()}),
+                   read_tensor(entry, "inputs", "keep", {1})};
   target.outputs = {
       read_tensor(entry, "outputs", "phone_log_probs", {1, target.chunk_tokens, num_phones}),
       read_tensor(entry, "outputs", "token_log_probs", {1, target.chunk_tokens, num_tokens})};
