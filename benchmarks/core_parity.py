@@ -132,7 +132,7 @@ def compare(bundle: galago.Bundle, clips: Sequence[Audio]) -> CoreParity:
     target = next(t for t in ear.targets if t.name == running_target(bundle))
     oracle, found = Oracle(bundle.folder, target), CoreParity()
     rng = np.random.default_rng(5)
-    with bundle.session(greedy=True, posteriors=True, partials=False) as session:
+    with bundle.session(greedy=True, one_pass=True, posteriors=True, partials=False) as session:
         for samples in common.progress(clips, "clips"):
             chunks = oracle.chunks(samples)
             noisy = [c + rng.normal(0.0, FEATURE_NOISE, c.shape).astype(np.float32) for c in chunks]

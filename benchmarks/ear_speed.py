@@ -216,7 +216,7 @@ def main() -> None:
     audio = enough(list(read_clips("voxforge", "dev")), args.seconds)
     with (
         hearing.opened(args) as bundle,
-        bundle.session(greedy=True) as session,
+        bundle.session(greedy=True, one_pass=True) as session,
         bundle.session() as shipped_session,
         tempfile.TemporaryDirectory() as scratch,
     ):
@@ -225,7 +225,8 @@ def main() -> None:
             raise SystemExit(f"{bundle.folder}: the bundle has no ear")
         chunk, chunk_ms = session.info.chunk_samples, session.info.chunk_ms
         ours, own = GalagoEar(session), Timed()
-        # The peers are greedy; what ships may decode in another way, which costs what it costs.
+        # The peers are greedy and look once; what ships may decode in another way and look twice, which costs
+        # what it costs.
         method = str(ear.decoding.get("method", "greedy"))
         shipped = None if method == "greedy" else (GalagoEar(shipped_session), Timed())
         peers: dict[str, OnnxRuntimeEar] = {}

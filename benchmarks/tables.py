@@ -94,6 +94,7 @@ TABLES: dict[str, Table] = {
             Column("float, whole clips", "entry.wer_percent.full", unit=" %"),
             Column("float, streaming", "entry.wer_percent.streaming", unit=" %"),
             Column("int8, streaming", "entry.wer_percent.int8", unit=" %"),
+            Column("float, second pass", "entry.wer_percent.second", unit=" %", optional=True),
             Column("the finals of the core", "entry.wer_percent.finals", unit=" %"),
         ),
         each="numbers",

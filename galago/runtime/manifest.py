@@ -42,14 +42,23 @@ class FileEntry:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """Kaldi-compatible log-mel of samples in [-1, 1]: frame t covers [t * hop, t * hop + window)."""
+    """What turns samples in [-1, 1] into frames: frame t covers [t * hop, t * hop + window).
+
+    "raw_samples": a frame is the samples of its hop as they are, and its window is no longer.
+    """
 
     type: str
     sample_rate_hz: int
     window_samples: int
     hop_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMelFeatures(Features):
+    """Log-mel energies as Kaldi computes them: "kaldi_log_mel"."""
+
     fft_size: int
     num_mels: int
     low_hz: float
@@ -216,7 +225,6 @@ def check_relative(name: str, where: str) -> None:
 def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
     if keys.text("type") != "streaming_ctc":
         raise UnsupportedError(f"{keys.path}: {keys.at('type')}: {keys.text('type')!r} is not known here")
-    features = keys.object("features")
     phones, tokens = tuple(keys.texts("phones")), tuple(keys.texts("tokens"))
     priors = tuple(keys.numbers("phone_log_priors"))
     if len(phones) < 2 or len(tokens) < 2:
@@ -240,19 +248,12 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
     word_model = decoding.optional_text("word_model")
     if word_model is not None:
         decoding.listed("word_model", word_model, files)
+    if "second_pass_chunk_tokens" in decoding.names():
+        second = decoding.integer("second_pass_chunk_tokens", minimum=1)
+        if all(target.chunk_tokens != second for target in targets):
+            raise decoding.wrong("second_pass_chunk_tokens", "the chunk_tokens of a target", second)
     return Ear(
-        features=Features(
-            type=features.text("type"),
-            sample_rate_hz=features.integer("sample_rate_hz", minimum=1),
-            window_samples=features.integer("window_samples", minimum=1),
-            hop_samples=features.integer("hop_samples", minimum=1),
-            fft_size=features.integer("fft_size", minimum=2),
-            num_mels=features.integer("num_mels", minimum=1),
-            low_hz=features.number("low_hz"),
-            high_hz=features.number("high_hz"),
-            preemphasis=features.number("preemphasis"),
-            log_floor=features.number("log_floor"),
-        ),
+        features=_features(keys.object("features")),
         subsampling_factor=keys.integer("subsampling_factor", minimum=1),
         tokens=tokens,
         phones=phones,
@@ -263,6 +264,30 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
         voice_activity=keys.object("voice_activity", required=False).document,
         endpoint=keys.object("endpoint", required=False).document,
         grammar=grammar.document,
+    )
+
+
+def _features(keys: Keys) -> Features:
+    kind = keys.text("type")
+    if kind not in ("kaldi_log_mel", "raw_samples"):
+        raise UnsupportedError(f"{keys.path}: {keys.at('type')}: {kind!r} is not known here")
+    sample_rate_hz = keys.integer("sample_rate_hz", minimum=1)
+    hop_samples = keys.integer("hop_samples", minimum=1)
+    if kind == "raw_samples":
+        return Features(
+            type=kind, sample_rate_hz=sample_rate_hz, window_samples=hop_samples, hop_samples=hop_samples
+        )
+    return LogMelFeatures(
+        type=kind,
+        sample_rate_hz=sample_rate_hz,
+        window_samples=keys.integer("window_samples", minimum=1),
+        hop_samples=hop_samples,
+        fft_size=keys.integer("fft_size", minimum=2),
+        num_mels=keys.integer("num_mels", minimum=1),
+        low_hz=keys.number("low_hz"),
+        high_hz=keys.number("high_hz"),
+        preemphasis=keys.number("preemphasis"),
+        log_floor=keys.number("log_floor"),
     )
 
 

@@ -22,7 +22,7 @@ from galago.runtime.errors import (
     UnsupportedError,
 )
 from galago.runtime.session import Session
-from tests.make_tiny_bundle import SAMPLE_RATE_HZ, synthesise
+from tests.make_tiny_bundle import SAMPLE_RATE_HZ, make_tiny_bundle, synthesise
 
 SENTENCE = ["turn", "on", "the", "light"]
 NS_PER_S = 1_000_000_000
@@ -283,6 +283,14 @@ def test_a_closed_session_is_an_answer_in_every_call(bundle: Bundle) -> None:
             call()
 
 
+def test_a_session_that_an_interrupt_left_locked_can_be_closed(bundle: Bundle) -> None:
+    """A KeyboardInterrupt may come when the lock is taken and the block that lets it go has not begun."""
+    session = bundle.session()
+    session._control.__enter__()
+    assert session._control._lock.acquire(timeout=60), "its own thread waits for itself"
+    session.close()
+
+
 def test_a_thread_that_waits_does_not_starve_another(bundle: Bundle) -> None:
     with bundle.session(worker=True) as session:
         naps = naps_of(session)
@@ -522,3 +530,26 @@ def test_speech_takes_text_and_a_buffer_of_floats(session: Session) -> None:
     for buffer in buffers:
         with pytest.raises(InvalidArgumentError, match="contiguous, writable float32"):
             session.read_speech(buffer)
+
+
+def test_finals_may_come_of_longer_chunks_than_partials(tmp_path: Path) -> None:
+    changes = {"decoding": {"method": "greedy", "second_pass_chunk_tokens": 16}}
+    folder = make_tiny_bundle(tmp_path, chunk_tokens=(8, 16), changes=changes)
+    samples = synthesise(["turn", "the", "fan", "on"], tail_ms=1500)
+    with galago.open(folder, chunk_ms=320) as bundle:
+        texts: dict[bool, list[str]] = {False: [], True: []}
+        for one_pass in (False, True):
+            with bundle.session(one_pass=one_pass) as session:
+                for event in session.run(samples):
+                    if isinstance(event, galago.Final):
+                        texts[one_pass].append(event.text)
+                        counted = session.metrics()
+                        assert 0 < counted.engine_ns <= counted.busy_ns
+        assert texts == {False: ["turn the fan on"], True: ["turn the fan on"]}
+
+
+def test_a_second_pass_needs_a_target_of_its_chunks(tmp_path: Path) -> None:
+    changes = {"decoding": {"method": "greedy", "second_pass_chunk_tokens": 32}}
+    folder = make_tiny_bundle(tmp_path, chunk_tokens=(8, 16), changes=changes)
+    with pytest.raises(galago.CorruptError, match="second_pass_chunk_tokens"):
+        galago.open(folder)
