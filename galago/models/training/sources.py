@@ -16,9 +16,10 @@ from typing import Any
 
 from galago.models.training.errors import TrainingError
 
-__all__ = ["CorpusError", "Row", "fingerprint", "read_rows"]
+__all__ = ["AUDIO_SUFFIXES", "IMAGE_SUFFIXES", "CorpusError", "Row", "fingerprint", "read_rows"]
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MANIFEST = "manifest.jsonl"
 Row = dict[str, Any]
 
@@ -27,8 +28,11 @@ class CorpusError(TrainingError, ValueError):
     """A corpus cannot be read; the message names the file and the line."""
 
 
-def read_rows(path: Path) -> Iterator[tuple[Row, bytes]]:
-    """The rows of the corpus at ``path`` with the bytes of their audio files.
+def read_rows(path: Path, *, suffixes: tuple[str, ...] = AUDIO_SUFFIXES) -> Iterator[tuple[Row, bytes]]:
+    """The rows of the corpus at ``path`` with the bytes of their files.
+
+    Args:
+        suffixes: which files of a folder are looked at.
 
     Raises:
         CorpusError: nothing there, no manifest, a bad line, a file that is named but missing.
@@ -36,7 +40,7 @@ def read_rows(path: Path) -> Iterator[tuple[Row, bytes]]:
     if not path.exists():
         raise CorpusError(f"{path}: no such corpus")
     if path.is_dir():
-        return _rows_of_folder(path)
+        return _rows_of_folder(path, suffixes)
     if path.suffix == ".tar":
         return _rows_of_tar(path)
     if path.suffix in (".jsonl", ".json"):
@@ -52,7 +56,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
     """
     digest = hashlib.sha256()
     if path.is_dir():
-        sizes = [(str(p.relative_to(path)), p.stat().st_size) for p in _files_of_folder(path)]
+        sizes = [
+            (str(p.relative_to(path)), p.stat().st_size)
+            for p in _files_of_folder(path, (*AUDIO_SUFFIXES, ".txt"))
+        ]
         num_bytes = sum(size for _, size in sizes)
         digest.update(json.dumps(sizes).encode())
     else:
@@ -147,12 +154,12 @@ def _rows_of_jsonl(path: Path) -> Iterator[tuple[Row, bytes]]:
         yield row, audio.read_bytes()
 
 
-def _files_of_folder(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.suffix.lower() in (*AUDIO_SUFFIXES, ".txt") and p.is_file())
+def _files_of_folder(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
 
 
-def _rows_of_folder(path: Path) -> Iterator[tuple[Row, bytes]]:
-    for audio in (p for p in _files_of_folder(path) if p.suffix.lower() in AUDIO_SUFFIXES):
+def _rows_of_folder(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Row, bytes]]:
+    for audio in _files_of_folder(path, suffixes):
         name = str(audio.relative_to(path))
         row: Row = {"id": name, "file": name, "split": "train", "speaker": audio.parent.name, "text": None}
         text = audio.with_suffix(".txt")

@@ -15,9 +15,10 @@ from galago.models.doors import lazy_names as _lazy_names
 
 if typing.TYPE_CHECKING:
     from galago.models.training.eye.album import Album, cover, read_album
+    from galago.models.training.eye.checkpoint import load_eye, save_eye
     from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
     from galago.models.training.eye.recipe import EyeRecipe, load_eye_recipe
-    from galago.models.training.eye.trainer import EyeTask, load_eye, save_eye, scores_of
+    from galago.models.training.eye.trainer import EyeTask, scores_of
 
 __all__ = [
     "Album",
@@ -38,8 +39,9 @@ __getattr__, __dir__ = _lazy_names(
     __name__,
     {
         "album": ("Album", "cover", "read_album"),
+        "checkpoint": ("load_eye", "save_eye"),
         "labels": ("EyeDescription", "EyeLabel", "ImageFormat"),
         "recipe": ("EyeRecipe", "load_eye_recipe"),
-        "trainer": ("EyeTask", "load_eye", "save_eye", "scores_of"),
+        "trainer": ("EyeTask", "scores_of"),
     },
 )

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from galago.models.training.eye.labels import EyeLabel
-from galago.models.training.sources import CorpusError, read_rows
+from galago.models.training.sources import IMAGE_SUFFIXES, CorpusError, read_rows
 
-__all__ = ["Album", "Photo", "cover", "read_album", "squash"]
+__all__ = ["Album", "Photo", "cover", "decode_photo", "read_album", "read_photos", "squash"]
 
 Pixels = NDArray[np.uint8]
 
@@ -68,7 +68,12 @@ def squash(pixels: Pixels, side: int) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
 
 
-def _decode(data: bytes, where: str) -> Pixels:
+def decode_photo(data: bytes, where: str) -> Pixels:
+    """A file's bytes -> (height, width, 3) uint8 RGB.
+
+    Raises:
+        CorpusError: they are no image; the message names ``where``.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -124,7 +129,7 @@ def read_album(
             elif share < measure_share + choice_share:
                 split = "val"
         if not splits or split in splits:
-            photos.append(Photo(str(row["id"]), split, label, _decode(data, f"{path}:{row['file']}")))
+            photos.append(Photo(str(row["id"]), split, label, decode_photo(data, f"{path}:{row['file']}")))
     try:
         ordered = sorted(labels.values(), key=lambda entry: entry[0])
     except TypeError as error:
@@ -132,3 +137,20 @@ def read_album(
     if not photos:
         raise CorpusError(f"{path}: no photo in {', '.join(splits) or 'any split'}")
     return Album(path.stem, tuple(label for _, label in ordered), tuple(photos))
+
+
+def read_photos(path: Path, splits: tuple[str, ...]) -> list[Pixels]:
+    """Photos without labels, at ``path``: as :func:`read_album`, or a folder of images (split "train").
+
+    Raises:
+        CorpusError: as :func:`~galago.models.training.sources.read_rows` says; a file that is no image; no
+            photo in ``splits``.
+    """
+    photos = [
+        decode_photo(data, f"{path}:{row['file']}")
+        for row, data in read_rows(path, suffixes=IMAGE_SUFFIXES)
+        if row["split"] in splits
+    ]
+    if not photos:
+        raise CorpusError(f"{path}: no photo in {', '.join(splits)}")
+    return photos

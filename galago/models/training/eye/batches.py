@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from galago.models.training.eye.album import Album, Photo, cover, read_album, squash
+from galago.models.training.eye.album import Album, Photo, Pixels, cover, read_album, read_photos, squash
 from galago.models.training.eye.augment import Policy, adjust_colors, crop_maps, cut_crops, erase, mix
 from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
-from galago.models.training.eye.recipe import AlbumRecipe, EyeRecipe
+from galago.models.training.eye.recipe import AlbumRecipe, EyeRecipe, PhotosRecipe
 from galago.models.training.sources import CorpusError
 
 __all__ = ["Batch", "BatchMaker", "Sight", "open_album", "sight_of", "soft_targets"]
@@ -26,7 +26,7 @@ __all__ = ["Batch", "BatchMaker", "Sight", "open_album", "sight_of", "soft_targe
 
 class Batch(NamedTuple):
     images: Tensor  # (B, 3, H, W) float32, normalised
-    targets: Tensor  # (B, num_labels) float32, rows sum to 1
+    targets: Tensor  # (B, num_labels) float32, rows sum to 1, or to less where a label is not known
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class BatchMaker:
         choice: the photos of the "val" splits, by which a run is watched; None where there are none.
 
     Raises:
-        CorpusError: an album cannot be read or has no photo to learn from.
+        CorpusError: an album, or the unlabelled photos of a distillation, cannot be read or have no photo.
     """
 
     def __init__(
@@ -98,18 +98,27 @@ class BatchMaker:
         albums = [open_album(entry, root, splits=(*entry.train_splits, "val")) for entry in recipe.albums]
         labels = tuple(label for album in albums for label in album.labels)
         numbers = {label: i for i, label in enumerate(labels)}
-        squares: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
+        unlabelled = () if recipe.distillation is None else recipe.distillation.unlabelled
+        self._entries: list[AlbumRecipe | PhotosRecipe] = [*recipe.albums, *unlabelled]
+        squares: list[Pixels] = []
         aspect, number, of_album = [], [], []
-        self._counts = []
-        for place, (entry, album) in enumerate(zip(recipe.albums, albums, strict=True)):
-            photos = album.split(*entry.train_splits)
-            if not photos:
-                raise CorpusError(f"{entry.path}: no photo in {', '.join(entry.train_splits)}")
+        self._counts: list[int] = []
+
+        def add(photos: list[Pixels], known: list[int]) -> None:
+            of_album.extend([len(self._counts)] * len(photos))
             self._counts.append(len(photos))
-            squares += [squash(photo.pixels, side) for photo in photos]
-            aspect += [photo.pixels.shape[1] / photo.pixels.shape[0] for photo in photos]
-            number += [numbers[photo.label] for photo in photos]
-            of_album += [place] * len(photos)
+            squares.extend(squash(pixels, side) for pixels in photos)
+            aspect.extend(pixels.shape[1] / pixels.shape[0] for pixels in photos)
+            number.extend(known)
+
+        for entry, album in zip(recipe.albums, albums, strict=True):
+            chosen = album.split(*entry.train_splits)
+            if not chosen:
+                raise CorpusError(f"{entry.path}: no photo in {', '.join(entry.train_splits)}")
+            add([photo.pixels for photo in chosen], [numbers[photo.label] for photo in chosen])
+        for place in unlabelled:
+            photos = read_photos(root / place.path, place.train_splits)
+            add(photos, [len(labels)] * len(photos))
         pixels = torch.from_numpy(np.stack(squares))
         self._squares = pixels.to(self.device)
         self._aspect, self._labels, self._albums = (
@@ -119,9 +128,10 @@ class BatchMaker:
         )
         mean, std = _statistics(pixels)
         self.description = EyeDescription(labels, ImageFormat(height, width, mean, std))
-        self._targets = soft_targets(
+        told = soft_targets(
             torch.tensor(self.description.coarse_index()), recipe.loss.smoothing, recipe.loss.coarse_smoothing
         )
+        self._targets = torch.cat([told, torch.zeros(1, len(labels))])  # the last row: not known
         choice = [photo for album in albums for photo in album.split("val")]
         self.choice = sight_of(choice, labels, height, width) if choice else None
         self._epoch: tuple[int, Tensor] | None = None
@@ -129,7 +139,7 @@ class BatchMaker:
     @property
     def photos_per_epoch(self) -> int:
         return sum(
-            round(entry.share * count) for entry, count in zip(self.recipe.albums, self._counts, strict=True)
+            round(entry.share * count) for entry, count in zip(self._entries, self._counts, strict=True)
         )
 
     def _drawn(self, epoch: int) -> Tensor:
@@ -137,7 +147,7 @@ class BatchMaker:
         if self._epoch is None or self._epoch[0] != epoch:
             rng = np.random.default_rng((self.recipe.schedule.seed, epoch))
             chosen, first = [], 0
-            for entry, count in zip(self.recipe.albums, self._counts, strict=True):
+            for entry, count in zip(self._entries, self._counts, strict=True):
                 wanted = round(entry.share * count)
                 rounds = [rng.permutation(count) for _ in range(-(-wanted // count))]
                 if rounds:
@@ -156,7 +166,7 @@ class BatchMaker:
         recipe, image = self.recipe, self.description.image
         rng = torch.Generator().manual_seed(recipe.schedule.seed * 1_000_003 + step)
         chosen = self._photos(step)
-        entries = [recipe.albums[i] for i in self._albums[chosen].tolist()]
+        entries = [self._entries[i] for i in self._albums[chosen].tolist()]
         policy = Policy(
             min_area=torch.tensor([entry.crop_area[0] for entry in entries]),
             max_area=torch.tensor([entry.crop_area[1] for entry in entries]),

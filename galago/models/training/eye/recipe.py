@@ -25,9 +25,11 @@ from galago.models.training.toml_tables import (
 __all__ = [
     "AlbumRecipe",
     "EyeAugmentation",
+    "EyeDistillationRecipe",
     "EyeLoss",
     "EyeRecipe",
     "EyeSchedule",
+    "PhotosRecipe",
     "eye_network",
     "load_eye_recipe",
 ]
@@ -78,17 +80,47 @@ class EyeAugmentation:
 
 @dataclass(frozen=True)
 class EyeLoss:
-    """Cross-entropy of the labels and, summed up from the same outputs, of the coarse classes.
-
-    With teachers, ``distillation`` is the share of the loss that asks for their mean answer instead, and
-    ``distillation_temperature`` how soft it is made (Hinton et al. 2015).
-    """
+    """Cross-entropy of the labels and, summed up from the same outputs, of the coarse classes."""
 
     coarse: Weight = 0.5
     smoothing: Share = 0.05  # of the target, spread over all labels
     coarse_smoothing: Share = 0.05  # of the target, spread over labels of the same coarse class
-    distillation: Share = 0.7
-    distillation_temperature: Annotated[float, Range(0.1, 20.0)] = 2.0
+
+
+@dataclass(frozen=True)
+class PhotosRecipe:
+    """Photos whose labels are unknown, or not to be used; keys as in :class:`AlbumRecipe`."""
+
+    path: str
+    share: Annotated[float, Range(0.0, 16.0)] = 1.0
+    train_splits: Annotated[tuple[str, ...], NotEmpty()] = ("train",)
+    crop_area: Interval = (0.2, 1.0)
+    rotation_deg: Annotated[float, Range(0.0, 180.0)] = 15.0
+    flip: bool = True
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class EyeDistillationRecipe:
+    """What an eye learns from one teacher or the mean of several, beside its labels.
+
+    The teachers see the very images that the student sees, cut, mixed and erased as they are (Beyer et al.
+    2022). See :mod:`galago.models.training.distill`.
+    """
+
+    #: model.pt of eyes at any resolution, or model files of Swin, ViT or DeiT.
+    teachers: Annotated[tuple[str, ...], NotEmpty()]
+    share: Share = 0.7  # of the loss that asks for the teachers' answer instead of the label
+    answer: Literal["soft", "hard"] = "soft"  # all of it (Hinton et al. 2015), or its best label (DeiT)
+    temperature: Annotated[float, Range(0.1, 20.0)] = 2.0
+    hidden: Weight = 0.0  # hidden states by ``layer_map``
+    relation: Weight = 0.0  # which images of a batch are alike, by ``layer_map``
+    layer_map: tuple[tuple[int, int], ...] = ()  # (student, teacher) blocks from 1; by default all, evenly
+    unlabelled: tuple[PhotosRecipe, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.share or self.hidden or self.relation):
+            raise ValueError("share, hidden and relation are 0, so nothing is learned from the teachers")
 
 
 @dataclass(frozen=True)
@@ -124,7 +156,7 @@ class EyeRecipe:
     augmentation: EyeAugmentation = EyeAugmentation()
     loss: EyeLoss = EyeLoss()
     schedule: EyeSchedule = EyeSchedule()
-    teachers: tuple[str, ...] = ()  # model.pt of other runs with the same labels, at any resolution
+    distillation: EyeDistillationRecipe | None = None
     initial_weights: str | None = None  # another run's model.pt to begin with; the head may have other labels
     schema_version: int = SCHEMA_VERSION
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,9 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from galago.models.positions import resized_swin_state
-from galago.models.swin import Swin, SwinConfig
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.swin import Swin
+from galago.models.training.checkpoints import CheckpointError
+from galago.models.training.distill.layers import tapped
 from galago.models.training.eye.batches import Batch, BatchMaker
+from galago.models.training.eye.checkpoint import load_eye, save_eye
+from galago.models.training.eye.distillation import EyeDistillation
 from galago.models.training.eye.labels import EyeDescription
 from galago.models.training.eye.recipe import EyeLoss, EyeRecipe, eye_network
 from galago.models.training.plots import Panel
@@ -26,63 +27,20 @@ class EyeLosses(NamedTuple):
     total: Tensor
     fine: Tensor
     coarse: Tensor
-    distillation: Tensor  # 0 without teachers
 
 
-def losses(
-    logits: Tensor, targets: Tensor, coarse: Tensor, weights: EyeLoss, taught: Tensor | None = None
-) -> EyeLosses:
+def losses(logits: Tensor, targets: Tensor, coarse: Tensor, weights: EyeLoss) -> EyeLosses:
     """Cross-entropy of the labels and of the coarse classes, whose probabilities are sums over their labels.
 
     Args:
-        logits: (B, K). targets: (B, K), rows sum to 1.
+        logits: (B, K). targets: (B, K), rows sum to 1, or to less where a label is not known.
         coarse: (K, M), 1 where a label belongs to a coarse class.
-        taught: (B, K) probabilities that teachers give at ``weights.distillation_temperature``.
     """
     log_probs = torch.log_softmax(logits.float(), dim=-1)
     fine = -(targets * log_probs).sum(dim=-1).mean()
     summed = (log_probs.exp() @ coarse).clamp_min(1e-8).log()
     kind = -((targets @ coarse) * summed).sum(dim=-1).mean()
-    told = fine + weights.coarse * kind
-    if taught is None:
-        return EyeLosses(told, fine, kind, torch.zeros_like(fine))
-    temperature = weights.distillation_temperature
-    softened = torch.log_softmax(logits.float() / temperature, dim=-1)
-    # Squared, because gradients through softened scores are smaller by as much.
-    distance = torch.nn.functional.kl_div(softened, taught, reduction="batchmean") * temperature**2
-    share = weights.distillation
-    return EyeLosses((1.0 - share) * told + share * distance, fine, kind, distance)
-
-
-def save_eye(
-    path: Path, model: Swin, description: EyeDescription, *, recipe: EyeRecipe | None = None, step: int = 0
-) -> None:
-    """Write a ``model.pt`` that :func:`load_eye` reads, with the recipe that a model card tells of."""
-    stored = {
-        "role": "eye",
-        "config": model.config.as_dict(),
-        "description": json.dumps(description.as_dict()),
-        "model": model.state_dict(),
-        "recipe": None if recipe is None else json.dumps(asdict(recipe)),
-        "step": step,
-    }
-    save_atomically(stored, path)
-
-
-def load_eye(path: Path, device: torch.device | str = "cpu") -> tuple[Swin, EyeDescription]:
-    """The network stored in a run's ``model.pt``, in evaluation mode, and what it says.
-
-    Raises:
-        CheckpointError: the file is damaged or holds no eye.
-    """
-    stored = load(path, device)
-    try:
-        model = Swin(SwinConfig(**stored["config"])).to(device)
-        model.load_state_dict(stored["model"])
-        description = EyeDescription.of_dict(json.loads(stored["description"]))
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: holds no eye of this version: {error}") from error
-    return model.eval(), description
+    return EyeLosses(fine + weights.coarse * kind, fine, kind)
 
 
 @torch.no_grad()
@@ -119,6 +77,7 @@ class EyeTask(Task):
         CorpusError: an album cannot be read.
         CheckpointError: a teacher or (by ``begin``) the recipe's initial weights are damaged, or of other
             labels or another shape.
+        RecipeError: see :class:`EyeDistillation`.
     """
 
     max_gradient_norm = 5.0
@@ -126,7 +85,7 @@ class EyeTask(Task):
     averages_statistics = True
     rate_unit = "photos/s"
     panels = (
-        Panel("loss", ("total", "fine", "coarse", "distillation")),
+        Panel("loss", ("total", "fine", "coarse")),
         Panel("labels right, of held-out photos", ("dev_accuracy", "dev_coarse_accuracy")),
         Panel("gradient norm", ("gradient_norm",)),
         Panel("learning rate", ("learning_rate",), is_smoothed=False),
@@ -141,10 +100,17 @@ class EyeTask(Task):
         self.description = self.data.description
         self.config = eye_network(recipe, len(self.description.labels))
         self.model = Swin(self.config).to(self.device)
-        self.networks = {"model": self.model}
+        self.networks: dict[str, nn.Module] = {"model": self.model}
         coarse = torch.nn.functional.one_hot(torch.tensor(self.description.coarse_index()))
         self._coarse = coarse.float().to(self.device)
-        self.teachers = [self._teacher(Path(path)) for path in recipe.teachers]
+        self.distillation: EyeDistillation | None = None
+        if recipe.distillation is not None:
+            self.distillation = EyeDistillation(
+                recipe.distillation, self.model, self.description, self.device, f"{recipe.name}.distillation"
+            )
+            self.networks |= self.distillation.networks
+            taught = ("taught_answer", "taught_hidden", "taught_relation")
+            self.panels = (*self.panels, Panel("what is still to be learned from teachers", taught))
 
     def begin(self) -> None:
         """Another run's averaged weights where the recipe says so, at any resolution."""
@@ -162,42 +128,37 @@ class EyeTask(Task):
         except RuntimeError as error:
             raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
 
-    def _teacher(self, path: Path) -> Swin:
-        model, description = load_eye(path, self.device)
-        ours, image = self.description, description.image
-        if (description.labels, image.mean, image.std) != (ours.labels, ours.image.mean, ours.image.std):
-            raise CheckpointError(f"{path}: teaches other labels, or sees images normalised in another way")
-        return model.requires_grad_(False)
-
-    @torch.no_grad()
-    def _taught(self, images: Tensor) -> Tensor | None:
-        """What the teachers say of the very images that the network sees, mixed and erased: their mean."""
-        if not self.teachers:
-            return None
-        answers = []
-        for teacher in self.teachers:
-            size = (teacher.config.height, teacher.config.width)
-            seen = torch.nn.functional.interpolate(images, size, mode="bilinear", align_corners=False)
-            logits = teacher(seen).float() / self.recipe.loss.distillation_temperature
-            answers.append(torch.softmax(logits, dim=-1))
-        return torch.stack(answers).mean(dim=0)
-
     def identity(self) -> dict[str, Any]:
-        """The network's shape, the seed and the recipe's name."""
-        return {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+        """The network's shape, the seed, the recipe's name, and the teachers where there are any."""
+        who = {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+        return who if self.distillation is None else {**who, "teachers": self.distillation.identity()}
 
     def amount(self, batch: Batch) -> float:
         """Photos."""
         return len(batch.images)
 
     def losses(self, batch: Batch, step: int) -> NetworkLosses:
-        """One network, one loss."""
+        """Of the labels; with teachers, in part of their answers, and of what is inside."""
         images = batch.images.contiguous(memory_format=torch.channels_last)
+        distillation = self.distillation
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            taught = self._taught(images)
-            logits = self.model(images)
-        found = losses(logits, batch.targets, self._coarse, self.recipe.loss, taught)
-        yield "model", found.total, found._asdict()
+            seen = None if distillation is None else distillation.see(images)
+            with tapped(self.model, distillation.taps if distillation else ()) as hidden:
+                logits = self.model(images)
+        found = losses(logits, batch.targets, self._coarse, self.recipe.loss)
+        if distillation is None or seen is None:
+            yield "model", found.total, found._asdict()
+            return
+        recipe, answer = distillation.recipe, distillation.answer_loss(logits, seen)
+        inside = distillation.inside(hidden, seen)
+        total = (1.0 - recipe.share) * found.total + recipe.share * answer
+        for name, loss in inside.items():
+            total = total + getattr(recipe, name) * loss
+        taught = {f"taught_{name}": loss for name, loss in {"answer": answer, **inside}.items()}
+        yield "model", total, {**found._asdict(), **taught, "total": total}
+        if recipe.hidden:
+            still = {name: value.detach() for name, value in hidden.items()}
+            yield "projections", distillation.inside(still, seen)["hidden"], {}
 
     def evaluate(self, model: nn.Module, samples: Path) -> Row:
         """Accuracies on the photos of the "val" splits, where there are any."""

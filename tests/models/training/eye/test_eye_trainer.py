@@ -141,30 +141,6 @@ def test_coarse_loss_asks_for_the_kind_only() -> None:
     assert float(other_kind.total) == pytest.approx(float(other_kind.fine + 0.5 * other_kind.coarse))
 
 
-def test_a_pupil_that_agrees_with_its_teacher_has_nothing_to_learn_from_it() -> None:
-    coarse, target = torch.eye(3), torch.tensor([[1.0, 0.0, 0.0]])
-    weights = EyeLoss(distillation=1.0, distillation_temperature=2.0)
-    logits = torch.tensor([[1.0, 3.0, -1.0]])
-    taught = torch.softmax(logits / 2.0, dim=-1)
-    assert float(losses(logits, target, coarse, weights, taught).total) == pytest.approx(0.0, abs=1e-6)
-    other = losses(torch.tensor([[3.0, 1.0, -1.0]]), target, coarse, weights, taught)
-    assert float(other.total) == float(other.distillation) > 0.5
-
-
-def test_a_teacher_of_another_resolution_teaches_and_one_of_other_labels_is_refused(
-    tar: Path, tmp_path: Path
-) -> None:
-    large = replace(color_recipe(tar), network={**NETWORK, "height": 24, "width": 24, "window": 6})
-    run_of(large, tmp_path / "teacher").save()
-    path = str(tmp_path / "teacher" / "model.pt")
-    pupil = run_of(replace(color_recipe(tar, num_steps=2), teachers=(path,)), tmp_path / "pupil")
-    pupil.train()
-    assert all(row["distillation"] > 0.0 for row in pupil.history)
-    paint = replace(color_recipe(tar), albums=(AlbumRecipe(str(tar), "paint"),), teachers=(path,))
-    with pytest.raises(CheckpointError, match="other labels"):
-        run_of(paint, tmp_path / "third")
-
-
 def description() -> EyeDescription:
     labels = (EyeLabel("a", "x", "k"), EyeLabel("b", "x", "k"), EyeLabel("k", "y", "k"))
     return EyeDescription(labels, ImageFormat(4, 4, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), 1.3, 0.4)
