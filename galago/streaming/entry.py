@@ -6,11 +6,14 @@ import importlib.util
 import io
 import sys
 
+from galago.streaming.cli.interrupts import leave_interrupts_to_the_system
+
 _NEEDED = ("typer", "rich")
 
 
 def main() -> None:
     """Run the command line, or say how to install it."""
+    leave_interrupts_to_the_system()
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         print(

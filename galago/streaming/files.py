@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class FileSource(AudioSource):
         soundfile = import_extra("soundfile", extra="audio", purpose="reading audio files")
         self.name = os.fspath(path)
         self._file: Any = None
+        self._reading = threading.Lock()
         if Path(path).is_dir():
             raise SourceError(f"{self.name}: is a directory")
         try:
@@ -67,9 +69,12 @@ class FileSource(AudioSource):
 
     def __iter__(self) -> Iterator[AudioBlock]:
         num_read = 0
-        while self._file is not None:
+        while True:
             try:
-                samples = self._file.read(self._block_frames, dtype="float32", always_2d=True)
+                with self._reading:
+                    if self._file is None:  # closed while it was read
+                        return
+                    samples = self._file.read(self._block_frames, dtype="float32", always_2d=True)
             except RuntimeError as error:  # libsndfile's errors: a block that does not decode
                 raise SourceError(f"{self.name}: broken at {self._at(num_read)}: {error}") from error
             if len(samples) == 0:
@@ -78,8 +83,6 @@ class FileSource(AudioSource):
                 raise SourceError(f"{self.name}: NaN or infinite samples at {self._at(num_read)}")
             yield AudioBlock(samples, num_read * NS_PER_S // self.sample_rate_hz)
             num_read += len(samples)
-        if self._file is None:  # closed while it was read
-            return
         if self._missing_bytes:
             raise SourceError(
                 f"{self.name}: truncated: it ends at {self._at(num_read)}, "
@@ -94,9 +97,10 @@ class FileSource(AudioSource):
         return f"{num_frames / self.sample_rate_hz:.2f} s"
 
     def close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        with self._reading:  # libsndfile frees what another thread may read from
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
 
 
 def _missing_wav_bytes(path: Path) -> int:

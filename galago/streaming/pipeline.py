@@ -130,6 +130,8 @@ class Listener:
         feeder.start()
         try:
             while not (self._session.wait(_WAIT_S) is False and self._session.finished):
+                if self._stopping.is_set():
+                    self.end_input()  # the feeder may hang in its source
                 yield from healthy_events(self._session)
             yield from healthy_events(self._session)
         finally:
@@ -189,7 +191,6 @@ class Listener:
     def end_input(self) -> None:
         """No more input, also where the source still hangs; may be called twice."""
         if not self._input_ended:
-            # In this order: a Ctrl-C between the two must not leave the input open.
             self._session.end_input()
             self._input_ended = True
 

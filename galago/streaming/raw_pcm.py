@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import builtins
 import os
+import select
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
@@ -17,6 +19,7 @@ from galago.streaming.files import MAX_CHANNELS, MAX_RATE_HZ, MIN_RATE_HZ
 from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
 
 BLOCK_MS = 20
+_NAP_MS = 100  # `close` is noticed between naps of a pipe that nobody writes to
 
 SampleType = Literal["s16", "f32"]
 _DTYPES: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "f32": np.dtype("<f4")}
@@ -57,8 +60,8 @@ class RawFormat:
 class RawPcmSource(AudioSource):
     """Raw PCM until the end of a binary stream.
 
-    Blocks are given on as the writer of the pipe delivers them: a slow writer is waited for, never
-    polled, and up to `BLOCK_MS` are read at once.
+    Blocks are given on as the writer of the pipe delivers them: a slow writer is waited for, until `close`
+    from another thread, and up to `BLOCK_MS` are read at once.
 
     Args:
         stream: a binary stream; None: standard input.
@@ -73,6 +76,9 @@ class RawPcmSource(AudioSource):
         self._format = format
         self._stream = sys.stdin.buffer if stream is None else stream
         self._owns_stream = stream is not None
+        self._poll = _poll_of(self._stream)
+        self._reading = threading.Lock()
+        self._is_closed = False
         self._block_bytes = max(1, format.sample_rate_hz * BLOCK_MS // 1000) * format.frame_bytes
 
     @classmethod
@@ -89,17 +95,17 @@ class RawPcmSource(AudioSource):
         return cls(stream, format, name=os.fspath(path))
 
     def __iter__(self) -> Iterator[AudioBlock]:
-        # read1 returns what is there: a block is not held back until a bigger buffer is full.
-        read = getattr(self._stream, "read1", self._stream.read)
         frame_bytes = self._format.frame_bytes
         num_frames = 0
         pending = b""
         is_first = True
         while True:
             try:
-                received = read(self._block_bytes)
-            except (OSError, ValueError) as error:  # ValueError: closed by another thread
+                received = self._read()
+            except (OSError, ValueError) as error:  # ValueError: its owner has closed it
                 raise SourceError(f"{self.name}: reading failed: {error}") from error
+            if received is None:
+                return
             if not received:
                 break
             pending += received
@@ -125,6 +131,32 @@ class RawPcmSource(AudioSource):
                 "are --channels and --dtype right?"
             )
 
+    def _read(self) -> bytes | None:
+        """What is there, up to a block; b"" at the end; None: closed."""
+        # read1 returns what is there: a block is not held back until a bigger buffer is full.
+        read = getattr(self._stream, "read1", self._stream.read)
+        while not self._is_closed:
+            if self._poll is not None and not self._poll.poll(_NAP_MS):
+                continue
+            with self._reading:
+                if not self._is_closed:
+                    received: bytes = read(self._block_bytes)
+                    return received
+        return None
+
     def close(self) -> None:
+        self._is_closed = True
         if self._owns_stream:
-            self._stream.close()
+            with self._reading:
+                self._stream.close()
+
+
+def _poll_of(stream: BinaryIO) -> select.poll | None:
+    """What waits for bytes of a stream; None of one that is no file."""
+    try:
+        number = stream.fileno()
+    except (OSError, AttributeError):
+        return None
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return poll

@@ -25,13 +25,10 @@ from galago.streaming.cli import doctor
 from galago.streaming.cli.app import app
 from galago.streaming.cli.demo import load_clips
 from tests.make_tiny_bundle import SAMPLE_RATE_HZ, synthesise
+from tests.streaming.command_process import ENTRY, ENVIRONMENT, HANGS_S, running
 from tests.streaming.json_lines import KEYS
 
-ROOT = Path(__file__).resolve().parents[2]
-ENTRY = [sys.executable, "-m", "galago.streaming.entry"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
 SENTENCE = "turn on the light"
-HANGS_S = 120  # nothing here takes a tenth of it
 GRAMMAR = """\
 language: en
 intents:
@@ -221,22 +218,15 @@ def test_a_closed_pipe_ends_quietly(tiny_bundle: Path, clip: Path) -> None:
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_with_what_was_said(tiny_bundle: Path) -> None:
-    with start("listen", "-", "-b", tiny_bundle, "--json", stdin=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    with running("listen", "-", "-b", tiny_bundle, "--json") as process:
         # Cut in the middle of the tail: no endpoint will come.
-        samples = synthesise(SENTENCE.split(), tail_ms=100)
-        process.stdin.write((samples * 32767).astype("<i2").tobytes())
-        process.stdin.flush()
-        heard = b""
-        while b'"partial"' not in heard:
-            heard = process.stdout.readline()
-            assert heard, process.stderr.read()
+        process.give((synthesise(SENTENCE.split(), tail_ms=100) * 32767).astype("<i2").tobytes())
+        process.output.wait_for('"partial"')
         # It may have heard the rest by now, or may not have.
-        process.send_signal(signal.SIGINT)
-        printed = process.stdout.read().decode()
-        assert process.wait(timeout=HANGS_S) == 130
-        assert process.stderr.read() == b""
-        lines = [json.loads(line) for line in printed.splitlines()]
+        process.send(signal.SIGINT)
+        assert process.exit_code() == 130, process.complaints.all()
+        assert process.complaints.all() == []
+        lines = [json.loads(line) for line in process.output.all()]
         (final,) = [line for line in lines if line["type"] == "final"]
         assert final["text"] and SENTENCE.startswith(final["text"])
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +19,9 @@ from galago.runtime.events import Label, Labels
 from galago.streaming.cli.app import app
 from galago.streaming.cli.doctor import examine_eyes
 from galago.streaming.cli.watch import JsonView, LiveView, PlainView
+from tests.streaming.command_process import running
 from tests.streaming.gstreamer import LIVE, skip_without_gst_launch
 from tests.tiny_eye import COLOURS
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*arguments: str | Path) -> Result:
@@ -158,27 +154,17 @@ def test_a_source_that_is_not_there_is_told(tiny_eye_bundle: Path, tmp_path: Pat
     assert result.stderr == f"galago: {tmp_path / 'none.webm'}: No such file or directory\n"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_watching(tiny_eye_bundle: Path) -> None:
     skip_without_gst_launch()
     words = ["watch", LIVE, "--binding", "gst-launch", "--json", "--rate", "30", "-b", str(tiny_eye_bundle)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "galago.streaming.entry", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = json.loads(process.stdout.readline())
-        process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
+    with running(*words) as process:
+        process.output.wait_for("labels")
+        process.send(signal.SIGINT)
+        assert process.exit_code() == 130, process.complaints.all()
+        assert process.complaints.all() == []
+        line = json.loads(process.output.all()[0])
     assert line["type"] == "labels" and line["latency_ms"] > 0 and line["file"] == LIVE
-    assert process.returncode == 130
-    assert complaints == ""
 
 
 # -- views -----------------------------------------------------------------------------------------------

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from galago.runtime.errors import InvalidArgumentError, SourceError, Unsupported
 from galago.streaming.microphone import open_microphone
 from galago.streaming.sound_card import Device, find_device
 from tests.make_tiny_bundle import synthesise
+from tests.streaming.command_process import Lines
 from tests.streaming.virtual_sound_card import (
     HANGS_S,
     RATE_HZ,
@@ -49,35 +48,6 @@ with open_microphone(backend=sys.argv[1]) as source:
     np.savez(sys.argv[2], samples=np.concatenate([block.samples for block in blocks]), times=times,
              dropped=source.dropped_frames)
 """
-
-
-class Lines:
-    """Lines of a process, read on a thread so that a test can wait for one with a limit."""
-
-    def __init__(self, stream: IO[str] | None) -> None:
-        assert stream is not None
-        self._lines: list[str] = []
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        self._thread.start()
-
-    def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            with self._changed:
-                self._lines.append(line)
-                self._changed.notify_all()
-
-    def have(self, text: str) -> bool:
-        return any(text in line for line in self._lines)
-
-    def wait_for(self, text: str) -> None:
-        with self._changed:
-            found = self._changed.wait_for(lambda: self.have(text), HANGS_S)
-        assert found, f"{text!r} never came; there was {self._lines}"
-
-    def all(self) -> list[str]:
-        self._thread.join(timeout=HANGS_S)
-        return list(self._lines)
 
 
 @dataclass

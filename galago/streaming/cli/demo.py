@@ -24,7 +24,8 @@ from galago.runtime.errors import CorruptError, GalagoError, NotFoundError
 from galago.runtime.events import Final, Rejected
 from galago.runtime.manifest import check_relative
 from galago.streaming.cli.demo_turn import TurnOptions, load_turn, play_turn
-from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes
+from galago.streaming.cli.exits import FAILED, complain, exit_codes
+from galago.streaming.cli.interrupts import Ending, ended_by_signals
 from galago.streaming.cli.listen import EVENT_CAPACITY, LIVE_CAPACITY_MS
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.cli.tables import milliseconds, print_table
@@ -79,27 +80,29 @@ def demo(
     ):
         target = bundle.metadata("open.target")
         print(f"{bundle.manifest.name} {bundle.manifest.version}: {target}", flush=True)
-        heard: list[Heard] = []
         code = 0
         folder = clips or bundle.folder / "demo"
         turn = None if mic else load_turn(folder)
-        with LiveTranscript() if sys.stdout.isatty() else PlainTranscript(sys.stdout) as transcript:
-            try:
-                if mic:
-                    print("Speak; Ctrl-C ends it.", flush=True)
-                    with open_microphone(device, backend) as source:
-                        _listen(bundle, source, None, transcript, heard)
-                else:
-                    code = _play(bundle, load_clips(folder), transcript, heard)
-            except KeyboardInterrupt:
-                code = INTERRUPTED
-        if heard:
+        with (
+            ended_by_signals() as ending,
+            LiveTranscript() if sys.stdout.isatty() else PlainTranscript(sys.stdout) as transcript,
+        ):
+            hearing = _Hearing(bundle, transcript, ending)
+            if mic:
+                print("Speak; Ctrl-C ends it.", flush=True)
+                with open_microphone(device, backend) as source:
+                    hearing.listen(source, None)
+            else:
+                code = hearing.play(load_clips(folder))
+        if hearing.heard:
             print()
             print_table(
                 ["", ">audio", ">RTF", ">step p50", ">step p99", ">final after voice"],
-                [_row(one) for one in heard],
+                [_row(one) for one in hearing.heard],
             )
-        if turn is not None and code != INTERRUPTED:
+        if ending.exit_code is not None:
+            code = ending.exit_code
+        elif turn is not None:
             code = play_turn(bundle, turn, TurnOptions(output, speaker, backend)) or code
         if code:
             raise typer.Exit(code)
@@ -153,39 +156,51 @@ def _clip(listing: Path, number: int, entry: Any) -> Clip:
     )
 
 
-def _play(bundle: Bundle, clips: Sequence[Clip], transcript: Transcript, heard: list[Heard]) -> int:
-    failed = False
-    for clip in clips:
-        note = ": ".join(filter(None, (clip.shows, clip.text and f"“{clip.text}”")))
-        print(f"\n{clip.file.name}  {note}", flush=True)
-        try:
-            with RealTimeSource(FileSource(clip.file)) as source:
-                _listen(bundle, source, clip.grammar, transcript, heard)
-        except GalagoError as error:
-            failed = True
-            complain(str(error))
-    return FAILED if failed else 0
+class _Hearing:
+    """Listens to one source after the other; what each came to stands in `heard`."""
 
+    def __init__(self, bundle: Bundle, transcript: Transcript, ending: Ending) -> None:
+        self._bundle = bundle
+        self._transcript = transcript
+        self._ending = ending
+        self.heard: list[Heard] = []
 
-def _listen(
-    bundle: Bundle, source: AudioSource, grammar: Path | None, transcript: Transcript, heard: list[Heard]
-) -> None:
-    with bundle.session(
-        worker=True, event_capacity=EVENT_CAPACITY, input_capacity_ms=LIVE_CAPACITY_MS
-    ) as session:
-        session.set_grammar(grammar)
-        listener = Listener(source, session)
-        transcript.begin(source.name, live=True)
-        latencies_ms: list[float] = []
-        try:
-            for event in listener:
-                transcript.origin_ns = listener.origin_ns
-                transcript.show(event)
-                latency_ns = session.metrics().final_latency_ns
-                if isinstance(event, Final | Rejected) and latency_ns is not None:
-                    latencies_ms.append(latency_ns / 1e6)
-        finally:
-            heard.append(Heard(listener.report, tuple(latencies_ms)))
+    def play(self, clips: Sequence[Clip]) -> int:
+        """Every clip in real time, until a signal comes; returns the exit code."""
+        code = 0
+        for clip in clips:
+            note = ": ".join(filter(None, (clip.shows, clip.text and f"“{clip.text}”")))
+            print(f"\n{clip.file.name}  {note}", flush=True)
+            try:
+                with RealTimeSource(FileSource(clip.file)) as source:
+                    self.listen(source, clip.grammar)
+            except GalagoError as error:
+                code = FAILED
+                complain(str(error))
+            if self._ending.signal is not None:
+                break
+        return code
+
+    def listen(self, source: AudioSource, grammar: Path | None) -> None:
+        """One source to its end; a signal ends it before."""
+        transcript = self._transcript
+        with self._bundle.session(
+            worker=True, event_capacity=EVENT_CAPACITY, input_capacity_ms=LIVE_CAPACITY_MS
+        ) as session:
+            session.set_grammar(grammar)
+            listener = Listener(source, session)
+            transcript.begin(source.name, live=True)
+            latencies_ms: list[float] = []
+            try:
+                with self._ending.asking(listener.stop):
+                    for event in listener:
+                        transcript.origin_ns = listener.origin_ns
+                        transcript.show(event)
+                        latency_ns = session.metrics().final_latency_ns
+                        if isinstance(event, Final | Rejected) and latency_ns is not None:
+                            latencies_ms.append(latency_ns / 1e6)
+            finally:
+                self.heard.append(Heard(listener.report, tuple(latencies_ms)))
 
 
 def _row(heard: Heard) -> tuple[str, ...]:

@@ -4,6 +4,7 @@
 1    a bundle, a source or a device failed; the message is on standard error
 2    wrong usage; of `galago see`: an image could not be read, the others were answered
 130  Ctrl-C (128 + SIGINT)
+143  SIGTERM (128 + SIGTERM); of `galago run`, a device that is switched off: 0
 141  nobody reads the output any more (128 + SIGPIPE), as in `galago listen f.wav | head -1`
 """
 

@@ -10,9 +10,9 @@ import typer
 
 from galago.runtime.bundle import Bundle
 from galago.runtime.errors import GalagoError
-from galago.runtime.events import Event
 from galago.runtime.session import Session
-from galago.streaming.cli.exits import FAILED, INTERRUPTED, complain, exit_codes
+from galago.streaming.cli.exits import FAILED, complain, exit_codes
+from galago.streaming.cli.interrupts import Ending, ended_by_signals
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.files import FileSource
 from galago.streaming.microphone import open_microphone
@@ -67,7 +67,7 @@ def listen(options: ListenOptions) -> None:
             phrases = bundle.compile_phrases(options.phrases) if options.phrases else None
             grammar = bundle.compile_grammar(options.grammar) if options.grammar else None
             failures = 0
-            with _transcript(options) as transcript:
+            with ended_by_signals() as ending, _transcript(options) as transcript:
                 for name in options.sources:
                     try:
                         with (
@@ -77,10 +77,12 @@ def listen(options: ListenOptions) -> None:
                             session.set_grammar(grammar)
                             session.set_phrases(phrases)
                             session.set_hotwords(options.hotwords)
-                            _listen_to(source, session, transcript)
+                            _listen_to(source, session, transcript, ending)
                     except GalagoError as error:
                         failures += 1
                         complain(str(error))
+                    if ending.exit_code is not None:
+                        raise typer.Exit(ending.exit_code)
         if failures:
             raise typer.Exit(FAILED)
 
@@ -110,27 +112,19 @@ def open_session(bundle: Bundle, source: AudioSource, options: ListenOptions) ->
     )
 
 
-def _listen_to(source: AudioSource, session: Session, transcript: Transcript) -> None:
+def _listen_to(source: AudioSource, session: Session, transcript: Transcript, ending: Ending) -> None:
+    """Show what is heard; what was said before Ctrl-C is still told."""
     listener = Listener(source, session)
     transcript.begin(source.name, live=source.live)
     last_sequence = 0
-
-    def show(event: Event) -> None:
-        nonlocal last_sequence
-        if event.sequence > last_sequence + 1:
-            complain(f"{source.name}: {event.sequence - last_sequence - 1} events were lost")
-        last_sequence = event.sequence
-        transcript.origin_ns = listener.origin_ns
-        transcript.show(event)
-
     try:
-        for event in listener:
-            show(event)
-    except KeyboardInterrupt:
-        # What was said before Ctrl-C is still told.
-        for event in listener.finish():
-            show(event)
-        raise typer.Exit(INTERRUPTED) from None
+        with ending.asking(listener.stop):
+            for event in listener:
+                if event.sequence > last_sequence + 1:
+                    complain(f"{source.name}: {event.sequence - last_sequence - 1} events were lost")
+                last_sequence = event.sequence
+                transcript.origin_ns = listener.origin_ns
+                transcript.show(event)
     finally:
         report = listener.report
         if report.dropped_frames:

@@ -6,10 +6,9 @@ import json as json_format
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 import typer
@@ -20,6 +19,7 @@ from galago.runtime.events import NS_PER_S, Event, Labels
 from galago.runtime.session import Session
 from galago.streaming.camera import open_camera
 from galago.streaming.cli.exits import INTERRUPTED, complain, exit_codes
+from galago.streaming.cli.interrupts import ended_by_signals
 from galago.streaming.cli.labels import check_eye, labels_row
 from galago.streaming.cli.listen import EVENT_CAPACITY, LIVE_CAPACITY_MS
 from galago.streaming.cli.options import open_bundle
@@ -147,41 +147,14 @@ def _tell(
 ) -> int | None:
     conversation = Conversation(session, parts, closed_vocabulary=config.ear.grammar is not None)
     teller = Teller(output, json=config.output.json, ear=parts.ear.name, live=parts.ear.live)
-    with ended_by_signals(conversation.stop) as signals:
+    with ended_by_signals(conversation.stop) as ending:
         for told in conversation:
             for observe in observers:
                 observe(told)
             teller.tell(told)
     if conversation.underruns:
         complain(f"{conversation.underruns} gaps in what was said: this machine was too busy")
-    return signals[0] if signals else None
-
-
-@contextmanager
-def ended_by_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM call `stop`; yields the signals that came.  A second Ctrl-C breaks off at once.
-
-    Only a process's main thread hears signals; elsewhere nothing is changed.
-    """
-    came: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if came and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        came.append(number)
-        stop()
-
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, handle)
-    except ValueError:  # not the main thread
-        before.clear()
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return ending.signal
 
 
 class Teller:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+import typer
+
 from galago.runtime.errors import InvalidArgumentError, of_status
 from galago.runtime.events import Event, Failed
 from galago.runtime.session import Session
 from galago.streaming.cli.exits import complain, exit_codes
+from galago.streaming.cli.interrupts import ended_by_signals
 from galago.streaming.cli.listen import EVENT_CAPACITY
 from galago.streaming.cli.options import open_bundle
-from galago.streaming.cli.run import ended_by_signals
 from galago.streaming.crew import Crew
 from galago.streaming.player import Player
 from galago.streaming.sink import AudioSink
@@ -49,9 +51,11 @@ def say(options: SayOptions) -> None:
         with bundle.session(worker=True, event_capacity=EVENT_CAPACITY) as session:
             voice = SessionVoice(session)  # asked before a speaker is opened
             with open_sink(options, voice) as sink:
-                play(text, voice, sink, session)
+                exit_code = play(text, voice, sink, session)
                 if sink.underruns:
                     complain(f"{sink.underruns} gaps in what was said: this machine was too busy")
+            if exit_code is not None:
+                raise typer.Exit(exit_code)
 
 
 def open_sink(options: SayOptions, voice: Voice) -> AudioSink:
@@ -63,8 +67,8 @@ def open_sink(options: SayOptions, voice: Voice) -> AudioSink:
     return WavSink(options.output, voice.sample_rate_hz)
 
 
-def play(text: str, voice: Voice, sink: AudioSink, session: Session | None = None) -> None:
-    """Say a text to its end.
+def play(text: str, voice: Voice, sink: AudioSink, session: Session | None = None) -> int | None:
+    """Say a text to its end; Ctrl-C and SIGTERM silence it, and what was written until then is kept.
 
     Args:
         text: what to say.
@@ -72,18 +76,20 @@ def play(text: str, voice: Voice, sink: AudioSink, session: Session | None = Non
         sink: where to.
         session: whose events tell when the voice has ended; None: the voice knows by itself.
 
+    Returns:
+        the exit code, where a signal ended it.
+
     Raises:
-        KeyboardInterrupt: Ctrl-C, or SIGTERM; what was written until then is kept.
         GalagoError: the voice, or the sink, failed.
     """
     failures: list[BaseException] = []
     player = Player(voice, sink)
     crew = Crew(lambda name, error: failures.append(error))
-    with ended_by_signals(player.close) as signals:
+    with ended_by_signals(player.close) as ending:
         player.say(text)
         crew.start("player", player.run)
         try:
-            while player.is_speaking and not failures and not signals:
+            while player.is_speaking and not failures and ending.signal is None:
                 if session is None:
                     crew.join(_WAIT_S)
                     continue
@@ -95,8 +101,7 @@ def play(text: str, voice: Voice, sink: AudioSink, session: Session | None = Non
             crew.join()
     if failures:
         raise failures[0]
-    if signals:
-        raise KeyboardInterrupt
+    return ending.exit_code
 
 
 def _heed(event: Event, voice: Voice) -> None:

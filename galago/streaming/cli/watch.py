@@ -8,9 +8,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TextIO
 
+import typer
+
 from galago.runtime.events import Labels
 from galago.streaming.camera import Binding, open_camera
 from galago.streaming.cli.exits import complain, exit_codes
+from galago.streaming.cli.interrupts import ended_by_signals
 from galago.streaming.cli.labels import best_name, check_eye, labels_line, labels_row
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.source import NS_PER_S
@@ -42,11 +45,14 @@ def watch(options: WatchOptions) -> None:
                 binding=options.binding,
                 report=complain,
             )
-            with source, bundle.session() as session, _view(options) as view:
+            with source, bundle.session() as session:
                 watcher = Watcher(source, session, rate_hz=options.rate_hz)
-                for event in watcher:
-                    if isinstance(event, Labels):
-                        view.show(event, source.name, watcher.origin_ns or 0, live=source.live)
+                with ended_by_signals(watcher.stop) as ending, _view(options) as view:
+                    for event in watcher:
+                        if isinstance(event, Labels):
+                            view.show(event, source.name, watcher.origin_ns or 0, live=source.live)
+            if ending.exit_code is not None:
+                raise typer.Exit(ending.exit_code)
 
 
 class View(ABC):

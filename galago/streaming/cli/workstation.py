@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import typer
 
 from galago.streaming.cli.exits import FAILED, complain
+from galago.streaming.cli.interrupts import left_to_a_child
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,8 @@ def hand_over(name: str, arguments: Sequence[str]) -> None:
             "(torch first: with plain pip its newest build brings gigabytes of CUDA)"
         )
         raise typer.Exit(FAILED)
-    process = subprocess.Popen([sys.executable, "-m", command.module, *arguments])
-    while True:
-        try:
-            raise typer.Exit(process.wait())
-        except KeyboardInterrupt:
-            # The terminal told the child as well. It finishes its step and saves a checkpoint, however long
-            # that takes; its own exit code says that it was interrupted.
-            continue
+    # After Ctrl-C it finishes its step and saves a checkpoint, however long that takes; its own exit code
+    # says that it was interrupted.
+    with left_to_a_child():
+        code = subprocess.run([sys.executable, "-m", command.module, *arguments], check=False).returncode
+    raise typer.Exit(code)
