@@ -13,7 +13,8 @@ from galago.models.doors import lazy_names as _lazy_names
 if typing.TYPE_CHECKING:
     from galago.models.attention import RelativeAttention, attend
     from galago.models.checkpoint import StoredNetwork, import_folder, load_network, save_network
-    from galago.models.conformer import PRESETS, Conformer, ConformerConfig, EarOutput, States
+    from galago.models.conformer import PRESETS, Conformer, ConformerConfig
+    from galago.models.ear import Ear, EarOutput, States
     from galago.models.fastspeech import FASTSPEECH_PRESETS, FastSpeech, FastSpeechConfig
     from galago.models.features import LogMel, LogMelConfig
     from galago.models.flops import count_multiply_adds, count_parameters
@@ -26,6 +27,7 @@ if typing.TYPE_CHECKING:
     from galago.models.vocoder import VOCODER_PRESETS, Vocoder, VocoderConfig
     from galago.models.voice_graphs import FrameSpeaker, SentenceReader
     from galago.models.wav2vec2 import WAV2VEC2_PRESETS, Wav2Vec2, Wav2Vec2Config
+    from galago.models.wav2vec2_ear import WAV2VEC2_EAR_PRESETS, Wav2Vec2Ear, Wav2Vec2EarConfig
 
 __all__ = [
     "FASTSPEECH_PRESETS",
@@ -36,9 +38,11 @@ __all__ = [
     "TRANSFORMER_TTS_PRESETS",
     "VIT_PRESETS",
     "VOCODER_PRESETS",
+    "WAV2VEC2_EAR_PRESETS",
     "WAV2VEC2_PRESETS",
     "Conformer",
     "ConformerConfig",
+    "Ear",
     "EarOutput",
     "FastSpeech",
     "FastSpeechConfig",
@@ -61,6 +65,8 @@ __all__ = [
     "VocoderConfig",
     "Wav2Vec2",
     "Wav2Vec2Config",
+    "Wav2Vec2Ear",
+    "Wav2Vec2EarConfig",
     "attend",
     "count_multiply_adds",
     "count_parameters",
@@ -78,7 +84,8 @@ __getattr__, __dir__ = _lazy_names(
     {
         "attention": ("RelativeAttention", "attend"),
         "checkpoint": ("StoredNetwork", "import_folder", "load_network", "save_network"),
-        "conformer": ("PRESETS", "Conformer", "ConformerConfig", "EarOutput", "States"),
+        "conformer": ("PRESETS", "Conformer", "ConformerConfig"),
+        "ear": ("Ear", "EarOutput", "States"),
         "fastspeech": ("FASTSPEECH_PRESETS", "FastSpeech", "FastSpeechConfig"),
         "features": ("LogMel", "LogMelConfig"),
         "flops": ("count_multiply_adds", "count_parameters"),
@@ -91,5 +98,6 @@ __getattr__, __dir__ = _lazy_names(
         "vocoder": ("VOCODER_PRESETS", "Vocoder", "VocoderConfig"),
         "voice_graphs": ("FrameSpeaker", "SentenceReader"),
         "wav2vec2": ("WAV2VEC2_PRESETS", "Wav2Vec2", "Wav2Vec2Config"),
+        "wav2vec2_ear": ("WAV2VEC2_EAR_PRESETS", "Wav2Vec2Ear", "Wav2Vec2EarConfig"),
     },
 )

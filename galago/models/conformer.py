@@ -14,7 +14,7 @@ voice activity.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +22,12 @@ from torch.nn import functional as F
 
 from galago.models.attention import MASKED, RelativeAttention, relative_positions
 from galago.models.convolution import CausalConvolutionModule, ConvolutionSubsampling, LookaheadConvolution
+from galago.models.ear import Ear, EarOutput, States
+from galago.models.front_end import LogMelFrontEnd
 from galago.models.masks import chunk_mask, padding_mask
 
 __all__ = ["PRESETS", "Conformer", "ConformerConfig", "EarOutput", "States"]
 
-States = dict[str, Tensor]
 SUBSAMPLING_FACTOR = 4
 
 
@@ -82,14 +83,6 @@ PRESETS: dict[str, ConformerConfig] = {
 }
 
 
-class EarOutput(NamedTuple):
-    """Unnormalised scores. ``num_tokens`` (B,) counts the valid rows of each utterance."""
-
-    phone_logits: Tensor  # (B, T, num_phones)
-    token_logits: Tensor  # (B, T, num_tokens)
-    num_tokens: Tensor  # (B,)
-
-
 class FeedForward(nn.Module):
     """LayerNorm -> expand -> Swish -> project; the block adds half of it (macaron)."""
 
@@ -139,13 +132,14 @@ class ConformerBlock(nn.Module):
         return self.norm(x), key, value, conv
 
 
-class Conformer(nn.Module):
+class Conformer(Ear):
     """Features in, phone and token scores out.
 
     The mean and the standard deviation of each mel band over the training data live inside the network
     (``mean``, ``std``), so an exported graph takes raw log-mel energies.
     """
 
+    config: ConformerConfig
     mean: Tensor
     std: Tensor
 
@@ -163,6 +157,10 @@ class Conformer(nn.Module):
         self.phone_head = nn.Linear(config.width, config.num_phones)
         self.phone_feedback = nn.Linear(config.num_phones, config.width)
         self.token_head = nn.Linear(config.width, config.num_tokens)
+
+    @property
+    def front_end(self) -> LogMelFrontEnd:
+        return LogMelFrontEnd()
 
     def forward(
         self,

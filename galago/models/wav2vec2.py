@@ -32,6 +32,7 @@ from galago.models.waveform import FeatureEncoder
 
 __all__ = [
     "WAV2VEC2_PRESETS",
+    "EncodedChunk",
     "EncodedSpeech",
     "PositionConvolution",
     "SpeechScores",
@@ -152,6 +153,13 @@ class EncodedSpeech(NamedTuple):
     features: Tensor  # (B, T, convolution_widths[-1])
     blocks: tuple[Tensor, ...]  # (B, T, C) behind each block; the last one behind the final norm
     num_tokens: Tensor  # (B,)
+
+
+class EncodedChunk(NamedTuple):
+    """The rows of a chunk, which lag behind its samples by the lookahead."""
+
+    blocks: tuple[Tensor, ...]  # (B, T, C) behind each block; the last one behind the final norm
+    exists: Tensor  # (B, T), 1 for a token's row, 0 for the rows before a stream's first token
 
 
 class PositionConvolution(nn.Module):
@@ -356,6 +364,11 @@ class Wav2Vec2(nn.Module):
             ``config.position_lookahead_tokens`` rows, and the new states. The first rows, which belong to no
             token, hold no meaning.
         """
+        encoded, new = self.encode_chunk(samples, keep, states)
+        return torch.log_softmax(self.head(encoded.blocks[-1]), dim=-1), new
+
+    def encode_chunk(self, samples: Tensor, keep: Tensor, states: States) -> tuple[EncodedChunk, States]:
+        """What :meth:`forward_chunk` scores; see there."""
         config = self.config
         # The key and value caches need no wiping: ``valid`` hides them.
         kept = {n: s if n.endswith((".key", ".value")) else s * keep for n, s in states.items()}
@@ -371,9 +384,12 @@ class Wav2Vec2(nn.Module):
         new["valid"] = valid[:, x.shape[1] :]
         bias = ((1.0 - valid) * MASKED)[:, None, None, :]
         x = x if config.is_norm_first else self.norm(x)
+        outputs = []
         for i, block in enumerate(self.blocks):
             assert isinstance(block, TransformerBlock)  # a ModuleList forgets what it holds
             key, value = f"block{i}.key", f"block{i}.value"
             x, new[key], new[value] = block.forward_chunk(x, kept[key], kept[value], bias)
-        x = self.norm(x) if config.is_norm_first else x
-        return torch.log_softmax(self.head(x), dim=-1), {name: new[name] for name in states}
+            outputs.append(x)
+        if config.is_norm_first:
+            outputs[-1] = self.norm(x)
+        return EncodedChunk(tuple(outputs), exists), {name: new[name] for name in states}

@@ -1,0 +1,99 @@
+"""What every ear is, whatever its network: frames in, rows of phones and of tokens out, states in between."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from galago.models.front_end import FrontEnd
+from galago.models.tokenizer import PHONES, TOKENS
+
+__all__ = ["Ear", "EarConfig", "EarOutput", "States"]
+
+States = dict[str, Tensor]
+
+
+class EarConfig(Protocol):
+    """What packing and training ask of a network's shape."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def num_blocks(self) -> int: ...
+    @property
+    def left_context_tokens(self) -> int: ...
+    @property
+    def lookahead_tokens(self) -> int: ...
+    @property
+    def num_phones(self) -> int: ...
+    @property
+    def num_tokens(self) -> int: ...
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+class EarOutput(NamedTuple):
+    """Unnormalised scores. ``num_tokens`` (B,) counts the valid rows of each utterance."""
+
+    phone_logits: Tensor  # (B, T, num_phones)
+    token_logits: Tensor  # (B, T, num_tokens)
+    num_tokens: Tensor  # (B,)
+
+
+class Ear(nn.Module, ABC):
+    """A streaming CTC network with a phone head and a token head.
+
+    ``forward`` hears whole utterances, under the masks of a stream or with the full context;
+    ``forward_chunk`` hears a stream. A stream and the whole under its masks are equal to rounding.
+
+    Attributes:
+        phones, tokens: names of the rows of both heads, the CTC blank first; the first phone is silence.
+    """
+
+    config: EarConfig
+    phones: tuple[str, ...] = PHONES
+    tokens: tuple[str, ...] = TOKENS
+
+    @property
+    @abstractmethod
+    def front_end(self) -> FrontEnd:
+        """What makes the frames that this network hears."""
+
+    @abstractmethod
+    def forward(
+        self,
+        features: Tensor,
+        num_frames: Tensor,
+        *,
+        chunk_tokens: int | None = None,
+        left_context_tokens: int | None = None,
+    ) -> EarOutput:
+        """Hear whole utterances.
+
+        Args:
+            features: frames (B, T, values_per_frame), padded with anything after ``num_frames`` (B,).
+            chunk_tokens: tokens in a chunk of the stream that is imitated; ``None``: the full context.
+            left_context_tokens: by default the configuration's; without chunks it is not limited.
+
+        Returns:
+            scores of ceil(T / frames_per_token) tokens; a stream's lag is taken out.
+        """
+
+    @abstractmethod
+    def initial_states(self, batch: int = 1) -> States:
+        """Everything a stream remembers, all zeros at its start. Keys name the state, the first axis is B."""
+
+    @abstractmethod
+    def forward_chunk(self, features: Tensor, keep: Tensor, states: States) -> tuple[Tensor, Tensor, States]:
+        """Hear the next chunk of a stream. Pure: state in, state out; every shape is fixed by the chunk.
+
+        Args:
+            features: frames (B, frames_per_token * chunk_tokens, values_per_frame).
+            keep: (1,), 1 to go on, 0 to forget ``states`` first (start of a stream, a gap in the input).
+            states: :meth:`initial_states` or what the last call returned.
+
+        Returns:
+            natural-log probabilities of phones (B, chunk_tokens, num_phones) and of tokens
+            (B, chunk_tokens, num_tokens), and the new states. Rows lag by ``config.lookahead_tokens``.
+        """
