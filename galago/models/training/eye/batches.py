@@ -96,7 +96,7 @@ class BatchMaker:
         self.recipe, self.device = recipe, torch.device(device)
         side = recipe.schedule.stored_side
         albums = [open_album(entry, root, splits=(*entry.train_splits, "val")) for entry in recipe.albums]
-        labels = tuple(label for album in albums for label in album.labels)
+        labels = tuple(dict.fromkeys(label for album in albums for label in album.labels))
         numbers = {label: i for i, label in enumerate(labels)}
         unlabelled = () if recipe.distillation is None else recipe.distillation.unlabelled
         self._entries: list[AlbumRecipe | PhotosRecipe] = [*recipe.albums, *unlabelled]

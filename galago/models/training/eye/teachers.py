@@ -25,12 +25,14 @@ class EyeTeacher:
 
     Attributes:
         labels: in the order of its scores; those of a published network belong to no group.
+        temperature: at which its probabilities are honest; distillation has another.
     """
 
     name: str
     network: Swin | Vit
     labels: tuple[EyeLabel, ...]
     image: ImageFormat
+    temperature: float = 1.0
 
     def see(self, images: Tensor, normalised: ImageFormat) -> Tensor:
         """Scores (B, number of its labels) of images (B, 3, H, W) that were normalised for a student.
@@ -96,7 +98,8 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EyeTeacher:
     kind = load(path).get("role")
     if kind == "eye":
         eye, description = load_eye(path, device)
-        return EyeTeacher(str(path), eye.requires_grad_(False), description.labels, description.image)
+        eye.requires_grad_(False)
+        return EyeTeacher(str(path), eye, description.labels, description.image, description.temperature)
     if kind not in ("swin", "vit"):
         raise CheckpointError(f"{path}: a network of the kind {kind!r} cannot teach an eye")
     stored = load_network(path)

@@ -58,7 +58,11 @@ def tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def teacher(tar: Path) -> Path:
     """A finished run of a larger network that sees more pixels."""
-    recipe = replace(color_recipe(tar, num_steps=20, average_decay=0.5), name="teacher", network=LARGE)
+    recipe = replace(
+        color_recipe(tar, num_steps=20, average_decay=0.5, checkpoint_steps=99, evaluate_steps=99),
+        name="teacher",
+        network=LARGE,
+    )
     run_of(recipe, tar.parent / "teacher").train()
     return tar.parent / "teacher" / "model.pt"
 
@@ -71,7 +75,8 @@ def distilled(
     tar: Path, *teachers: Path, schedule: dict[str, Any] | None = None, **changes: Any
 ) -> EyeRecipe:
     table = EyeDistillationRecipe(tuple(map(str, teachers)), **changes)
-    return replace(color_recipe(tar, **(schedule or {})), name="student", distillation=table)
+    rarely = {"checkpoint_steps": 99, "evaluate_steps": 99}
+    return replace(color_recipe(tar, **rarely, **(schedule or {})), name="student", distillation=table)
 
 
 def test_a_student_learns_what_its_teacher_says_and_holds(teacher: Path, tar: Path, tmp_path: Path) -> None:
