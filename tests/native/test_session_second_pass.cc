@@ -230,3 +230,59 @@ TEST(a_grammar_means_what_the_second_pass_hears) {
   const std::vector<std::string> partials = texts(fixture.of_type(GALAGO_EVENT_PARTIAL));
   CHECK(!partials.empty() && partials[0] == "cab");
 }
+
+namespace {
+
+// Pushes 48 tokens of faint sound with a click in the 28th, 10 ms at a time, and steps; answers how
+// many samples there were at the first final.
+size_t samples_at_final(SessionFixture* fixture, size_t num_tokens = 48) {
+  for (size_t at = 0; at < num_tokens * kTokenSamples; at += 160) {
+    const bool is_click = at >= 27 * kTokenSamples && at < 27 * kTokenSamples + 160;
+    const std::vector<float> samples(160, is_click ? 0.1f : 0.001f);
+    fixture->session->push_audio(samples.data(), samples.size(), fixture->next_ns);
+    fixture->next_ns += 160 * kSampleNs;
+    while (fixture->session->step() == GALAGO_OK) {
+    }
+    fixture->take_all();
+    if (!fixture->of_type(GALAGO_EVENT_FINAL).empty()) return at + 160;
+  }
+  return 0;
+}
+
+// The voice ends with token 15 and 600 ms later, at token 30, the utterance.
+constexpr size_t kEndSamples = 30 * kTokenSamples;
+
+}  // namespace
+
+TEST(a_click_that_is_no_voice_to_the_second_pass_does_not_delay_the_end) {
+  SessionFixture one_pass(kFirst);
+  CHECK(samples_at_final(&one_pass) > kEndSamples + 640);
+  for (const int chunk_tokens : {16, 32, 64}) {
+    SessionFixture fixture(kFirst);
+    fixture.look_twice(kSecond, 0, chunk_tokens);
+    CHECK_EQ(samples_at_final(&fixture), kEndSamples);
+    const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
+    if (!finals.empty()) CHECK_EQ(finals[0].text, "bac");
+    CHECK_EQ(fixture.session->metrics().steps, 3u);
+  }
+}
+
+TEST(a_click_that_is_a_voice_goes_on_and_leaves_no_trace_in_the_second_pass) {
+  const std::string first = "........ccaa~bb...........ccaabb.......................";
+  const std::string second = "........bbaa~cc...........aabbaa.......................";
+  for (const int chunk_tokens : {16, 64}) {
+    SessionFixture fixture(first);
+    fixture.look_twice(second, 0, chunk_tokens);
+    fixture.second_engine->records = true;
+    CHECK(samples_at_final(&fixture, 64) > kEndSamples + 640);
+    const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
+    CHECK_EQ(finals.size(), 1u);
+    if (finals.empty()) return;
+    CHECK_EQ(finals[0].text, "bacaba");
+    CHECK_EQ(finals[0].word_begins_ns[0], 7'000'000'000 + 8 * kTokenNs);
+    CHECK_EQ(finals[0].end_ns, 7'000'000'000 + 32 * kTokenNs);
+    // It was run again from its begin, and each time a whole chunk of it.
+    const std::vector<float>& keeps = fixture.second_engine->keeps;
+    CHECK_EQ(std::count(keeps.begin(), keeps.end(), 0.0f), 2);
+  }
+}

@@ -86,6 +86,7 @@ EarStream::EarStream(const OpenedEar& opened, const galago_session_options& opti
       target_(opened.target),
       engine_(opened.engine),
       sample_rate_hz_(opened.ear.features.sample_rate_hz),
+      hop_samples_(static_cast<size_t>(opened.ear.features.hop_samples)),
       chunk_samples_(static_cast<size_t>(target_.chunk_frames * opened.ear.features.hop_samples)),
       token_samples_(static_cast<size_t>(opened.ear.token_samples())),
       num_phones_(opened.ear.phones.size()),
@@ -202,7 +203,7 @@ bool EarStream::advance_stream(bool has_ended) {
           clock_.add_anchor(static_cast<int64_t>(stream_samples_), mark->capture_ns);
         } else {
           if (run_padded_chunk()) return true;
-          finish_listening(&Listener::finish);
+          finish_listening();
           if (has_failed()) return true;
           galago_event* event = events()->begin(GALAGO_EVENT_GAP);
           event->begin_ns = mark->gap_begin_ns;
@@ -224,7 +225,9 @@ bool EarStream::advance_stream(bool has_ended) {
     ring_.read(window_.data() + num_filled_, num_taken);
     num_filled_ += num_taken;
     stream_samples_ += num_taken;
-    if (num_taken > 0 && num_taken == num_until_end && end_in_silence()) return true;
+    if (num_taken > 0 && num_taken == num_until_end && (end_in_silence() || has_failed())) {
+      return true;
+    }
     if (missing_samples() == 0) {
       run_chunk();
       return true;
@@ -233,7 +236,7 @@ bool EarStream::advance_stream(bool has_ended) {
     if (!has_ended || is_finished_) return false;
     if (in_stream_) {
       if (run_padded_chunk()) return true;
-      finish_listening(&Listener::finish);
+      finish_listening();
     }
     const bool had_stream = in_stream_;
     in_stream_ = false;
@@ -256,7 +259,7 @@ size_t EarStream::needed_samples() const {
   return num_until_end > 0 ? std::min(num_until_end, missing_samples()) : missing_samples();
 }
 
-bool EarStream::end_in_silence() {
+bool EarStream::is_silent_so_far() const {
   // The rows tell that these tokens were silent. Of the lookahead's tokens, the last that were
   // stepped, there is no row yet: they are judged by their level, as the samples that wait are.
   const auto judged_end = token_levels_.end() - target_.lookahead_tokens;
@@ -268,21 +271,37 @@ bool EarStream::end_in_silence() {
   }
   const float limit =
       kSilentPowerRatio * silent_power / static_cast<float>(num_judged) + kInaudiblePower;
-  const bool is_silent =
-      std::all_of(judged_end, token_levels_.end(),
-                  [limit](const TokenLevel& level) { return level.peak_power <= limit; }) &&
-      peak_power(window_.data(), num_filled_) <= limit;
-  if (is_silent) {
-    finish_listening(&Listener::end_in_silence);
-  } else {
-    refused_deadline_sample_ = static_cast<int64_t>(stream_samples_);
-  }
-  return is_silent;
+  return std::all_of(judged_end, token_levels_.end(),
+                     [limit](const TokenLevel& level) { return level.peak_power <= limit; }) &&
+         peak_power(window_.data(), num_filled_) <= limit;
 }
 
-void EarStream::finish_listening(void (Listener::*finish)()) {
+bool EarStream::end_in_silence() {
   const int64_t begin_ns = monotonic_ns();
-  (listener_.*finish)();
+  bool has_ended = is_silent_so_far();
+  if (has_ended) {
+    listener_.end_in_silence();
+  } else {
+    // Of the samples that wait, those frames that are whole; the next step computes them again.
+    const size_t context_samples = window_.size() - chunk_samples_;
+    const size_t num_whole = num_filled_ > context_samples ? num_filled_ - context_samples : 0;
+    const int num_frames = static_cast<int>(num_whole / hop_samples_);
+    float* const frames = stream_->input(EarTarget::kFeatures);
+    front_end_->compute(window_.data(), num_frames, frames);
+    has_ended = listener_.end_at_second_sight(frames, num_frames);
+  }
+  if (!has_ended) refused_deadline_sample_ = static_cast<int64_t>(stream_samples_);
+  count_listening(begin_ns);
+  return has_ended;
+}
+
+void EarStream::finish_listening() {
+  const int64_t begin_ns = monotonic_ns();
+  listener_.finish();
+  count_listening(begin_ns);
+}
+
+void EarStream::count_listening(int64_t begin_ns) {
   metrics_->count_work(monotonic_ns() - begin_ns, listener_.take_engine_ns());
   if (listener_.failure() != nullptr) fail_stream(GALAGO_E_BACKEND, listener_.failure(), now_ns());
 }

@@ -66,8 +66,9 @@ class EarStream : public RoleStream {
   bool advance(bool has_ended) override;
   bool advance_stream(bool has_ended);
   void forget() override;
-  // An utterance may end by it, and its second pass takes time.
-  void finish_listening(void (Listener::*finish)());
+  // Outside of a chunk's step: an utterance may end, and its second pass takes time.
+  void finish_listening();
+  void count_listening(int64_t begin_ns);
   void begin_stream(const CaptureMark& mark);
   void run_chunk();
   bool run_padded_chunk();  // false: the stream's tail is decoded already
@@ -76,7 +77,8 @@ class EarStream : public RoleStream {
   }
   // The samples until the utterance at hand ends by its silence; 0: nothing to wait for.
   size_t samples_until_silent_end() const;
-  bool end_in_silence();  // false: the samples that wait are not silent
+  bool is_silent_so_far() const;
+  bool end_in_silence();  // false: in the samples that wait somebody may speak
   size_t missing_samples() const { return window_.size() - num_filled_; }
   // Until a step can do something.
   size_t needed_samples() const;
@@ -84,6 +86,7 @@ class EarStream : public RoleStream {
   const EarTarget target_;
   const std::shared_ptr<Engine> engine_;
   const int sample_rate_hz_;
+  const size_t hop_samples_;
   const size_t chunk_samples_;
   const size_t token_samples_;
   const size_t num_phones_;

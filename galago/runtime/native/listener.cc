@@ -96,7 +96,7 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
     const int max_backtrack_tokens =
         endpoint_.max_preroll_tokens(voice_) + options.chunk_tokens + target.lookahead_tokens;
     second_pass_.emplace(ear, *options.second_pass, options.chunk_tokens * ear.subsampling_factor,
-                         max_backtrack_tokens);
+                         max_backtrack_tokens, max_tokens(ear, options));
     if (options.partials) draft_.emplace(ear, decoding_options(ear, options));
   }
   const size_t most_rows = history_rows_ + static_cast<size_t>(options.chunk_tokens);
@@ -159,6 +159,18 @@ void Listener::finish() {
 
 void Listener::end_in_silence() {
   if (endpoint_.finish_in_silence(voice_) == UtteranceChange::kEnd) end_utterance();
+}
+
+bool Listener::end_at_second_sight(const float* frames, int num_frames) {
+  if (!second_pass_ || !second_pass_->look_ahead(frames, num_frames)) return false;
+  VoiceActivity ahead = voice_;
+  const int64_t end = std::min(silence_deadline(), second_pass_->end_token());
+  for (int64_t token = std::max(history_end_, second_pass_->begin_token()); token < end; ++token) {
+    ahead.advance(VoiceActivity::speech_probability(second_pass_->phone_log_probs(token)[0]));
+  }
+  if (ahead.active() || ahead.rising()) return false;
+  end_in_silence();
+  return true;
 }
 
 void Listener::remember(const float* phone_log_probs, const float* token_log_probs, int num_rows) {

@@ -83,6 +83,9 @@ class Listener {
   int64_t num_silent_rows() const { return history_end_ - voice_.end_token(); }
   // It stayed silent until then.
   void end_in_silence();
+  // It did not stay silent, but what is heard in these frames, the next ones of the stream, may be
+  // no voice: the second pass is asked. False: it may be one, or cannot be told.
+  bool end_at_second_sight(const float* frames, int num_frames);
 
   // What broke the second pass; nullptr: nothing. Then nothing more is final until restart().
   const char* failure() const { return second_pass_ ? second_pass_->failure() : nullptr; }

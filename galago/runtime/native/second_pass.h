@@ -12,7 +12,8 @@
 //                                             ^^^^^^        filled up
 //
 // An utterance is a stream of its own here: there is no state to take back when the last chunk was
-// filled up, and silence costs nothing.
+// filled up, and silence costs nothing. Where the end was only thought to be near (look_ahead), the
+// utterance is run again from its begin: that is seldom, and a chunk takes a few milliseconds.
 #ifndef GALAGO_NATIVE_SECOND_PASS_H_
 #define GALAGO_NATIVE_SECOND_PASS_H_
 
@@ -34,9 +35,9 @@ struct OpenedSecondPass {
 class SecondPass {
  public:
   // hear() gets at most max_new_frames at once; an utterance begins at most max_backtrack_tokens
-  // before the last frame that was heard. Throws Error.
+  // before the last frame that was heard, and lasts at most max_utterance_tokens. Throws Error.
   SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_frames,
-             int max_backtrack_tokens);
+             int max_backtrack_tokens, int max_utterance_tokens);
 
   // A new stream begins: its frame 0 comes next.
   void restart();
@@ -49,6 +50,10 @@ class SecondPass {
   // there will be none of them (`is_over`), where it is false if no row is left; or after a
   // failure.
   bool advance(bool is_over);
+  // What the rows of the chunk under way would be, if nothing more came than these next frames, at
+  // most max_new_frames: hear() will hear them again, unless the utterance ends here, where
+  // advance(true) goes on. False: they would complete the chunk, or it broke.
+  bool look_ahead(const float* frames, int num_frames);
   // The utterance is over.
   void end() { in_utterance_ = false; }
 
@@ -70,6 +75,9 @@ class SecondPass {
     return frames_.data() + static_cast<size_t>(index - frames_begin_) * frame_width_;
   }
   const float* row(size_t output, size_t width, int64_t token) const;
+  void append(const float* frames, int num_frames);
+  void drop_frames_ahead();
+  bool run_chunk(int64_t begin);  // false: it broke
 
   const EarTarget target_;
   const std::shared_ptr<Engine> engine_;
@@ -84,9 +92,13 @@ class SecondPass {
   int64_t frames_begin_ = 0;
   int64_t frames_end_ = 0;
   bool in_utterance_ = false;
-  int64_t first_token_ = 0;  // whose row tells of the utterance
-  int64_t chunk_begin_ = 0;  // frame that the next chunk begins with
-  bool is_first_chunk_ = true;
+  int64_t first_token_ = 0;            // whose row tells of the utterance
+  int64_t utterance_begin_ = 0;        // frame that the first chunk begins with
+  int64_t chunk_begin_ = 0;            // frame that the next chunk begins with
+  int num_frames_ahead_ = 0;           // of the frames, the last, which will come again
+  bool has_looked_ahead_ = false;      // the next chunk's rows are there
+  bool has_filled_in_states_ = false;  // a chunk was filled up that now goes on
+  int64_t rows_of_chunk_ = 0;          // token of the first row that the engine put out
   int64_t rows_begin_ = 0;
   int64_t rows_end_ = 0;
   const char* failure_ = nullptr;
