@@ -140,6 +140,7 @@ class Conformer(Ear):
     """
 
     config: ConformerConfig
+    family = "Conformer"
     mean: Tensor
     std: Tensor
 

@@ -48,10 +48,12 @@ class Ear(nn.Module, ABC):
     ``forward_chunk`` hears a stream. A stream and the whole under its masks are equal to rounding.
 
     Attributes:
+        family: of networks, for people.
         phones, tokens: names of the rows of both heads, the CTC blank first; the first phone is silence.
     """
 
     config: EarConfig
+    family: str
     phones: tuple[str, ...] = PHONES
     tokens: tuple[str, ...] = TOKENS
 

@@ -25,6 +25,7 @@ SAMPLE_RATE_HZ = 16_000
 class FrontEnd(ABC):
     """Frame t is of the samples [t * hop_samples, t * hop_samples + window_samples)."""
 
+    description: str  # for people
     window_samples: int
     hop_samples: int
     values_per_frame: int
@@ -55,6 +56,7 @@ class FrontEnd(ABC):
 class LogMelFrontEnd(FrontEnd):
     """Log-mel energies (see :class:`LogMel`), of which a network of stride 4 makes a token every 40 ms."""
 
+    description = "80 log-mel energies, window 25 ms, hop 10 ms"
     frames_per_token = 4
 
     def __init__(self) -> None:
@@ -81,6 +83,7 @@ class RawFrontEnd(FrontEnd):
         receptive_field_samples: what one of their rows hears: the token's samples and some before them.
     """
 
+    description = "samples as they are"
     frames_per_token = 1
 
     def __init__(self, samples_per_token: int = 320, receptive_field_samples: int = 400) -> None:

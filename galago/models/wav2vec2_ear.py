@@ -55,6 +55,7 @@ class Wav2Vec2Ear(Ear):
     """
 
     config: Wav2Vec2EarConfig
+    family = "wav2vec 2.0"
 
     def __init__(self, config: Wav2Vec2EarConfig) -> None:
         super().__init__()

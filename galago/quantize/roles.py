@@ -9,6 +9,7 @@ from typing import Any
 
 from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.training.toml_tables import RecipeError, build, read_toml
+from galago.quantize.ear.network import IMPORTED_EARS
 from galago.quantize.ear.pack import EarPacker
 from galago.quantize.ear.recipe import EarPackRecipe
 from galago.quantize.eye.pack import EyePacker
@@ -54,11 +55,15 @@ def load_pack_recipe(path: Path) -> PackRecipe:
 def role_of_checkpoint(path: Path) -> str:
     """The role of a run's ``model.pt``; where it says nothing, a voice if it names its network, else an ear.
 
+    An imported network whose head is an ear's is an ear.
+
     Raises:
         CheckpointError: the file is damaged, or holds what no packer packs.
     """
     stored = load(path)
     role = stored.get("role", "voice" if "network" in stored else "ear")
+    if role in IMPORTED_EARS:
+        return "ear"
     if role not in tuple(ROLES):
         raise CheckpointError(f"{path}: holds a network of role {role!r}; packed are {', '.join(ROLES)}")
     return str(role)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import openvino as ov
 
+from galago.models.front_end import FrontEnd, LogMelFrontEnd
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
 from galago.quantize.calibration import Array, CalibrationError, CalibrationSet
 from galago.quantize.compile_openvino import compile_graph, state_names
@@ -79,10 +80,14 @@ def record(
     seed: int,
     name: str,
     lookahead_tokens: int = 0,
+    front_end: FrontEnd | None = None,
 ) -> CalibrationSet:
     """Run the float ``graph`` (explicit states) over ``streams`` and keep ``num_samples`` random steps.
 
     The first chunk of each stream, with ``keep`` = 0, is a candidate like every other.
+
+    Args:
+        lookahead_tokens, front_end: the network's; by default none, and log-mel energies.
 
     Raises:
         CalibrationError: the streams have fewer chunks than samples are wanted.
@@ -91,10 +96,14 @@ def record(
     request = compiled.create_infer_request()
     states = state_names(graph)
     shapes = {port.get_any_name(): list(port.shape) for port in compiled.inputs}
-    chunk_tokens = shapes["features"][1] // 4
+    front_end = front_end or LogMelFrontEnd()
+    chunk_tokens = shapes["features"][1] // front_end.frames_per_token
     rng = np.random.default_rng(seed)
     streams = list(streams)
-    chunks = [chunk_features(s.samples, chunk_tokens, lookahead_tokens=lookahead_tokens) for s in streams]
+    chunks = [
+        chunk_features(s.samples, chunk_tokens, lookahead_tokens=lookahead_tokens, front_end=front_end)
+        for s in streams
+    ]
     total = sum(map(len, chunks))
     if total < num_samples:
         raise CalibrationError(f"{name}: {num_samples} samples wanted, the streams have {total} chunks")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from galago.models.conformer import Conformer
+from galago.models.ear import Ear
 from galago.models.training.ear.corpus import Corpus
 from galago.quantize.calibration import Array
 from galago.quantize.ear.oracle import Oracle, chunk_features, greedy
@@ -68,15 +68,15 @@ def word_error_rate(oracle: Oracle, utterances: Sequence[Utterance]) -> dict[str
     return _count(utterances, [oracle.hear(utterance.samples).text for utterance in utterances])
 
 
-def whole_text(model: Conformer, utterances: Sequence[Utterance]) -> dict[str, WordErrorRate]:
+def whole_text(model: Ear, utterances: Sequence[Utterance]) -> dict[str, WordErrorRate]:
     """The float network in torch with the full context: what streaming and int8 are measured against."""
     texts = []
     with torch.no_grad():
         for utterance in utterances:
-            chunks = chunk_features(utterance.samples, 1)
+            chunks = chunk_features(utterance.samples, 1, front_end=model.front_end)
             frames = torch.from_numpy(chunks).flatten(0, 1)[None]
             scores = model(frames, torch.tensor([frames.shape[1]])).token_logits
-            texts.append(greedy(scores[0].numpy()))
+            texts.append(greedy(scores[0].numpy(), model.tokens))
     return _count(utterances, texts)
 
 

@@ -1,4 +1,4 @@
-"""A trained Conformer as a streaming ONNX graph: static shapes, named states, readable layer names.
+"""A trained ear as a streaming ONNX graph: static shapes, named states, readable layer names.
 
 The graph is ``forward_chunk`` with its states spelled out::
 
@@ -6,6 +6,7 @@ The graph is ``forward_chunk`` with its states spelled out::
     keep (1,)            ├──  forward_chunk  ──────┤ token_log_probs (1, n, 29)
     state.NAME           ┘                          └ next.NAME, shaped like state.NAME
 
+Frames and tokens are the network's: of raw samples, ``features`` are (1, n, 320).
 Engines without states of their own run it as it is; the others turn each pair into a variable.
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from galago.models.conformer import SUBSAMPLING_FACTOR, Conformer
+from galago.models.ear import Ear
 from galago.quantize.export import NEXT_PREFIX, STATE_PREFIX, ExportError, check_weights, write_onnx
 
 __all__ = ["GraphShape", "export_onnx", "graph_shape"]
@@ -30,26 +31,24 @@ class GraphShape:
     chunk_tokens: int
     left_context_tokens: int
     lookahead_tokens: int
-    num_mels: int
+    chunk_frames: int
+    values_per_frame: int
     num_phones: int
     num_tokens: int
     states: dict[str, tuple[int, ...]]  # without prefix, in the order of the graph's inputs
 
-    @property
-    def chunk_frames(self) -> int:
-        return self.chunk_tokens * SUBSAMPLING_FACTOR
 
-
-def graph_shape(model: Conformer, chunk_tokens: int) -> GraphShape:
+def graph_shape(model: Ear, chunk_tokens: int) -> GraphShape:
     """The sizes of the graph that :func:`export_onnx` writes."""
     if chunk_tokens < 1:
         raise ExportError(f"chunk_tokens: expected 1 at least, found {chunk_tokens}")
-    config = model.config
+    config, front_end = model.config, model.front_end
     return GraphShape(
         chunk_tokens=chunk_tokens,
         left_context_tokens=config.left_context_tokens,
         lookahead_tokens=config.lookahead_tokens,
-        num_mels=config.num_mels,
+        chunk_frames=chunk_tokens * front_end.frames_per_token,
+        values_per_frame=front_end.values_per_frame,
         num_phones=config.num_phones,
         num_tokens=config.num_tokens,
         states={name: tuple(state.shape) for name, state in model.initial_states().items()},
@@ -59,7 +58,7 @@ def graph_shape(model: Conformer, chunk_tokens: int) -> GraphShape:
 class _StreamingGraph(nn.Module):
     """``forward_chunk`` as a ``forward`` over flat lists, which is what an exporter can trace."""
 
-    def __init__(self, model: Conformer) -> None:
+    def __init__(self, model: Ear) -> None:
         super().__init__()
         self.model = model
         self.names = list(model.initial_states())
@@ -71,8 +70,8 @@ class _StreamingGraph(nn.Module):
         return (phones, tokens, *new.values())
 
 
-def export_onnx(model: Conformer, chunk_tokens: int, path: Path) -> GraphShape:
-    """Write the streaming graph of ``model`` for chunks of ``chunk_tokens`` (of 40 ms).
+def export_onnx(model: Ear, chunk_tokens: int, path: Path) -> GraphShape:
+    """Write the streaming graph of ``model`` for chunks of ``chunk_tokens``.
 
     Raises:
         ExportError: chunk_tokens is no chunk, or a weight is not finite.
@@ -82,7 +81,7 @@ def export_onnx(model: Conformer, chunk_tokens: int, path: Path) -> GraphShape:
     write_onnx(
         _StreamingGraph(model),
         (
-            torch.zeros(1, shape.chunk_frames, shape.num_mels),
+            torch.zeros(1, shape.chunk_frames, shape.values_per_frame),
             torch.ones(1),
             list(model.initial_states().values()),
         ),

@@ -1,12 +1,11 @@
 """The oracle: the ear in Python, as the native core must hear. Slow, short, and the one to believe.
 
-Features by :class:`galago.models.features.LogMel`, the packed graph itself in OpenVINO, greedy text. Golden
-vectors, accuracy before and after int8, and the parity tests of the native core come from here.
+Frames by the network's :class:`galago.models.front_end.FrontEnd`, the packed graph itself in OpenVINO, greedy
+text. Golden vectors, accuracy before and after int8, and the parity tests of the native core come from here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,8 +13,9 @@ import numpy as np
 import openvino as ov
 import torch
 
-from galago.models.features import LogMel
-from galago.models.tokenizer import greedy_text
+from galago.models.ear import Ear
+from galago.models.front_end import FrontEnd, LogMelFrontEnd
+from galago.models.tokenizer import TOKENS, greedy_text
 from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import Precision, compile_graph, core, make_stateful, state_names
 
@@ -23,56 +23,42 @@ __all__ = ["Heard", "Oracle", "chunk_features", "greedy"]
 
 
 class Heard(NamedTuple):
-    """Natural-log probabilities of a whole stream; row j is the token of [640 j, 640 (j + 1)) samples."""
+    """Natural-log probabilities of a whole stream; row j is the token of samples [n j, n (j + 1)), n being
+    the front end's ``token_samples``."""
 
-    phone_log_probs: Array  # (T, 40)
-    token_log_probs: Array  # (T, 29)
+    phone_log_probs: Array  # (T, num_phones)
+    token_log_probs: Array  # (T, num_tokens)
+    tokens: tuple[str, ...] = TOKENS
 
     @property
     def text(self) -> str:
-        return greedy(self.token_log_probs)
+        return greedy(self.token_log_probs, self.tokens)
 
 
-def greedy(token_log_probs: Array) -> str:
+def greedy(token_log_probs: Array, tokens: tuple[str, ...] = TOKENS) -> str:
     """Best path of (T, num_tokens) as text."""
-    return greedy_text(token_log_probs.argmax(axis=-1).tolist())
-
-
-@dataclass(frozen=True)
-class _Framing:
-    window_samples: int
-    hop_samples: int
-    token_samples: int
-
-
-def _framing(features: LogMel, chunk_frames: int, chunk_tokens: int) -> _Framing:
-    config = features.config
-    return _Framing(
-        config.window_samples, config.hop_samples, config.hop_samples * chunk_frames // chunk_tokens
-    )
+    return greedy_text(token_log_probs.argmax(axis=-1).tolist(), tokens)
 
 
 def chunk_features(
-    samples: Array, chunk_tokens: int, *, lookahead_tokens: int = 0, features: LogMel | None = None
+    samples: Array, chunk_tokens: int, *, lookahead_tokens: int = 0, front_end: FrontEnd | None = None
 ) -> Array:
-    """Log-mel of a stream in whole chunks, (num_chunks, 4 * chunk_tokens, num_mels).
+    """Frames of a stream in whole chunks, (num_chunks, frames of chunk_tokens, values_per_frame).
 
     The tail is padded with zero samples: for the lookahead, to a whole chunk, for the last frame's window.
+
+    Args:
+        front_end: by default log-mel energies.
     """
-    features = features or LogMel()
-    config = features.config
-    chunk_frames = 4 * chunk_tokens
-    framing = _framing(features, chunk_frames, chunk_tokens)
-    num_tokens = -(-len(samples) // framing.token_samples)
+    front_end = front_end or LogMelFrontEnd()
+    chunk_frames = front_end.frames_per_token * chunk_tokens
+    num_tokens = -(-len(samples) // front_end.token_samples)
     num_chunks = -(-(num_tokens + lookahead_tokens) // chunk_tokens)
-    num_samples = (
-        num_chunks * chunk_frames * framing.hop_samples + framing.window_samples - framing.hop_samples
-    )
-    padded = np.zeros(num_samples, np.float32)
+    padded = np.zeros(front_end.num_samples(num_chunks * chunk_frames), np.float32)
     padded[: len(samples)] = samples
     with torch.no_grad():
-        frames = features(torch.from_numpy(padded)[None])[0].numpy()
-    return np.ascontiguousarray(frames.reshape(num_chunks, chunk_frames, config.num_mels))
+        frames = front_end(torch.from_numpy(padded)[None])[0].numpy()
+    return np.ascontiguousarray(frames.reshape(num_chunks, chunk_frames, front_end.values_per_frame))
 
 
 class Oracle:
@@ -82,6 +68,8 @@ class Oracle:
         graph: with explicit states, already stateful, or the path of a packed ``.xml``.
         precision: of everything that is not int8.
         weights: for a path, the file of its constants.
+        model: the network of the graph, which tells its front end, its lookahead and its tokens; by default
+            a Conformer's without lookahead.
     """
 
     def __init__(
@@ -90,6 +78,7 @@ class Oracle:
         precision: Precision = "f32",
         *,
         weights: Path | None = None,
+        model: Ear | None = None,
         lookahead_tokens: int = 0,
         num_threads: int = 1,
     ) -> None:
@@ -99,14 +88,20 @@ class Oracle:
             graph = make_stateful(graph)
         compiled = compile_graph(graph, precision, num_threads=num_threads)
         shape = list(compiled.input("features").shape)
-        self.chunk_tokens = int(shape[1]) // 4
-        self.lookahead_tokens = lookahead_tokens
-        self._log_mel = LogMel()
+        self.model = model
+        self.front_end: FrontEnd = LogMelFrontEnd() if model is None else model.front_end
+        self.lookahead_tokens = lookahead_tokens if model is None else model.config.lookahead_tokens
+        self.chunk_tokens = int(shape[1]) // self.front_end.frames_per_token
+        self._tokens = TOKENS if model is None else model.tokens
         self._features = np.zeros(shape, np.float32)
         self._keep = np.zeros(1, np.float32)
         self.request: Any = compiled.create_infer_request()
         self.request.set_tensor("features", ov.Tensor(self._features, shared_memory=True))
         self.request.set_tensor("keep", ov.Tensor(self._keep, shared_memory=True))
+
+    @property
+    def chunk_ms(self) -> int:
+        return self.chunk_tokens * self.front_end.token_ms
 
     def reset(self) -> None:
         """Forget the stream before the next step."""
@@ -130,13 +125,14 @@ class Oracle:
         if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
             raise ValueError(f"expected finite samples of shape (N,), found shape {samples.shape}")
         delay = self.lookahead_tokens
-        chunks = chunk_features(samples, self.chunk_tokens, lookahead_tokens=delay, features=self._log_mel)
-        return self.hear_features(chunks, -(-len(samples) // 640))
+        chunks = chunk_features(samples, self.chunk_tokens, lookahead_tokens=delay, front_end=self.front_end)
+        return self.hear_features(chunks, -(-len(samples) // self.front_end.token_samples))
 
     def hear_features(self, chunks: Array, num_tokens: int) -> Heard:
-        """A whole stream of features (num_chunks, chunk_frames, num_mels), of which ``num_tokens`` count."""
+        """A whole stream of frames as :func:`chunk_features` makes them, of which ``num_tokens`` count."""
         self.reset()
         rows = [self.step(chunk) for chunk in chunks]
         delay = self.lookahead_tokens
         kept = slice(delay, delay + num_tokens)
-        return Heard(np.concatenate([r[0] for r in rows])[kept], np.concatenate([r[1] for r in rows])[kept])
+        phones, tokens = (np.concatenate([row[head] for row in rows])[kept] for head in (0, 1))
+        return Heard(phones, tokens, self._tokens)

@@ -20,7 +20,7 @@ from galago.models.features import LogMel
 from galago.models.tokenizer import TOKENS
 from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.training.distill.alignment import CONFORMER_CLOCK, WAV2VEC2_CLOCK, RowClock
-from galago.models.training.ear.checkpoint import load_model
+from galago.models.training.ear.checkpoint import load_conformer
 from galago.models.wav2vec2 import Wav2Vec2
 from galago.models.wav2vec2_conformer import Wav2Vec2Conformer
 
@@ -139,7 +139,7 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EarTeacher:
     """
     kind = load(path).get("role", "ear")
     if kind == "ear":
-        return EarAsTeacher(str(path), load_model(path).to(device).requires_grad_(False))
+        return EarAsTeacher(str(path), load_conformer(path).to(device).requires_grad_(False))
     if kind not in ("wav2vec2", "wav2vec2-conformer"):
         raise CheckpointError(f"{path}: a network of the kind {kind!r} cannot teach an ear")
     stored = load_network(path)
