@@ -21,10 +21,10 @@ from galago.quantize.recipe import PackRecipe
 from galago.quantize.roles import ROLES, role_of_checkpoint
 from galago.runtime.bundle import check_files, read_manifest, write_manifest
 
-__all__ = ["Source", "pack"]
+__all__ = ["CARD", "MANIFEST", "Source", "joined_header", "pack", "replace_folder"]
 
-_CARD = "MODEL_CARD.md"
-_MANIFEST = "manifest.json"
+CARD = "MODEL_CARD.md"
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def pack(
     packed = {role: packer.pack(partial) for role, packer in packers.items()}
     say("manifest")
     cards = {**kept.cards, **{role: found.card for role, found in packed.items()}}
-    (partial / _CARD).write_text(join_parts(cards, num_roles=len({**kept.roles, **packed})), encoding="utf-8")
+    (partial / CARD).write_text(join_parts(cards, num_roles=len({**kept.roles, **packed})), encoding="utf-8")
     for name, path in shipped.items():
         shutil.copyfile(path, partial / name)
     write_manifest(
@@ -129,7 +129,7 @@ def pack(
         },
     )
     check_files(partial, read_manifest(partial))
-    _replace(partial, output)
+    replace_folder(partial, output)
     say(f"{output}: {sum(p.stat().st_size for p in output.rglob('*') if p.is_file()) / 1e6:.1f} MB")
     return {role: found.report for role, found in packed.items()}
 
@@ -174,7 +174,7 @@ def _keep(bundle: Path, partial: Path, replaced: Sequence[str]) -> _Kept:
     """Copy a bundle, without what belongs to the roles that are ``replaced`` and to no other."""
     manifest = read_manifest(bundle)
     check_files(bundle, manifest)
-    document = json.loads((bundle / _MANIFEST).read_text(encoding="utf-8"))
+    document = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
     roles, golden = document.pop("roles"), document.pop("golden", [])
     gone = [role for role in roles if role in replaced]
     kept_roles = {role: entry for role, entry in roles.items() if role not in gone}
@@ -185,7 +185,7 @@ def _keep(bundle: Path, partial: Path, replaced: Sequence[str]) -> _Kept:
         if name not in unused:
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle / name, partial / name)
-    card = bundle / _CARD
+    card = bundle / CARD
     cards = split_parts(card.read_text(encoding="utf-8"), list(roles)) if card.is_file() else {}
     return _Kept(document, kept_roles, kept_golden, {r: c for r, c in cards.items() if r not in gone})
 
@@ -202,19 +202,25 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _header(recipes: Sequence[PackRecipe], kept: Mapping[str, Any]) -> dict[str, Any]:
-    """Name and version of what was there or of the first recipe, the rest of all together."""
-    first = recipes[0]
-    descriptions = [kept.get("description", ""), *(r.description for r in recipes)]
-    licenses = [kept.get("license", ""), *(r.license for r in recipes)]
-    languages = [*kept.get("languages", []), *(name for r in recipes for name in r.languages)]
+def joined_header(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Name and version of the first of these headers, the rest of all together.
+
+    Args:
+        parts: of bundles, with ``name``, ``version``, ``license``, ``languages`` and ``description``.
+    """
     return {
-        "name": kept.get("name", first.name),
-        "version": kept.get("version", first.version),
-        "license": " AND ".join(_without_parts_of_others(licenses)),
-        "languages": list(dict.fromkeys(languages)),
-        "description": " ".join(_without_parts_of_others(descriptions)),
+        "name": parts[0]["name"],
+        "version": parts[0]["version"],
+        "license": " AND ".join(_without_parts_of_others([part["license"] for part in parts])),
+        "languages": list(dict.fromkeys(name for part in parts for name in part["languages"])),
+        "description": " ".join(_without_parts_of_others([part["description"] for part in parts])),
     }
+
+
+def _header(recipes: Sequence[PackRecipe], kept: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("name", "version", "license", "languages", "description")
+    before = [{"license": "", "languages": [], "description": "", **kept}] if kept else []
+    return joined_header([*before, *({key: getattr(recipe, key) for key in keys} for recipe in recipes)])
 
 
 def _without_parts_of_others(texts: Sequence[str]) -> list[str]:
@@ -226,7 +232,7 @@ def _without_parts_of_others(texts: Sequence[str]) -> list[str]:
     return found
 
 
-def _replace(partial: Path, output: Path) -> None:
+def replace_folder(partial: Path, output: Path) -> None:
     """Put a finished folder in the place of an old one, of which nothing is left."""
     old = output.with_name(output.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

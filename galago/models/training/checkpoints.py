@@ -33,8 +33,10 @@ def save_atomically(value: Any, path: Path) -> None:
         torch.save(value, buffer)
         part.write_bytes(buffer.getbuffer())
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a full disk does not say where
         raise
 
 
@@ -71,5 +73,7 @@ def rewind_log(path: Path, step: int) -> list[dict[str, float]]:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
     rows = [json.loads(line) for line in lines if line.endswith("\n")]  # a kill may have torn the last one
     kept = [row for row in rows if row["step"] < step]
-    path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    part = path.with_suffix(".part")
+    part.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+    os.replace(part, path)  # a kill in the middle would cost the curves
     return kept

@@ -194,6 +194,9 @@ class Run(Generic[TaskT]):
         from tqdm import tqdm
 
         task, schedule = self.task, self.task.schedule
+        if self.step >= schedule.num_steps:
+            # A kill may have come after the last checkpoint and before its model.
+            task.export(self.average, self.step, self.folder / "model.pt")
         began, amount = time.monotonic(), 0.0
         for network in task.networks.values():
             network.train()

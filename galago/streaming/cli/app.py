@@ -337,3 +337,11 @@ def pack(context: typer.Context) -> None:
     from galago.streaming.cli import workstation
 
     workstation.hand_over("pack", context.args)
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
+def make(context: typer.Context) -> None:
+    r"""Make a bundle from data by a recipe: train, quantize, measure, pack (needs galago\[train,quantize])."""
+    from galago.streaming.cli import workstation
+
+    workstation.hand_over("make", context.args)

@@ -1,0 +1,105 @@
+"""An ear on held-out clips: word error rates by corpus, busy time of a chunk, the clips it heard worst."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from galago.models.training.ear.corpus import Corpus
+from galago.models.training.ear.trainer import load_model
+from galago.quantize.compile_openvino import convert_onnx
+from galago.quantize.ear.evaluate import Utterance, dev_utterances, edit_distance
+from galago.quantize.ear.export import export_onnx
+from galago.quantize.ear.oracle import Oracle, chunk_features
+from galago.quantize.ear.recipe import EarPackRecipe
+from galago.quantize.make.pictures import spectrogram
+from galago.quantize.timing import step_ms
+from galago.runtime.bundle import read_manifest
+
+__all__ = ["measure"]
+
+_NUM_EXAMPLES = 6
+_MAX_EXAMPLE_S = 12.0
+
+
+def measure(
+    model: Path, bundle: Path | None, recipe: EarPackRecipe, *, corpora: Path, step_times: bool
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Measures and the worst clips, of the first of the recipe's chunk sizes.
+
+    Args:
+        model: a run's ``model.pt``, heard in float where there is no ``bundle``.
+        corpora: folder of decoded corpora.
+
+    Raises:
+        CheckpointError, CorpusError, ExportError, GalagoError: as their messages say.
+    """
+    oracle = _packed(bundle) if bundle is not None else _float(model, recipe.chunk_tokens[0])
+    measures: dict[str, float] = {"step_ms": step_ms(oracle.request)} if step_times else {}
+    settings = recipe.evaluation
+    if not settings.corpora:
+        return measures, []
+    utterances = dev_utterances(
+        [Corpus(corpora, name) for name in settings.corpora],
+        splits=settings.splits,
+        clips_per_corpus=settings.clips_per_corpus,
+    )
+    texts = [oracle.hear(utterance.samples).text for utterance in utterances]
+    errors = [
+        edit_distance(utterance.words, text.split())
+        for utterance, text in zip(utterances, texts, strict=True)
+    ]
+    for name in (None, *settings.corpora):
+        chosen = [i for i, utterance in enumerate(utterances) if name in (None, utterance.corpus)]
+        num_words = sum(len(utterances[i].words) for i in chosen)
+        if num_words:
+            key = "wer" if name is None else f"wer.{name}"
+            measures[key] = sum(errors[i] for i in chosen) / num_words
+    return measures, _worst(utterances, texts, errors)
+
+
+def _float(model: Path, chunk_tokens: int) -> Oracle:
+    network = load_model(model)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "float.onnx"
+        export_onnx(network, chunk_tokens, path)
+        graph = convert_onnx(path)
+    return Oracle(graph, lookahead_tokens=network.config.lookahead_tokens)
+
+
+def _packed(bundle: Path) -> Oracle:
+    ear = read_manifest(bundle).ear
+    assert ear is not None
+    target = ear.targets[0]
+    return Oracle(
+        bundle / target.model,
+        "bf16" if target.inference_precision == "bf16" else "f32",
+        weights=None if target.weights is None else bundle / target.weights,
+        lookahead_tokens=target.lookahead_tokens,
+    )
+
+
+def _worst(
+    utterances: Sequence[Utterance], texts: Sequence[str], errors: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Clips with the most errors a word; of equal ones the longer first."""
+    order = sorted(
+        (i for i, wrong in enumerate(errors) if wrong),
+        key=lambda i: (-errors[i] / max(1, len(utterances[i].words)), -len(utterances[i].words), i),
+    )
+    found = []
+    for i in order[:_NUM_EXAMPLES]:
+        samples = utterances[i].samples[: int(_MAX_EXAMPLE_S * 16_000)]
+        frames = chunk_features(samples, 1).reshape(-1, 80)
+        found.append(
+            {
+                "corpus": utterances[i].corpus,
+                "reference": " ".join(utterances[i].words),
+                "hypothesis": texts[i],
+                "num_errors": errors[i],
+                "picture": spectrogram(frames),
+            }
+        )
+    return found
