@@ -208,8 +208,9 @@ TABLES: dict[str, Table] = {
         (
             Column("voice", "key", is_number=False),
             Column("mel-cepstral distortion", "entry.mcd_db", unit=" dB", optional=True),
-            Column("sentences", "entry.num_clips", digits=0),
-            Column("pocketsphinx WER", "entry.wer_percent", unit=" %"),
+            Column("sentences", "entry.pocketsphinx.num_clips", digits=0),
+            Column("pocketsphinx WER", "entry.pocketsphinx.wer_percent", unit=" %"),
+            Column("its own ear's WER", "entry.ear.wer_percent", unit=" %", optional=True),
         ),
         each="numbers",
     ),

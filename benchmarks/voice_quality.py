@@ -4,8 +4,9 @@
 
 The distortion is that of Kathleen's dev sentences against her recordings, aligned in time, beside flite's
 slt, a voice of another woman made by statistics from the same kind of sentences. What is understood is the
-word error rate of pocketsphinx over sentences of which none was recorded by her, beside that over her own
-recordings in the same run: what the recogniser gets wrong of a person is no fault of the voice.
+word error rate of pocketsphinx and of a bundle's own ear over sentences of which none was recorded by her,
+beside that over her own recordings in the same run: what a recogniser gets wrong of a person is no fault of
+the voice. With a bundle that speaks, its int8 voice is measured beside the network that was trained.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import galago
 from benchmarks import common
 from benchmarks.corpora import Audio, Clip, data_dir, read_clips, resample
+from benchmarks.hearing import hear
 from benchmarks.pocketsphinx_peer import DEFAULT_CACHE, PocketsphinxPeer
 from benchmarks.scoring import count_errors, reference_words
 from galago.models.fastspeech import FastSpeech, frame_counts, regulate_length
@@ -35,6 +39,8 @@ from galago.models.training.voice.utterances import Dictionary, marks_of_text, s
 from galago.models.vocoder import Vocoder
 from galago.models.voice_features import VoiceMel, frame_energy
 from galago.models.voice_graphs import FrameSpeaker
+from galago.runtime.bundle import find_bundle
+from galago.runtime.events import SpeakStop
 from galago.runtime.language.voice_phones import (
     BEGIN,
     MARKS,
@@ -45,6 +51,7 @@ from galago.runtime.language.voice_phones import (
 NUM_CEPSTRA = 24
 SILENCE_NATS = 4.5  # frames quieter than this below the loudest are pauses, which are no sound to compare
 Say = Callable[[str], Audio]
+Recognise = Callable[[Clip], str]
 
 
 def cepstra(samples: Audio) -> NDArray[np.float64]:
@@ -144,33 +151,58 @@ def mean_distortion_db(say: Say, clips: Sequence[Clip], label: str) -> float:
     return float(np.mean(found))
 
 
+def bundle_voice(bundle: galago.Bundle) -> Say:
+    """What a bundle's voice says, through the native core.
+
+    The function raises GalagoError where the voice fails or cannot say a text.
+    """
+
+    def say(text: str) -> Audio:
+        heard: list[Audio] = []
+        with bundle.session() as session:
+            buffer = np.zeros(session.info.speech_sample_rate_hz // 10, np.float32)
+            session.speak(text)
+            session.end_input()
+            is_over = False
+            while not is_over:
+                stepped = session.step()
+                while num_read := session.read_speech(buffer):
+                    heard.append(buffer[:num_read].copy())
+                is_over = any(isinstance(e, SpeakStop) for e in session.events()) or not stepped
+        return np.concatenate([np.zeros(0, np.float32), *heard])
+
+    return say
+
+
 def understood(
-    peer: PocketsphinxPeer, spoken: Iterable[tuple[str, Audio]], label: str
-) -> dict[str, float | int]:
-    """Word errors of pocketsphinx over (text, samples) pairs."""
-    pairs = []
+    recognisers: Mapping[str, Recognise], spoken: Iterable[tuple[str, Audio]], label: str
+) -> dict[str, dict[str, float | int]]:
+    """Word errors of every recogniser over the same (text, samples) pairs."""
+    pairs: dict[str, list[tuple[list[str], str]]] = {name: [] for name in recognisers}
     for number, (text, samples) in enumerate(common.progress(spoken, f"{label}, recognition")):
         words = reference_words(text)
-        if words:
-            pairs.append((words, peer.recognise(Clip(label, str(number), text, samples, {}))))
-    return count_errors(pairs).as_row()
+        if not words:
+            continue
+        clip = Clip(label, str(number), text, samples, {})
+        for name, recognise in recognisers.items():
+            pairs[name].append((words, recognise(clip)))
+    return {name: count_errors(heard).as_row() for name, heard in pairs.items()}
 
 
 def measure(
-    voices: Mapping[str, Say], clips: Sequence[Clip], sentences: Sequence[str], peer: PocketsphinxPeer
-) -> dict[str, dict[str, float | int]]:
-    """Numbers by voice; the recordings themselves are the voice ``recorded``."""
-    heard = understood(peer, ((clip.text, clip.samples) for clip in clips), "recorded")
-    numbers: dict[str, dict[str, float | int]] = {"recorded": heard}
+    voices: Mapping[str, Say],
+    clips: Sequence[Clip],
+    sentences: Sequence[str],
+    recognisers: Mapping[str, Recognise],
+) -> dict[str, dict[str, Any]]:
+    """Numbers by voice, of each a row by recogniser; the recordings themselves are the voice ``recorded``."""
+    recorded = understood(recognisers, ((clip.text, clip.samples) for clip in clips), "recorded")
+    numbers: dict[str, dict[str, Any]] = {"recorded": dict(recorded)}
     for name, say in voices.items():
-        distortion = mean_distortion_db(say, clips, name)
-        errors = understood(peer, ((text, say(text)) for text in sentences), name)
-        ratio = float(errors["wer_percent"]) / max(0.01, float(heard["wer_percent"]))
-        numbers[name] = {
-            "mcd_db": round(distortion, 2),
-            **errors,
-            "wer_against_recorded": round(ratio, 2),
-        }
+        numbers[name] = {"mcd_db": round(mean_distortion_db(say, clips, name), 2)}
+        for peer, errors in understood(recognisers, ((text, say(text)) for text in sentences), name).items():
+            ratio = float(errors["wer_percent"]) / max(0.01, float(recorded[peer]["wer_percent"]))
+            numbers[name][peer] = {**errors, "against_recorded": round(ratio, 2)}
     return numbers
 
 
@@ -193,13 +225,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("flite is not installed: no peer in this row", file=sys.stderr)
     clips = list(read_clips("kathleen", "dev", limit=args.limit))
     sentences = unseen_sentences(read_sentences(args.sentences, data_dir()), args.num_sentences)
-    numbers = measure(voices, clips, sentences, PocketsphinxPeer(args.cache))
-    rows = [(name, *(row.get(key, "") for key in ("mcd_db", "wer_percent"))) for name, row in numbers.items()]
-    print(common.table(("voice", "MCD, dB", "WER, %"), rows))
+    recognisers: dict[str, Recognise] = {"pocketsphinx": PocketsphinxPeer(args.cache).recognise}
+    with galago.open(find_bundle(args.bundle or "default")) as bundle, bundle.session() as session:
+        if bundle.manifest.voice is not None:
+            voices["galago, int8"] = bundle_voice(bundle)
+        if bundle.manifest.ear is not None:
+            recognisers["ear"] = lambda clip: hear(session, clip.samples).text
+        numbers = measure(voices, clips, sentences, recognisers)
+        folder = bundle.folder
+    rows = [
+        (name, row.get("mcd_db", ""), *(row[peer]["wer_percent"] for peer in recognisers))
+        for name, row in numbers.items()
+    ]
+    print(common.table(("voice", "MCD, dB", *(f"{peer} WER, %" for peer in recognisers)), rows))
     limited = args.limit is not None or args.num_sentences != 100
     variant = "pytorch" + ("-limit" if limited else "")
     settings = {"num_clips": len(clips), "num_sentences": len(sentences), "run": args.run.name}
-    common.finish([common.make_row("voice_quality", numbers, variant=variant, settings=settings)], args)
+    row = common.make_row("voice_quality", numbers, variant=variant, bundle=folder, settings=settings)
+    common.finish([row], args)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+import galago
 from benchmarks.corpora import Audio, Clip
 from benchmarks.pocketsphinx_peer import PocketsphinxPeer
-from benchmarks.voice_quality import cepstra, distortion_db, measure, phones_of, speak, unseen_sentences
+from benchmarks.voice_quality import (
+    bundle_voice,
+    cepstra,
+    distortion_db,
+    measure,
+    phones_of,
+    speak,
+    unseen_sentences,
+)
 from galago.models.fastspeech import FASTSPEECH_PRESETS, FastSpeech
 from galago.models.vocoder import VOCODER_PRESETS, Vocoder
 
@@ -83,6 +92,19 @@ def test_an_untrained_voice_is_measured_from_end_to_end(tmp_path: Path) -> None:
     assert float(np.abs(samples).max()) > 1e-3
     np.testing.assert_array_equal(samples, say("Hello, world"))
     clips = [Clip("made up", "0", "hello world", np.concatenate([vowel(4), vowel(9)]), {})]
-    numbers = measure({"ours": say}, clips, ["hello world"], PocketsphinxPeer(tmp_path / "cache.jsonl"))
+    recognisers = {
+        "pocketsphinx": PocketsphinxPeer(tmp_path / "cache.jsonl").recognise,
+        "half": lambda clip: clip.text.split()[0],
+    }
+    numbers = measure({"ours": say}, clips, ["hello world"], recognisers)
     assert set(numbers) == {"recorded", "ours"}
-    assert numbers["ours"]["mcd_db"] > 0 and numbers["ours"]["num_words"] == 2
+    assert numbers["ours"]["mcd_db"] > 0 and numbers["ours"]["pocketsphinx"]["num_words"] == 2
+    assert numbers["ours"]["half"]["wer_percent"] == 50.0 == numbers["recorded"]["half"]["wer_percent"]
+    assert numbers["ours"]["half"]["against_recorded"] == 1.0
+
+
+def test_what_a_bundle_says_is_taken_whole(tiny_voice_bundle: Path) -> None:
+    with galago.open(tiny_voice_bundle, roles=("voice",)) as bundle:
+        say = bundle_voice(bundle)
+        once, twice = say("hello"), say("hello hello")
+    assert once.dtype == np.float32 and 0 < len(once) < len(twice)
