@@ -74,6 +74,9 @@ def listen(
     dtype: Annotated[SampleType | None, typer.Option(help="Of raw PCM: sample type; default s16.")] = None,
     greedy: Annotated[bool, typer.Option("--greedy", help="Characters as they come, no words.")] = False,
     beam: Annotated[bool, typer.Option("--beam", help="Prefix beam search over characters.")] = False,
+    one_pass: Annotated[
+        bool, typer.Option("--one-pass", help="No second look before a final: less work, more errors.")
+    ] = False,
 ) -> None:
     """Transcribe files, the microphone or raw PCM from a pipe.
 
@@ -99,6 +102,7 @@ def listen(
             sample_type=dtype,
             greedy=greedy,
             beam=beam,
+            one_pass=one_pass,
         )
     )
 
@@ -341,7 +345,7 @@ def pack(context: typer.Context) -> None:
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
 def make(context: typer.Context) -> None:
-    r"""Make a bundle from data by a recipe: train, quantize, measure, pack (needs galago\[train,quantize])."""
+    r"""Make a bundle from data by one recipe: train, quantize, measure, pack (on a workstation)."""
     from galago.streaming.cli import workstation
 
     workstation.hand_over("make", context.args)

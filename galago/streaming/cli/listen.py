@@ -49,6 +49,7 @@ class ListenOptions:
     sample_type: SampleType | None = None
     greedy: bool = False
     beam: bool = False
+    one_pass: bool = False
 
     @property
     def raw_format(self) -> RawFormat | None:
@@ -107,6 +108,7 @@ def open_session(bundle: Bundle, source: AudioSource, options: ListenOptions) ->
         worker=source.live,
         greedy=options.greedy,
         beam=options.beam,
+        one_pass=options.one_pass,
         event_capacity=EVENT_CAPACITY,
         input_capacity_ms=LIVE_CAPACITY_MS if source.live else None,
     )
