@@ -64,19 +64,25 @@ def relative_shift(scores: Tensor, num_keys: int) -> Tensor:
 
 
 class RelativeAttention(nn.Module):
-    """Self-attention with relative positions: ``forward`` over utterances, ``forward_chunk`` over streams."""
+    """Self-attention with relative positions: ``forward`` over utterances, ``forward_chunk`` over streams.
 
-    def __init__(self, width: int, num_heads: int, dropout: float = 0.0) -> None:
+    Args:
+        width, num_heads: C and H.
+        head_width: D; 0: C / H. Where heads were taken out, H * D is less than C.
+    """
+
+    def __init__(self, width: int, num_heads: int, dropout: float = 0.0, *, head_width: int = 0) -> None:
         super().__init__()
-        if width % num_heads:
+        if head_width == 0 and width % num_heads:
             raise ValueError(f"width {width} is not divisible by {num_heads} heads")
         self.num_heads = num_heads
-        self.head_width = width // num_heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.position = nn.Linear(width, width, bias=False)
-        self.out = nn.Linear(width, width)
+        self.head_width = head_width or width // num_heads
+        inner = num_heads * self.head_width
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(width, inner)
+        self.value = nn.Linear(width, inner)
+        self.position = nn.Linear(width, inner, bias=False)
+        self.out = nn.Linear(inner, width)
         self.content_bias = nn.Parameter(torch.zeros(num_heads, 1, self.head_width))  # u
         self.position_bias = nn.Parameter(torch.zeros(num_heads, 1, self.head_width))  # v
         self.dropout = nn.Dropout(dropout)
@@ -120,14 +126,14 @@ class RelativeAttention(nn.Module):
 
         Args:
             x: (B, T, C), T = chunk_tokens.
-            key_cache, value_cache: (B, L, C), the projected left context, oldest first.
+            key_cache, value_cache: (B, L, H * D), the projected left context, oldest first.
             positions: distances ``L + T - 1 ... -(T - 1)``, (L + 2T - 1, C).
             bias: (B, 1, 1, L + T), :data:`MASKED` where the cache is not filled yet.
 
         Returns:
             (B, T, C) and the caches moved on by T tokens.
         """
-        key = torch.cat([key_cache, self.key(x)], dim=1)  # (B, L + T, C)
+        key = torch.cat([key_cache, self.key(x)], dim=1)  # (B, L + T, H * D)
         value = torch.cat([value_cache, self.value(x)], dim=1)
         y = self._mix(self._heads(self.query(x)), self._heads(key), self._heads(value), positions, bias)
         return y, key[:, x.shape[1] :], value[:, x.shape[1] :]

@@ -48,17 +48,18 @@ class ConformerConfig:
     num_phones: int = 40
     num_tokens: int = 29
     dropout: float = 0.0  # SpecAugment and noise regularise enough; drawing masks costs a third of a CPU step
+    head_width: int = 0  # 0: width / num_heads; of a network whose heads were thinned out, what they had
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "subsampling_channels", tuple(self.subsampling_channels))
         counts = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
         for name, value in counts.items():
-            lowest = 0 if name == "lookahead_tokens" else 1
+            lowest = 0 if name in ("lookahead_tokens", "head_width") else 1
             if value < lowest:
                 raise ValueError(f"{name} must be at least {lowest}, got {value}")
         if len(self.subsampling_channels) != 2 or min(self.subsampling_channels) < 1:
             raise ValueError(f"subsampling_channels must be two counts, got {self.subsampling_channels}")
-        if self.width % self.num_heads or self.width % 2:
+        if (self.head_width == 0 and self.width % self.num_heads) or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
         if self.num_mels % 4:
             raise ValueError(f"num_mels {self.num_mels} is no multiple of 4")
@@ -70,8 +71,14 @@ class ConformerConfig:
     def with_(self, **changes: Any) -> ConformerConfig:
         return replace(self, **changes)
 
+    @property
+    def attention_width(self) -> int:
+        """Of queries, keys and values: all heads side by side."""
+        return self.num_heads * (self.head_width or self.width // self.num_heads)
+
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All that differs from a network of before there was a ``head_width``: its runs still agree."""
+        return {name: value for name, value in asdict(self).items() if name != "head_width" or value}
 
 
 #: Networks by their number of parameters.
@@ -106,7 +113,7 @@ class ConformerBlock(nn.Module):
         width, dropout = config.width, config.dropout
         self.feed_forward1 = FeedForward(width, config.feed_forward_factor, dropout)
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = RelativeAttention(width, config.num_heads, dropout)
+        self.attention = RelativeAttention(width, config.num_heads, dropout, head_width=config.head_width)
         self.convolution_norm = nn.LayerNorm(width)
         self.convolution = CausalConvolutionModule(width, config.kernel_tokens, dropout)
         self.feed_forward2 = FeedForward(width, config.feed_forward_factor, dropout)
@@ -228,8 +235,8 @@ class Conformer(Ear):
             shapes["lookahead"] = (config.lookahead_tokens, config.width)
         shapes["valid"] = (config.left_context_tokens,)
         for i in range(config.num_blocks):
-            shapes[f"block{i}.key"] = (config.left_context_tokens, config.width)
-            shapes[f"block{i}.value"] = (config.left_context_tokens, config.width)
+            shapes[f"block{i}.key"] = (config.left_context_tokens, config.attention_width)
+            shapes[f"block{i}.value"] = (config.left_context_tokens, config.attention_width)
             shapes[f"block{i}.conv"] = (config.kernel_tokens - 1, config.width)
         reference = self.phone_head.weight
         return {name: reference.new_zeros(batch, *shape) for name, shape in shapes.items()}

@@ -68,7 +68,7 @@ class LogMelFrontEnd(FrontEnd):
         self.token_centre_samples = (3 * config.hop_samples + config.window_samples) // 2  # 27.5 ms
 
     def __call__(self, samples: Tensor) -> Tensor:
-        frames: Tensor = self._log_mel(samples)
+        frames: Tensor = self._log_mel.to(samples.device)(samples)
         return frames
 
     def manifest_entry(self) -> dict[str, Any]:

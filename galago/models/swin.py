@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from galago.models.windows import join_windows, relative_position_index, shift_bias, split_windows
 
-__all__ = ["SWIN_PRESETS", "NormedLinear", "Swin", "SwinConfig", "WindowAttention"]
+__all__ = ["SWIN_PRESETS", "NormedConvolution", "NormedLinear", "Swin", "SwinConfig", "WindowAttention"]
 
 ACTIVATIONS = {"gelu": nn.GELU, "hard_swish": nn.Hardswish, "relu": nn.ReLU}
 
@@ -59,6 +59,7 @@ class SwinConfig:
     stem: str = "patch"  # "conv": three 3x3 convolutions instead of one cut into patches
     local_kernel: int = 0  # side of a depthwise convolution at the start of each block; 0: none
     drop_path: float = 0.0  # stochastic depth of the last block; it rises linearly from 0 (Huang et al. 2016)
+    head_width: int = 0  # 0: channels / heads; of a network whose heads were thinned out, what they had
 
     def __post_init__(self) -> None:
         for name in ("widths", "depths", "num_heads"):
@@ -84,10 +85,12 @@ class SwinConfig:
             raise ValueError(f"local_kernel must be 0 or odd, got {self.local_kernel}")
         if not 0.0 <= self.drop_path < 1.0:
             raise ValueError(f"drop_path must be in [0, 1), got {self.drop_path}")
+        if self.head_width < 0:
+            raise ValueError(f"head_width must be at least 0, got {self.head_width}")
         if self.feed_forward_factor <= 0:
             raise ValueError(f"feed_forward_factor must be positive, got {self.feed_forward_factor}")
         for channels, depth, heads in zip(self.widths, self.depths, self.num_heads, strict=True):
-            if min(channels, depth, heads) < 1 or channels % heads:
+            if min(channels, depth, heads) < 1 or (self.head_width == 0 and channels % heads):
                 raise ValueError(f"a stage of width {channels}, depth {depth} and {heads} heads cannot be")
         reduction = self.patch * 2 ** (len(self.widths) - 1)
         if self.height % reduction or self.width % reduction:
@@ -107,7 +110,8 @@ class SwinConfig:
         return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All that differs from a network of before there was a ``head_width``: its runs still agree."""
+        return {name: value for name, value in asdict(self).items() if name != "head_width" or value}
 
 
 def _published(channels: int, depths: tuple[int, ...], heads: int, **changes: Any) -> SwinConfig:
@@ -210,7 +214,7 @@ class WindowAttention(nn.Module):
     """Self-attention inside windows: softmax(q k^T / sqrt(D) + B) v (the paper's equation 4).
 
     Args:
-        channels, num_heads: C and the heads of D = C / num_heads.
+        channels, num_heads: C and the heads, of D = ``config.head_width`` or else C / num_heads.
         resolution: tokens (down, across) of the map.
         side: tokens along a window's side. shift: by how many tokens the windows are moved; 0: none.
     """
@@ -229,9 +233,11 @@ class WindowAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.num_heads, self.resolution, self.side, self.shift = num_heads, resolution, side, shift
-        self.scale = (channels // num_heads) ** -0.5
-        self.query_key_value = _linear(config, channels, 3 * channels)
-        self.out = _linear(config, channels, channels, gain=0.0)
+        self.head_width = config.head_width or channels // num_heads
+        self.scale = self.head_width**-0.5
+        inner = num_heads * self.head_width
+        self.query_key_value = _linear(config, channels, 3 * inner)
+        self.out = _linear(config, inner, channels, gain=0.0)
         self.position_bias = nn.Parameter(torch.zeros((2 * side - 1) ** 2, num_heads))
         self.register_buffer("position_index", relative_position_index(side), persistent=False)
         bias = shift_bias(*resolution, side, shift)[:, None] if shift else None  # (N, 1, S * S, S * S)
@@ -247,9 +253,9 @@ class WindowAttention(nn.Module):
         H, W = self.resolution
         if self.shift:
             x = torch.roll(x, (-self.shift, -self.shift), (1, 2))
-        windows = self.query_key_value(split_windows(x, self.side))  # (B * N, S * S, 3C)
+        windows = self.query_key_value(split_windows(x, self.side))  # (B * N, S * S, 3 * heads * D)
         T, C = windows.shape[1], windows.shape[2] // 3
-        heads = windows.reshape(-1, T, 3, self.num_heads, C // self.num_heads).permute(2, 0, 3, 1, 4)
+        heads = windows.reshape(-1, T, 3, self.num_heads, self.head_width).permute(2, 0, 3, 1, 4)
         query, key, value = heads[0] * self.scale, heads[1], heads[2]  # (B * N, heads, T, D)
         scores = query @ key.transpose(-2, -1)
         if self.shift:

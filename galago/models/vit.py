@@ -41,12 +41,14 @@ class VitConfig:
     num_heads: int = 12
     feed_forward_factor: int = 4
     is_distilled: bool = False  # with a distillation token and its head
+    head_width: int = 0  # 0: channels / heads; of a network whose heads were thinned out, what they had
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if name != "is_distilled" and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.channels % self.num_heads:
+            lowest = 0 if name in ("is_distilled", "head_width") else 1
+            if value < lowest:
+                raise ValueError(f"{name} must be at least {lowest}, got {value}")
+        if self.head_width == 0 and self.channels % self.num_heads:
             raise ValueError(f"{self.channels} channels are not divisible by {self.num_heads} heads")
         if self.height % self.patch or self.width % self.patch:
             raise ValueError(f"{self.width}x{self.height} pixels are no multiple of the patch, {self.patch}")
@@ -65,7 +67,8 @@ class VitConfig:
         return replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """All that differs from a network of before there was a ``head_width``."""
+        return {name: value for name, value in asdict(self).items() if name != "head_width" or value}
 
 
 _SMALL = VitConfig(channels=384, num_heads=6)
@@ -98,19 +101,21 @@ class VitBlock(nn.Module):
         super().__init__()
         channels = config.channels
         self.num_heads = config.num_heads
+        self.head_width = config.head_width or channels // config.num_heads
+        inner = self.num_heads * self.head_width
         self.attention_norm = nn.LayerNorm(channels, LAYER_NORM_EPS)
-        self.query_key_value = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
+        self.query_key_value = nn.Linear(channels, 3 * inner)
+        self.out = nn.Linear(inner, channels)
         self.feed_forward_norm = nn.LayerNorm(channels, LAYER_NORM_EPS)
         self.expand = nn.Linear(channels, config.feed_forward_factor * channels)
         self.project = nn.Linear(config.feed_forward_factor * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        B, T, C = x.shape
+        B, T, _ = x.shape
         packed = self.query_key_value(self.attention_norm(x))
-        heads = packed.reshape(B, T, 3, self.num_heads, C // self.num_heads).permute(2, 0, 3, 1, 4)
+        heads = packed.reshape(B, T, 3, self.num_heads, self.head_width).permute(2, 0, 3, 1, 4)
         mixed, _ = attend(heads[0], heads[1], heads[2])  # (B, H, T, D)
-        x = x + self.out(mixed.transpose(1, 2).reshape(B, T, C))
+        x = x + self.out(mixed.transpose(1, 2).reshape(B, T, -1))
         return x + self.project(F.gelu(self.expand(self.feed_forward_norm(x))))  # type: ignore[no-any-return]
 
 

@@ -24,7 +24,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 __all__ = [
-    "CONFORMER_CLOCK",
     "WAV2VEC2_CLOCK",
     "DelayedKl",
     "RowClock",
@@ -64,8 +63,6 @@ class RowClock:
         return torch.where(inside, rows, -1)
 
 
-#: Tokens of four log-mel frames: windows of 400 samples, 160 apart.
-CONFORMER_CLOCK = RowClock(440, 640)
 #: Rows of seven convolutions: 400 samples, 320 apart.
 WAV2VEC2_CLOCK = RowClock(200, 320)
 

@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from galago.models.swin import Swin
 from galago.models.training.toml_tables import RecipeError
+from galago.models.wav2vec2_ear import Wav2Vec2Ear
 
-__all__ = ["LayerMap", "Projections", "layer_pairs", "spread", "tapped"]
+__all__ = ["LayerMap", "Projections", "block_names", "layer_pairs", "spread", "tapped"]
 
 #: Pairs (block of the student, block of the teacher), counted from 1.
 LayerMap = tuple[tuple[int, int], ...]
@@ -29,6 +31,20 @@ def spread(num_chosen: int, num_layers: int) -> tuple[int, ...]:
     if not 1 <= num_chosen <= num_layers:
         raise ValueError(f"cannot choose {num_chosen} of {num_layers} layers")
     return tuple(-(-number * num_layers // num_chosen) for number in range(1, num_chosen + 1))
+
+
+def block_names(network: nn.Module) -> list[str]:
+    """Submodules of a network's blocks in their order, through all stages of a Swin.
+
+    Raises:
+        AttributeError: it has no ``blocks``.
+    """
+    if isinstance(network, Swin):
+        return [f"stages.{s}.{i}" for s, depth in enumerate(network.config.depths) for i in range(depth)]
+    place = "network.blocks" if isinstance(network, Wav2Vec2Ear) else "blocks"
+    blocks = network.get_submodule(place)
+    assert isinstance(blocks, nn.ModuleList | nn.Sequential)
+    return [f"{place}.{i}" for i in range(len(blocks))]
 
 
 def layer_pairs(

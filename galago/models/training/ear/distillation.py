@@ -14,9 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from galago.models.conformer import Conformer, EarOutput
+from galago.models.ear import Ear, EarOutput
 from galago.models.training.distill.alignment import (
-    CONFORMER_CLOCK,
     delayed_kl,
     guided_loss,
     means_on_tokens,
@@ -24,11 +23,11 @@ from galago.models.training.distill.alignment import (
     sequence_loss,
     spikes_on_tokens,
 )
-from galago.models.training.distill.layers import Projections, layer_pairs, tapped
+from galago.models.training.distill.layers import LayerMap, Projections, block_names, layer_pairs, tapped
 from galago.models.training.distill.losses import hint_loss, relation_loss, softened_kl
 from galago.models.training.ear.batches import Batch
 from galago.models.training.ear.recipe import EarDistillationRecipe
-from galago.models.training.ear.teachers import EarTeacher, Taught, load_teacher
+from galago.models.training.ear.teachers import EarTeacher, Taught, clock_of, load_teacher
 from galago.models.training.toml_tables import RecipeError
 
 __all__ = ["Distilled", "EarDistillation"]
@@ -64,37 +63,43 @@ class EarDistillation:
         RecipeError: the teachers cannot give what the recipe asks for.
     """
 
-    def __init__(
-        self, recipe: EarDistillationRecipe, student: Conformer, device: torch.device, where: str
-    ) -> None:
+    def __init__(self, recipe: EarDistillationRecipe, student: Ear, device: torch.device, where: str) -> None:
         """``where`` is how messages name the table."""
         self.recipe, self.device = recipe, device
         self.teachers = [load_teacher(Path(path), device) for path in recipe.teachers]
+        self._clock = clock_of(student)
         self._refuse(student, where)
         self.networks: dict[str, nn.Module] = {}
-        self._pairs: tuple[tuple[int, int], ...] = ()
+        first = self.teachers[0]
+        pairs: LayerMap = ()
+        ours, theirs = block_names(student), block_names(first.network)
         if recipe.hidden or recipe.relation:
-            teacher = self.teachers[0]
-            self._pairs = layer_pairs(
-                recipe.layer_map, len(student.blocks), teacher.num_blocks, f"{where}.layer_map"
-            )
+            pairs = layer_pairs(recipe.layer_map, len(ours), len(theirs), f"{where}.layer_map")
         if recipe.hidden:
-            widths = [(student.config.width, self.teachers[0].width) for _ in self._pairs]
+            widths = [(student.config.width, first.width) for _ in pairs]
             self.networks["projections"] = Projections(widths).to(device)
-        self.taps = self._names("blocks.", 0)
+        #: Names of the blocks that belong together, (student, first teacher).
+        self._pairs = [(ours[student - 1], theirs[teacher - 1]) for student, teacher in pairs]
+        self.taps = self._names([block for block, _ in self._pairs])
+        self._teacher_taps = self._names([block for _, block in self._pairs])
 
-    def _refuse(self, student: Conformer, where: str) -> None:
-        recipe = self.recipe
-        silent = [teacher.name for teacher in self.teachers if not teacher.has_phones]
-        if recipe.phones and silent:
-            raise RecipeError(f"{where}.phones: {silent[0]} has no phones to teach; set it to 0")
+    def _refuse(self, student: Ear, where: str) -> None:
+        recipe, first = self.recipe, self.teachers[0]
+        for teacher in self.teachers:
+            if recipe.phones and not teacher.has_phones:
+                raise RecipeError(f"{where}.phones: {teacher.name} has no phones to teach; set it to 0")
+            if teacher.clock.step_samples > self._clock.step_samples:
+                raise RecipeError(
+                    f"{where}.teachers: {teacher.name} has a row every {teacher.clock.step_samples} samples, "
+                    f"which is too few for a student with one every {self._clock.step_samples}"
+                )
         if (recipe.hidden or recipe.relation) and len(self.teachers) > 1:
             raise RecipeError(
                 f"{where}: hidden states and relations are learned from one teacher, and there are "
                 f"{len(self.teachers)}"
             )
-        widths = {"the student": student.config.width, self.teachers[0].name: self.teachers[0].width}
-        for who, width in widths.items():
+        ours = getattr(student.config, "attention_width", student.config.width)
+        for who, width in (("the student", ours), (first.name, first.attention_width)):
             if recipe.relation and width % recipe.relation_heads:
                 raise RecipeError(
                     f"{where}.relation_heads: {recipe.relation_heads} do not divide the width {width} "
@@ -105,21 +110,19 @@ class EarDistillation:
         """The SHA-256 of each teacher's file: a run goes on with the teachers that it began with."""
         return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in self.recipe.teachers]
 
-    def _names(self, prefix: str, side: int) -> list[str]:
-        """Submodules to tap of the student (``side`` 0) or of the first teacher (1)."""
-        blocks = [f"{prefix}{pair[side] - 1}" for pair in self._pairs]
-        names = blocks if self.recipe.hidden else []
+    def _names(self, blocks: list[str]) -> list[str]:
+        """What is tapped of these blocks."""
+        names = list(blocks) if self.recipe.hidden else []
         if self.recipe.relation:
-            names = names + [f"{block}.attention.{kind}" for block in blocks for kind in RELATED]
+            names += [f"{block}.attention.{kind}" for block in blocks for kind in RELATED]
         return names
 
     @torch.no_grad()
     def _hear(self, teacher: EarTeacher, batch: Batch, num_tokens: int) -> _Heard:
         assert batch.samples is not None and batch.num_samples is not None
-        names = self._names(teacher.prefix, 1)
-        with tapped(teacher.network, names) as hidden:
+        with tapped(teacher.network, self._teacher_taps) as hidden:
             taught = teacher.hear(batch.samples, batch.num_samples)
-        return _Heard(taught, dict(hidden), CONFORMER_CLOCK.rows_of(num_tokens, teacher.clock))
+        return _Heard(taught, dict(hidden), self._clock.rows_of(num_tokens, teacher.clock))
 
     def losses(self, output: EarOutput, hidden: Mapping[str, Tensor], batch: Batch) -> Distilled:
         """What the student still has to learn from its teachers, of one view of a batch.
@@ -186,21 +189,24 @@ class EarDistillation:
         return sequence_loss(output.token_logits, output.num_tokens, labels, num_labels)
 
     def _hidden(self, heard: _Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
-        ours = self.networks["projections"]([hidden[f"blocks.{student - 1}"] for student, _ in self._pairs])
-        prefix = self.teachers[0].prefix
+        ours = self.networks["projections"]([hidden[mine] for mine, _ in self._pairs])
         each = [
-            hint_loss(mine, self._placed(heard, f"{prefix}{teacher - 1}"), valid)
-            for mine, (_, teacher) in zip(ours, self._pairs, strict=True)
+            hint_loss(mine, self._placed(heard, theirs), valid)
+            for mine, (_, theirs) in zip(ours, self._pairs, strict=True)
         ]
         return torch.stack(each).mean()
 
     def _relation(self, heard: _Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
-        prefix, each = self.teachers[0].prefix, []
-        for student, teacher in self._pairs:
-            for kind in RELATED:
-                mine = hidden[f"blocks.{student - 1}.attention.{kind}"]
-                theirs = self._placed(heard, f"{prefix}{teacher - 1}.attention.{kind}")
-                each.append(relation_loss(mine, theirs, valid, self.recipe.relation_heads))
+        each = [
+            relation_loss(
+                hidden[f"{mine}.attention.{kind}"],
+                self._placed(heard, f"{theirs}.attention.{kind}"),
+                valid,
+                self.recipe.relation_heads,
+            )
+            for mine, theirs in self._pairs
+            for kind in RELATED
+        ]
         return torch.stack(each).mean()
 
     @staticmethod

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from galago.models.conformer import PRESETS, ConformerConfig
+from galago.models.training.distill.recipe import PruningRecipe
 from galago.models.training.ear.synthesize import SpeechPlan
 from galago.models.training.schedule import linear_decay
 from galago.models.training.toml_tables import (
@@ -27,7 +28,6 @@ __all__ = [
     "AugmentationRecipe",
     "CorpusRecipe",
     "EarDistillationRecipe",
-    "PruningRecipe",
     "LossRecipe",
     "Recipe",
     "ScheduleRecipe",
@@ -151,19 +151,6 @@ class EarDistillationRecipe:
         weights = (self.phones, self.tokens, self.guided, self.sequence, self.hidden, self.relation)
         if not any(weights):
             raise ValueError("every weight is 0, so nothing is learned from the teachers")
-
-
-@dataclass(frozen=True)
-class PruningRecipe:
-    """Another ear to begin with: some of its blocks, and of each block the heads that matter most.
-
-    How many is said by ``[network]``: ``num_blocks``, ``num_heads``, ``head_width``; all other widths must
-    be those of the ear.
-    """
-
-    weights: str  # another run's model.pt
-    blocks: tuple[int, ...] = ()  # from 1; by default evenly spread
-    importance_batches: Positive = 8  # by which heads are judged
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from galago.models.checkpoint import load_network
-from galago.models.conformer import Conformer
-from galago.models.features import LogMel
+from galago.models.ear import Ear
 from galago.models.tokenizer import TOKENS
 from galago.models.training.checkpoints import CheckpointError, load
-from galago.models.training.distill.alignment import CONFORMER_CLOCK, WAV2VEC2_CLOCK, RowClock
-from galago.models.training.ear.checkpoint import load_conformer
+from galago.models.training.distill.alignment import WAV2VEC2_CLOCK, RowClock
+from galago.models.training.ear.checkpoint import load_model
 from galago.models.wav2vec2 import Wav2Vec2
 from galago.models.wav2vec2_conformer import Wav2Vec2Conformer
 
-__all__ = ["CtcTeacher", "EarAsTeacher", "EarTeacher", "Taught", "load_teacher", "token_columns"]
+__all__ = ["CtcTeacher", "EarAsTeacher", "EarTeacher", "Taught", "clock_of", "load_teacher", "token_columns"]
 
 
 class Taught(NamedTuple):
@@ -36,10 +35,9 @@ class Taught(NamedTuple):
 
 
 class EarTeacher(ABC):
-    """A network that is not trained. Messages call it by ``name``, its file.
+    """A network that is not trained, in evaluation mode; messages call it by ``name``, its file.
 
     Attributes:
-        network: in evaluation mode; its blocks stand in ``blocks``, whose names begin with :attr:`prefix`.
         clock: when its rows hear.
     """
 
@@ -47,13 +45,6 @@ class EarTeacher(ABC):
     network: nn.Module
     clock: RowClock
     has_phones: bool
-    prefix = "blocks."
-
-    @property
-    def num_blocks(self) -> int:
-        blocks = self.network.get_submodule(self.prefix[:-1])
-        assert isinstance(blocks, nn.ModuleList)
-        return len(blocks)
 
     @property
     def width(self) -> int:
@@ -61,27 +52,39 @@ class EarTeacher(ABC):
         config: Any = self.network.config
         return int(config.width)
 
+    @property
+    def attention_width(self) -> int:
+        """Of queries, keys and values."""
+        config: Any = self.network.config
+        return int(getattr(config, "attention_width", config.width))
+
     @abstractmethod
     def hear(self, samples: Tensor, num_samples: Tensor) -> Taught:
         """Whole utterances (B, N) at 16 kHz, padded with anything after ``num_samples`` (B,)."""
 
 
 class EarAsTeacher(EarTeacher):
-    """Another ear, of any width and depth, with the full context."""
+    """Another ear, of any width, depth and family, with the full context."""
 
     has_phones = True
-    clock = CONFORMER_CLOCK
 
-    def __init__(self, name: str, network: Conformer) -> None:
-        self.name, self.network = name, network
-        self._log_mel = LogMel().to(network.mean.device)
+    def __init__(self, name: str, network: Ear) -> None:
+        self.name, self.network, self._ear = name, network, network
+        self._front_end = network.front_end
+        self.clock = clock_of(network)
 
     def hear(self, samples: Tensor, num_samples: Tensor) -> Taught:
         """See :meth:`EarTeacher.hear`."""
-        config = self._log_mel.config
-        num_frames = (num_samples - config.window_samples) // config.hop_samples + 1
-        output = self.network(self._log_mel(samples), num_frames)
+        front = self._front_end
+        num_frames = (num_samples - front.window_samples) // front.hop_samples + 1
+        output = self._ear(front(samples), num_frames)
         return Taught(output.token_logits, output.phone_logits, output.num_tokens)
+
+
+def clock_of(network: Ear) -> RowClock:
+    """When an ear's tokens hear."""
+    front = network.front_end
+    return RowClock(front.token_centre_samples, front.token_samples)
 
 
 class CtcTeacher(EarTeacher):
@@ -139,7 +142,7 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EarTeacher:
     """
     kind = load(path).get("role", "ear")
     if kind == "ear":
-        return EarAsTeacher(str(path), load_conformer(path).to(device).requires_grad_(False))
+        return EarAsTeacher(str(path), load_model(path).to(device).requires_grad_(False))
     if kind not in ("wav2vec2", "wav2vec2-conformer"):
         raise CheckpointError(f"{path}: a network of the kind {kind!r} cannot teach an ear")
     stored = load_network(path)

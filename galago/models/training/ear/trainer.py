@@ -16,8 +16,10 @@ from galago.models.conformer import Conformer, EarOutput
 from galago.models.tokenizer import greedy_text
 from galago.models.training.checkpoints import CheckpointError, save_atomically
 from galago.models.training.distill.layers import tapped
+from galago.models.training.distill.pruning import Judged, begin_as_part
+from galago.models.training.distill.recipe import PruningRecipe
 from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker, collate
-from galago.models.training.ear.checkpoint import load_model
+from galago.models.training.ear.checkpoint import load_conformer, load_model
 from galago.models.training.ear.distillation import EarDistillation
 from galago.models.training.ear.losses import Losses, disagreement, losses
 from galago.models.training.ear.recipe import Recipe, network_config
@@ -49,7 +51,7 @@ class EarTask(Task):
 
     max_gradient_norm = 2.0
     rate_unit = "x real time"
-    panels = (
+    panels: tuple[Panel, ...] = (
         Panel("loss", ("phone_frames", "phone_ctc", "token_ctc")),
         Panel("how far two views are apart", ("phones_apart", "tokens_apart")),
         Panel("phones right, of 40 ms tokens", ("phone_accuracy", "dev_phone_accuracy")),
@@ -80,15 +82,20 @@ class EarTask(Task):
             self.panels = (*self.panels, *DISTILLATION_PANELS)
 
     def begin(self) -> None:
-        """Another run's averaged weights where the recipe names them; else mean and deviation of the data."""
-        if self.recipe.initial_weights is not None:
-            self._begin_with(Path(self.recipe.initial_weights))
+        """Another run's averaged weights, or a part of them, where the recipe says so; else mean and
+        deviation of the data.
+        """
+        recipe = self.recipe
+        if recipe.initial_weights is not None:
+            path = Path(recipe.initial_weights)
+            self._take_over(load_model(path).state_dict(), path)
+        elif recipe.pruning is not None:
+            self._begin_as_part(recipe.pruning)
         else:
             self._measure_features()
 
-    def _begin_with(self, path: Path) -> None:
-        """Take over another run's averaged weights; a lookahead that they lack begins as a pure delay."""
-        weights = load_model(path).state_dict()
+    def _take_over(self, weights: dict[str, Tensor], path: Path) -> None:
+        """Begin with weights of ``path``; a lookahead that they lack begins as a pure delay."""
         if self.model.lookahead is not None:
             for name, value in self.model.lookahead.state_dict(prefix="lookahead.").items():
                 weights.setdefault(name, torch.zeros_like(value))
@@ -96,6 +103,20 @@ class EarTask(Task):
             self.model.load_state_dict(weights)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
+
+    def _begin_as_part(self, pruning: PruningRecipe) -> None:
+        """Take over some blocks and heads of another run; heads are judged by its own losses."""
+        path = Path(pruning.weights)
+        source = load_conformer(path).to(self.device)
+
+        def judged(batch: Batch) -> Judged:
+            output = source(batch.features, batch.num_frames)
+            return Judged(losses(output, batch, self.recipe.loss).total, len(batch.num_frames))
+
+        first = self.recipe.schedule.clean_steps
+        batches = (moved(self.data[first + i], self.device) for i in range(pruning.importance_batches))
+        where = f"{self.recipe.name}.pruning"
+        self._take_over(begin_as_part(self.model, source, pruning, where, batches, judged), path)
 
     def _measure_features(self) -> None:
         """Mean and deviation of each mel band over a few hundred seconds of augmented training data."""

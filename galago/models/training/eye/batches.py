@@ -101,7 +101,9 @@ class BatchMaker:
         unlabelled = () if recipe.distillation is None else recipe.distillation.unlabelled
         self._entries: list[AlbumRecipe | PhotosRecipe] = [*recipe.albums, *unlabelled]
         squares: list[Pixels] = []
-        aspect, number, of_album = [], [], []
+        aspect: list[float] = []
+        number: list[int] = []
+        of_album: list[int] = []
         self._counts: list[int] = []
 
         def add(photos: list[Pixels], known: list[int]) -> None:

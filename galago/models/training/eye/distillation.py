@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.swin import Swin
-from galago.models.training.distill.layers import LayerMap, Projections, layer_pairs, tapped
+from galago.models.training.distill.layers import LayerMap, Projections, block_names, layer_pairs, tapped
 from galago.models.training.distill.losses import (
     hard_label_loss,
     hint_loss,
@@ -22,7 +22,7 @@ from galago.models.training.distill.losses import (
 )
 from galago.models.training.eye.labels import EyeDescription
 from galago.models.training.eye.recipe import EyeDistillationRecipe
-from galago.models.training.eye.teachers import block_names, block_widths, label_columns, load_teacher
+from galago.models.training.eye.teachers import block_widths, label_columns, load_teacher
 from galago.models.training.toml_tables import RecipeError
 from galago.models.vit import Vit
 

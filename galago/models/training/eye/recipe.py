@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from galago.models.swin import SWIN_PRESETS, SwinConfig
+from galago.models.training.distill.recipe import PruningRecipe
 from galago.models.training.schedule import linear_decay
 from galago.models.training.toml_tables import (
     SCHEMA_VERSION,
@@ -157,8 +158,13 @@ class EyeRecipe:
     loss: EyeLoss = EyeLoss()
     schedule: EyeSchedule = EyeSchedule()
     distillation: EyeDistillationRecipe | None = None
+    pruning: PruningRecipe | None = None
     initial_weights: str | None = None  # another run's model.pt to begin with; the head may have other labels
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        if self.pruning is not None and self.initial_weights is not None:
+            raise ValueError("pruning.weights and initial_weights: a run begins with one of them")
 
 
 def eye_network(recipe: EyeRecipe, num_classes: int, where: str = "network") -> SwinConfig:

@@ -16,7 +16,7 @@ from galago.models.training.eye.checkpoint import load_eye
 from galago.models.training.eye.labels import EyeLabel, ImageFormat
 from galago.models.vit import Vit
 
-__all__ = ["EyeTeacher", "block_names", "block_widths", "label_columns", "load_teacher"]
+__all__ = ["EyeTeacher", "block_widths", "label_columns", "load_teacher"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,6 @@ class EyeTeacher:
             images = torch.nn.functional.interpolate(images, size, mode="bilinear", align_corners=False)
         scores: Tensor = self.network(images)
         return scores
-
-
-def block_names(network: Swin | Vit) -> list[str]:
-    """Submodules of the blocks in their order, through all stages."""
-    if isinstance(network, Vit):
-        return [f"blocks.{i}" for i in range(network.config.depth)]
-    return [f"stages.{s}.{i}" for s, depth in enumerate(network.config.depths) for i in range(depth)]
 
 
 def block_widths(network: Swin | Vit) -> list[int]:

@@ -12,6 +12,8 @@ from galago.models.positions import resized_swin_state
 from galago.models.swin import Swin
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.distill.layers import tapped
+from galago.models.training.distill.pruning import Judged, begin_as_part
+from galago.models.training.distill.recipe import PruningRecipe
 from galago.models.training.eye.batches import Batch, BatchMaker
 from galago.models.training.eye.checkpoint import load_eye, save_eye
 from galago.models.training.eye.distillation import EyeDistillation
@@ -84,7 +86,7 @@ class EyeTask(Task):
     undecayed = ("position_bias",)
     averages_statistics = True
     rate_unit = "photos/s"
-    panels = (
+    panels: tuple[Panel, ...] = (
         Panel("loss", ("total", "fine", "coarse")),
         Panel("labels right, of held-out photos", ("dev_accuracy", "dev_coarse_accuracy")),
         Panel("gradient norm", ("gradient_norm",)),
@@ -113,20 +115,41 @@ class EyeTask(Task):
             self.panels = (*self.panels, Panel("what is still to be learned from teachers", taught))
 
     def begin(self) -> None:
-        """Another run's averaged weights where the recipe says so, at any resolution."""
+        """Another run's averaged weights, or a part of them, where the recipe says so, at any resolution."""
         if self.recipe.initial_weights is not None:
-            self._begin_with(Path(self.recipe.initial_weights))
+            path = Path(self.recipe.initial_weights)
+            model, description = load_eye(path)
+            self._take_over(model.state_dict(), description, path)
+        elif self.recipe.pruning is not None:
+            self._begin_as_part(self.recipe.pruning)
 
-    def _begin_with(self, path: Path) -> None:
-        """Take over another run's averaged weights, at any resolution; all but a head of other labels."""
-        model, description = load_eye(path)
-        weights = resized_swin_state(model.state_dict(), self.model.state_dict())
+    def _take_over(self, weights: dict[str, Tensor], description: EyeDescription, path: Path) -> None:
+        """Begin with weights of ``path``, resized to this resolution; all but a head of other labels."""
+        weights = resized_swin_state(weights, self.model.state_dict())
         if description.labels != self.description.labels:
             weights.update(self.model.head.state_dict(prefix="head."))
         try:
             self.model.load_state_dict(weights)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
+
+    def _begin_as_part(self, pruning: PruningRecipe) -> None:
+        """Take over some blocks and heads of another run; heads are judged by the loss of their network."""
+        path = Path(pruning.weights)
+        source, description = load_eye(path, self.device)
+
+        def judged(batch: Batch) -> Judged:
+            if description.labels != self.description.labels:
+                raise CheckpointError(f"{path}: knows other labels, so that its heads cannot be judged")
+            size = (source.config.height, source.config.width)
+            images = nn.functional.interpolate(batch.images, size, mode="bilinear", align_corners=False)
+            found = losses(source(images), batch.targets, self._coarse, self.recipe.loss)
+            return Judged(found.total, len(batch.images))
+
+        batches = (self.data[i] for i in range(pruning.importance_batches))
+        where = f"{self.recipe.name}.pruning"
+        state = begin_as_part(self.model, source, pruning, where, batches, judged)
+        self._take_over(state, description, path)
 
     def identity(self) -> dict[str, Any]:
         """The network's shape, the seed, the recipe's name, and the teachers where there are any."""

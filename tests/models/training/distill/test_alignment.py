@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from galago.models.training.distill.alignment import (
-    CONFORMER_CLOCK,
     WAV2VEC2_CLOCK,
     RowClock,
     delayed_kl,
@@ -21,6 +20,8 @@ from galago.models.training.distill.alignment import (
 )
 
 V = 5
+#: Tokens of four log-mel frames: windows of 400 samples, 160 apart.
+CONFORMER_CLOCK = RowClock(440, 640)
 
 
 def spoken(labels: list[int], *, sure: float = 0.96) -> Tensor:

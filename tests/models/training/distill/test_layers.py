@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from galago.models.training.distill.layers import Projections, layer_pairs, spread, tapped
+from galago.models.swin import Swin, SwinConfig
+from galago.models.training.distill.layers import Projections, block_names, layer_pairs, spread, tapped
 from galago.models.training.toml_tables import RecipeError
+from galago.models.vit import Vit, VitConfig
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,12 @@ def test_projections_draw_nothing_from_the_students_numbers() -> None:
     assert [tuple(y.shape) for y in maps([torch.ones(2, 4), torch.ones(2, 3, 4)])] == [(2, 6), (2, 3, 2)]
     same = Projections([(4, 6), (4, 2)]).state_dict()
     assert all(torch.equal(value, same[name]) for name, value in maps.state_dict().items())
+
+
+def test_blocks_are_counted_through_the_stages() -> None:
+    swin = SwinConfig(height=16, width=16, widths=(4, 8), depths=(1, 2), num_heads=(1, 1), window=2)
+    assert block_names(Swin(swin)) == ["stages.0.0", "stages.1.0", "stages.1.1"]
+    vit = VitConfig(height=8, width=8, patch=4, channels=4, depth=2, num_heads=1)
+    assert block_names(Vit(vit)) == ["blocks.0", "blocks.1"]
+    with pytest.raises(AttributeError):
+        block_names(nn.Linear(1, 1))

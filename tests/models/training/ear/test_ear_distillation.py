@@ -12,8 +12,9 @@ import torch
 
 from galago.models.checkpoint import StoredNetwork, save_network
 from galago.models.tokenizer import TOKENS
-from galago.models.training.checkpoints import CheckpointError
+from galago.models.training.checkpoints import CheckpointError, save_atomically
 from galago.models.training.ear.batches import BatchMaker
+from galago.models.training.ear.distillation import EarDistillation
 from galago.models.training.ear.recipe import CorpusRecipe, EarDistillationRecipe, Recipe, load_recipe
 from galago.models.training.ear.teachers import load_teacher, token_columns
 from galago.models.training.ear.trainer import EarTask
@@ -22,6 +23,7 @@ from galago.models.training.sources import CorpusError
 from galago.models.training.toml_tables import RecipeError
 from galago.models.vit import Vit, VitConfig
 from galago.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
+from galago.models.wav2vec2_ear import Wav2Vec2Ear, Wav2Vec2EarConfig
 from tests.models.training.ear.tone_corpus import NETWORK, tone_recipe, write_tone_corpus
 
 EVERYTHING: dict[str, Any] = {
@@ -94,8 +96,8 @@ def run_of(recipe: Recipe, folder: Path, cache: Path) -> Run[EarTask]:
 
 
 def test_a_student_learns_from_a_wider_and_deeper_teacher(teacher: Path, cache: Path, tmp_path: Path) -> None:
-    recipe = distilled(teacher, schedule={"num_steps": 16, "clean_steps": 16, "checkpoint_steps": 16})
-    run = run_of(replace(recipe, distillation=replace(recipe.distillation, supervised=0.0)), tmp_path, cache)
+    schedule = {"num_steps": 16, "clean_steps": 16, "checkpoint_steps": 16}
+    run = run_of(distilled(teacher, supervised=0.0, schedule=schedule), tmp_path, cache)
     run.train()
     first, last = run.history[0], run.history[-1]
     for name in ("taught_phones", "taught_tokens", "taught_hidden", "total"):
@@ -149,6 +151,43 @@ def test_another_family_at_twice_the_rate_teaches(cache: Path, tmp_path: Path) -
     assert all(row["taught_tokens"] > 0.0 and row["taught_hidden"] > 0.0 for row in run.history)
     mapped = run.task.networks["projections"].state_dict()
     assert mapped["maps.0.weight"].shape == (16, 16) and "maps.1.weight" not in mapped
+
+
+def raw_ear(path: Path) -> Wav2Vec2Ear:
+    """An ear on raw samples, of 50 rows a second, as its run leaves it."""
+    torch.manual_seed(5)
+    model = Wav2Vec2Ear(
+        Wav2Vec2EarConfig(
+            width=16,
+            num_blocks=2,
+            num_heads=2,
+            feed_forward_width=16,
+            convolution_widths=(8,) * 7,
+            convolution_norm="layer",
+            position_kernel_tokens=4,
+            position_groups=2,
+            position_lookahead_tokens=0,
+            phone_block=1,
+        )
+    )
+    stored = {"family": "wav2vec2", "config": model.config.as_dict(), "model": model.state_dict()}
+    save_atomically(stored, path)
+    return model
+
+
+def test_an_ear_of_another_family_teaches_phones_too(cache: Path, tmp_path: Path) -> None:
+    raw_ear(tmp_path / "raw.pt")
+    run = run_of(distilled(tmp_path / "raw.pt", schedule={"num_steps": 2}), tmp_path / "run", cache)
+    run.train()
+    assert all(run.history[-1][f"taught_{name}"] > 0.0 for name in ("phones", "tokens", "hidden"))
+
+
+def test_a_teacher_with_too_few_rows_is_refused_by_name(teacher: Path, tmp_path: Path) -> None:
+    """25 answers a second cannot say what each of 50 tokens is."""
+    table = EarDistillationRecipe((str(teacher),), tokens=1.0)
+    message = r"x.teachers: .*model.pt has a row every 640 samples, .* with one every 320"
+    with pytest.raises(RecipeError, match=message):
+        EarDistillation(table, raw_ear(tmp_path / "raw.pt"), torch.device("cpu"), "x")
 
 
 def test_several_teachers_answer_together(teacher: Path, cache: Path, tmp_path: Path) -> None:
