@@ -130,6 +130,7 @@ TARGET = (*EAR, "targets", 0)
         (at(*EAR, "lexicon", value="lexicon.gz"), "roles.ear.lexicon: expected a file that stands in files"),
         (at(*EAR, "features", "num_mels", value=None), "roles.ear.features.num_mels"),
         (at(*EAR, "features", "low_hz", value=float("inf")), "features.low_hz: expected a finite number"),
+        (at(*EAR, "features", value={"type": "raw_samples"}), "features.sample_rate_hz is missing"),
         (
             at(*TARGET, "model", value="ear/none.xml"),
             r"targets\[0\].model: expected a file that stands in files",
@@ -153,6 +154,19 @@ def test_a_schema_of_the_future_is_refused(document: Document, copy: Path) -> No
         read_manifest(copy)
     with pytest.raises(UnsupportedError, match=r"schema_version"):
         Bundle(copy)
+
+
+def test_features_may_be_raw_samples(document: Document) -> None:
+    """A frame is the samples of its hop, and a token may last 20 ms."""
+    role = document["roles"]["ear"]
+    role["features"] = {"type": "raw_samples", "sample_rate_hz": 16000, "hop_samples": 320}
+    role["subsampling_factor"] = 1
+    ear = parse_manifest(document).ear
+    assert ear is not None and (ear.features.window_samples, ear.token_ns) == (320, 20_000_000)
+    assert ear.chunk_ms(ear.targets[0]) == 20 * ear.targets[0].chunk_tokens
+    role["features"]["type"] = "spikes"
+    with pytest.raises(UnsupportedError, match="roles.ear.features.type: 'spikes'"):
+        parse_manifest(document)
 
 
 def test_a_role_of_a_type_of_the_future_is_refused(document: Document) -> None:
