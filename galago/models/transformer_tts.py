@@ -35,6 +35,7 @@ __all__ = [
     "TransformerTtsConfig",
     "TransformerTtsOutput",
     "durations_from_attention",
+    "focus_rates",
 ]
 
 States = dict[str, Tensor]
@@ -387,11 +388,23 @@ class TransformerTts(nn.Module):
         return refined
 
 
-def durations_from_attention(attention: list[Tensor]) -> Tensor:
-    """Frames of each phone of one sentence, from its teacher's attention (Ren et al. 2019, equations 1-2).
+def focus_rates(attention: list[Tensor]) -> Tensor:
+    """How near to a path each head is: its largest weight in a frame, on the mean (Ren et al. 2019, eq. 1).
 
-    Of all heads the one counts that is nearest to a path: whose largest weight in each frame is, on the mean,
-    the largest (its *focus rate*). A frame belongs to the phone that it looks at most.
+    Args:
+        attention: (1, H, T, P) of each block.
+
+    Returns:
+        (blocks * H,), 1 for a head that looks at one phone at a time.
+    """
+    return torch.cat([weights[0] for weights in attention]).amax(dim=2).mean(dim=1)
+
+
+def durations_from_attention(attention: list[Tensor]) -> Tensor:
+    """Frames of each phone of one sentence, from its teacher's attention (Ren et al. 2019, equation 2).
+
+    Of all heads the one with the largest focus rate counts; a frame belongs to the phone that it looks at
+    most.
 
     Args:
         attention: (1, H, T, P) of each block.
@@ -400,5 +413,5 @@ def durations_from_attention(attention: list[Tensor]) -> Tensor:
         (P,) int64, which sum to T.
     """
     heads = torch.cat([weights[0] for weights in attention])  # (blocks * H, T, P)
-    best = heads[int(heads.amax(dim=2).mean(dim=1).argmax())]
+    best = heads[int(focus_rates(attention).argmax())]
     return torch.bincount(best.argmax(dim=1), minlength=best.shape[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from galago.models.masks import padding_mask
 from galago.models.training.plots import Panel
 from galago.models.training.task import NetworkLosses, Row, moved
 from galago.models.training.voice.batches import SentenceBatch, SentenceBatches, collate
+from galago.models.training.voice.distillation import TaughtVoice
 from galago.models.training.voice.losses import masked_mean, structure_loss
 from galago.models.training.voice.recipe import AcousticRecipe
 from galago.models.training.voice.samples import save_spectrograms, save_wav
@@ -91,17 +93,25 @@ class AcousticTask(VoiceTask):
         data: VoiceData,
         statistics: Statistics,
         device: torch.device,
+        *,
+        taught: TaughtVoice | None = None,
     ) -> None:
+        """``taught``: the training clips as a teacher speaks them; dev clips are always the recordings."""
         self.config, self.recipe, self.data, self.device = config, recipe, data, device
-        self.statistics = statistics
+        self.statistics, self.taught = statistics, taught
         super().__init__(config.as_dict(), recipe.schedule)
         torch.manual_seed(recipe.schedule.seed)
         self.model = FastSpeech(config)
         set_statistics(self.model, statistics)
         self.model.to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
-        self.batches = SentenceBatches(data, statistics, recipe.batch_frames, recipe.schedule.seed)
+        self.batches = SentenceBatches(taught or data, statistics, recipe.batch_frames, recipe.schedule.seed)
         self.vocoder = untrained_vocoder(device)
+
+    def identity(self) -> dict[str, Any]:
+        """The network's shape, the seed, and the teacher where there is one."""
+        who = super().identity()
+        return who if self.taught is None else {**who, "teacher": self.taught.sha256}
 
     def _losses(self, model: FastSpeech, batch: SentenceBatch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, dtype=torch.bfloat16):

@@ -5,7 +5,7 @@ Batch ``step`` is a pure function of the seed and ``step``: that is what makes r
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,15 @@ from torch import Tensor
 
 from galago.models.training.voice.voice_data import Features, Statistics, VoiceClip, VoiceData, means_by_phone
 
-__all__ = ["CropBatch", "CropBatches", "SentenceBatch", "SentenceBatches", "collate"]
+__all__ = ["CropBatch", "CropBatches", "SentenceBatch", "SentenceBatches", "SentenceSource", "collate"]
+
+
+class SentenceSource(Protocol):
+    """Clips to learn from: the recordings', or what a teacher makes of them."""
+
+    train: list[VoiceClip]
+
+    def features(self, voice_clip: VoiceClip) -> Features: ...
 
 
 class SentenceBatch(NamedTuple):
@@ -66,7 +74,7 @@ def collate(examples: list[Features], statistics: Statistics) -> SentenceBatch:
 class SentenceBatches(torch.utils.data.Dataset[SentenceBatch]):
     """``self[step]`` is the batch of that step: clips of like length, ``batch_frames`` frames together."""
 
-    def __init__(self, data: VoiceData, statistics: Statistics, batch_frames: int, seed: int) -> None:
+    def __init__(self, data: SentenceSource, statistics: Statistics, batch_frames: int, seed: int) -> None:
         self.data, self.statistics, self.batch_frames, self.seed = data, statistics, batch_frames, seed
         self._epoch = -1
         self._batches: list[list[VoiceClip]] = []

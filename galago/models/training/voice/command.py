@@ -15,6 +15,7 @@ from galago.models.training.loop import Run
 from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
 from galago.models.training.voice.acoustic import AcousticTask, draw_mels
 from galago.models.training.voice.checkpoint import load_fastspeech
+from galago.models.training.voice.distillation import TaughtVoice, teach_voice
 from galago.models.training.voice.recipe import VoiceRecipe, load_recipe
 from galago.models.training.voice.task import VoiceTask
 from galago.models.training.voice.teaching import TeacherTask
@@ -38,6 +39,22 @@ def _predicted(
     return draw_mels(model, data, statistics, device)
 
 
+def _taught(recipe: VoiceRecipe, data: VoiceData, folder: Path, device: torch.device) -> TaughtVoice | None:
+    """The clips as the acoustic network's teacher speaks them, where it has one.
+
+    Raises:
+        CheckpointError: see :func:`teach_voice`.
+    """
+    distillation = recipe.acoustic.distillation
+    if distillation is None:
+        return None
+    path = folder / "teacher" / "model.pt" if distillation.teacher is None else Path(distillation.teacher)
+    taught = teach_voice(distillation, path, data, recipe.acoustic_config(), device)
+    if distillation.durations:
+        say(f"durations of {taught.num_aligned} of {len(data.train)} clips are the teacher's")
+    return taught
+
+
 def make_run(
     recipe: VoiceRecipe,
     network: str,
@@ -53,7 +70,9 @@ def make_run(
     """
     task: VoiceTask
     if network == "acoustic":
-        task = AcousticTask(recipe.acoustic_config(), recipe.acoustic, data, statistics, device)
+        taught = _taught(recipe, data, folder, device)
+        config = recipe.acoustic_config()
+        task = AcousticTask(config, recipe.acoustic, data, statistics, device, taught=taught)
     elif network == "vocoder":
         predicted = _predicted(recipe, data, statistics, folder, device)
         vocoder = recipe.vocoder_config()

@@ -29,6 +29,7 @@ __all__ = [
     "TeacherRecipe",
     "VocoderRecipe",
     "VoiceCorpusRecipe",
+    "VoiceDistillationRecipe",
     "VoiceRecipe",
     "load_recipe",
 ]
@@ -73,6 +74,23 @@ class ScheduleRecipe:
 
 
 @dataclass(frozen=True)
+class VoiceDistillationRecipe:
+    """What FastSpeech learns from an autoregressive teacher in place of the recordings (Ren et al. 2019).
+
+    The teacher reads along with the recording, frame by frame, so pitch and voicing stay the recording's.
+    """
+
+    teacher: str | None = None  # model.pt of a teacher's run; None: that of the same recipe
+    mel: bool = True  # learn the frames that it draws: one reading of a text instead of many
+    durations: bool = True  # learn how long its attention rests on a phone, instead of the alignment
+    min_focus_rate: Share = 0.5  # clips on which its attention is more scattered keep their alignment
+
+    def __post_init__(self) -> None:
+        if not (self.mel or self.durations):
+            raise ValueError("mel and durations are false, so nothing is learned from the teacher")
+
+
+@dataclass(frozen=True)
 class AcousticRecipe:
     """FastSpeech. ``network`` is a preset's name plus fields of ``FastSpeechConfig`` that differ."""
 
@@ -85,6 +103,7 @@ class AcousticRecipe:
     durations: Weight = 0.3
     phone_pitch: Weight = 0.1
     phone_energy: Weight = 0.1
+    distillation: VoiceDistillationRecipe | None = None
     schedule: ScheduleRecipe = ScheduleRecipe()
 
 
@@ -135,6 +154,16 @@ class VoiceRecipe:
     max_clip_s: Annotated[float, Range(0.5)] = 12.0
     role: Literal["voice"] = "voice"
     schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        distillation = self.acoustic.distillation
+        if distillation is None or distillation.teacher is not None or "acoustic" not in self.networks:
+            return
+        if "teacher" not in self.networks[: self.networks.index("acoustic")]:
+            raise ValueError(
+                "acoustic.distillation needs a teacher: name its model.pt, or train one before, as in "
+                'networks = ["teacher", "acoustic", "vocoder"]'
+            )
 
     def acoustic_config(self) -> FastSpeechConfig:
         """The shape of FastSpeech. Raises RecipeError for an unknown preset or field."""
