@@ -41,9 +41,9 @@ def load_network(checkpoint: str) -> Conformer:
     if checkpoint in PRESETS:
         torch.manual_seed(7)
         return Conformer(PRESETS[checkpoint]).eval()
-    from galago.models.training.ear.trainer import load_model
+    from galago.models.training.ear.checkpoint import load_conformer
 
-    return load_model(Path(checkpoint)).eval()
+    return load_conformer(Path(checkpoint))
 
 
 def whole(network: Conformer, features: Array, chunk_tokens: int | None) -> LogProbs:

@@ -68,6 +68,10 @@ class ConformerConfig:
         if not 1 <= self.phone_block <= self.num_blocks:
             raise ValueError(f"phone_block {self.phone_block} is not among {self.num_blocks} blocks")
 
+    @property
+    def front_end(self) -> LogMelFrontEnd:
+        return LogMelFrontEnd()
+
     def with_(self, **changes: Any) -> ConformerConfig:
         return replace(self, **changes)
 
@@ -166,9 +170,10 @@ class Conformer(Ear):
         self.phone_feedback = nn.Linear(config.num_phones, config.width)
         self.token_head = nn.Linear(config.width, config.num_tokens)
 
-    @property
-    def front_end(self) -> LogMelFrontEnd:
-        return LogMelFrontEnd()
+    def know_data(self, frames: Tensor) -> None:
+        """Mean and deviation of each mel band."""
+        self.mean.copy_(frames.mean(dim=0))
+        self.std.copy_(frames.std(dim=0).clamp_min(0.1))
 
     def forward(
         self,

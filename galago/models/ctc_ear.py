@@ -73,6 +73,10 @@ class CtcEarConfig:
     num_phones: int = 2
 
     @property
+    def front_end(self) -> RawFrontEnd:
+        return self.network.front_end
+
+    @property
     def width(self) -> int:
         return self.network.width
 
@@ -113,11 +117,6 @@ class CtcEar(Ear):
         self.network = network
         self.head = _picked(network.head, list(rows.values()))
         self._silent = [i for i, token in enumerate(self.tokens) if i == 0 or token == " "]
-
-    @property
-    def front_end(self) -> RawFrontEnd:
-        encoder = self.network.encoder
-        return RawFrontEnd(encoder.samples_per_token, encoder.receptive_field_samples)
 
     def _voice(self, token_log_probs: Tensor, exists: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities (B, T, 2) of SIL and VOICE; ``cache`` (B, hold - 1) has the tokens before."""

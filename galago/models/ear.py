@@ -19,6 +19,8 @@ class EarConfig(Protocol):
     """What packing and training ask of a network's shape."""
 
     @property
+    def front_end(self) -> FrontEnd: ...
+    @property
     def width(self) -> int: ...
     @property
     def num_blocks(self) -> int: ...
@@ -58,9 +60,12 @@ class Ear(nn.Module, ABC):
     tokens: tuple[str, ...] = TOKENS
 
     @property
-    @abstractmethod
     def front_end(self) -> FrontEnd:
         """What makes the frames that this network hears."""
+        return self.config.front_end
+
+    def know_data(self, frames: Tensor) -> None:  # noqa: B027
+        """Take over statistics of the frames (N, values_per_frame) that will be trained with, if any."""
 
     @abstractmethod
     def forward(

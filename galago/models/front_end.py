@@ -9,7 +9,9 @@ The native core has the same two (``front_end.h``), and the manifest of a bundle
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -29,6 +31,7 @@ class FrontEnd(ABC):
     window_samples: int
     hop_samples: int
     values_per_frame: int
+    has_bands: bool  # the values of a frame are frequencies
     frames_per_token: int
     token_centre_samples: int  # from a token's first sample to the middle of what its row is about
 
@@ -39,6 +42,10 @@ class FrontEnd(ABC):
     @property
     def token_ms(self) -> int:
         return 1000 * self.token_samples // SAMPLE_RATE_HZ
+
+    @property
+    def frames_per_s(self) -> int:
+        return SAMPLE_RATE_HZ // self.hop_samples
 
     def num_samples(self, num_frames: int) -> int:
         """Samples that so many frames are made of."""
@@ -57,6 +64,7 @@ class LogMelFrontEnd(FrontEnd):
     """Log-mel energies (see :class:`LogMel`), of which a network of stride 4 makes a token every 40 ms."""
 
     description = "80 log-mel energies, window 25 ms, hop 10 ms"
+    has_bands = True
     frames_per_token = 4
 
     def __init__(self) -> None:
@@ -79,16 +87,20 @@ class RawFrontEnd(FrontEnd):
     """Frames that are samples as they are, one for each token of a network such as wav2vec 2.0.
 
     Args:
-        samples_per_token: of the network's convolutions together.
-        receptive_field_samples: what one of their rows hears: the token's samples and some before them.
+        kernels, strides: of the network's convolutions. Their row for a token hears the token's samples and
+            some before them.
     """
 
     description = "samples as they are"
+    has_bands = False
     frames_per_token = 1
 
-    def __init__(self, samples_per_token: int = 320, receptive_field_samples: int = 400) -> None:
-        self.window_samples = self.hop_samples = self.values_per_frame = samples_per_token
-        self.token_centre_samples = samples_per_token - receptive_field_samples // 2
+    def __init__(self, kernels: Sequence[int], strides: Sequence[int]) -> None:
+        self.window_samples = self.hop_samples = self.values_per_frame = math.prod(strides)
+        receptive_field_samples = 1
+        for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+            receptive_field_samples = (receptive_field_samples - 1) * stride + kernel
+        self.token_centre_samples = self.hop_samples - receptive_field_samples // 2
 
     def __call__(self, samples: Tensor) -> Tensor:
         num_frames = samples.shape[-1] // self.hop_samples

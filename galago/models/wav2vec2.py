@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.attention import MASKED
+from galago.models.front_end import RawFrontEnd
 from galago.models.masks import chunk_mask, padding_mask
 from galago.models.transformer import TransformerBlock
 from galago.models.waveform import FeatureEncoder
@@ -90,6 +91,10 @@ class Wav2Vec2Config:
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+
+    @property
+    def front_end(self) -> RawFrontEnd:
+        return RawFrontEnd(self.convolution_kernels, self.convolution_strides)
 
     def with_(self, **changes: Any) -> Wav2Vec2Config:
         return replace(self, **changes)

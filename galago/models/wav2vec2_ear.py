@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from galago.models.ear import Ear, EarOutput, States
-from galago.models.front_end import RawFrontEnd
 from galago.models.wav2vec2 import WAV2VEC2_PRESETS, Wav2Vec2, Wav2Vec2Config
 
 __all__ = ["WAV2VEC2_EAR_PRESETS", "Wav2Vec2Ear", "Wav2Vec2EarConfig"]
@@ -63,11 +62,6 @@ class Wav2Vec2Ear(Ear):
         self.network = Wav2Vec2(config)
         self.phone_norm = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.phone_head = nn.Linear(config.width, config.num_phones)
-
-    @property
-    def front_end(self) -> RawFrontEnd:
-        encoder = self.network.encoder
-        return RawFrontEnd(encoder.samples_per_token, encoder.receptive_field_samples)
 
     def _heads(self, blocks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         phones = self.phone_head(self.phone_norm(blocks[self.config.phone_block - 1]))

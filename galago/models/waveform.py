@@ -134,14 +134,6 @@ class FeatureEncoder(nn.Module):
     def samples_per_token(self) -> int:
         return math.prod(self.strides)
 
-    @property
-    def receptive_field_samples(self) -> int:
-        """What one row hears."""
-        field = 1
-        for kernel, stride in zip(reversed(self.kernels), reversed(self.strides), strict=True):
-            field = (field - 1) * stride + kernel
-        return field
-
     def num_rows(self, num_samples: Tensor, num_layers: int | None = None) -> Tensor:
         """Rows that ``forward`` makes of so many samples, or that its first layers make; never below 0."""
         for kernel, stride in zip(self.kernels[:num_layers], self.strides[:num_layers], strict=True):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from galago.models.flops import count_parameters
-from galago.models.front_end import LogMelFrontEnd, RawFrontEnd
+from galago.models.front_end import LogMelFrontEnd
 from galago.models.wav2vec2_ear import WAV2VEC2_EAR_PRESETS, Wav2Vec2Ear, Wav2Vec2EarConfig
 from tests.models.test_wav2vec2 import BASE, NUM_CHUNKS, SMALL, STEP, speech
 
@@ -79,7 +79,7 @@ def test_frames_are_the_samples() -> None:
 
 
 def test_tokens_last_40_and_20_ms() -> None:
-    log_mel, raw = LogMelFrontEnd(), RawFrontEnd()
+    log_mel, raw = LogMelFrontEnd(), Wav2Vec2EarConfig().front_end
     assert (log_mel.token_ms, log_mel.token_centre_samples, log_mel.num_samples(32)) == (40, 440, 5360)
     assert (raw.token_ms, raw.token_centre_samples, raw.num_samples(8)) == (20, 120, 2560)
     assert raw.manifest_entry() == {"type": "raw_samples", "sample_rate_hz": 16000, "hop_samples": 320}

@@ -141,17 +141,27 @@ class Augmenter:
 
 
 def spec_augment(
-    features: NDArray[np.float32], recipe: AugmentationRecipe, rng: np.random.Generator
+    features: NDArray[np.float32],
+    recipe: AugmentationRecipe,
+    rng: np.random.Generator,
+    *,
+    frames_per_s: int = 100,
+    has_bands: bool = True,
 ) -> NDArray[np.float32]:
-    """Mask random bands and times with the clip's mean (Park et al. 2019), in place; (T, num_mels)."""
-    num_frames, num_mels = features.shape
+    """Mask random bands and times with the clip's mean (Park et al. 2019), in place; (T, values_per_frame).
+
+    Args:
+        has_bands: the values of a frame are frequencies; else whole times only are masked.
+    """
+    num_frames, num_values = features.shape
     fill = features.mean(axis=0)
-    for _ in range(recipe.frequency_masks):
+    for _ in range(recipe.frequency_masks if has_bands else 0):
         width = int(rng.integers(0, recipe.frequency_mask_mels + 1))
-        begin = int(rng.integers(0, num_mels - width + 1))
+        begin = int(rng.integers(0, num_values - width + 1))
         features[:, begin : begin + width] = fill[begin : begin + width]
-    for _ in range(rng.poisson(recipe.time_masks_per_s * num_frames / 100.0)):
-        width = int(rng.integers(0, min(recipe.time_mask_frames, num_frames) + 1))
+    longest = recipe.time_mask_frames * frames_per_s // 100
+    for _ in range(rng.poisson(recipe.time_masks_per_s * num_frames / frames_per_s)):
+        width = int(rng.integers(0, min(longest, num_frames) + 1))
         begin = int(rng.integers(0, num_frames - width + 1))
         features[begin : begin + width] = fill
     return features

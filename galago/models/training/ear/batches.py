@@ -15,16 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from galago.models.features import LogMel
 from galago.models.tokenizer import encode_phones, encode_words
 from galago.models.training.ear.align import Alignment, load_alignments
 from galago.models.training.ear.augment import Augmenter, NoiseBank, Samples, room_responses, spec_augment
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError, import_corpus
-from galago.models.training.ear.recipe import CorpusRecipe, Recipe
+from galago.models.training.ear.recipe import CorpusRecipe, Recipe, network_config
 
 __all__ = ["IGNORED", "Batch", "BatchMaker", "CorpusPart", "Example", "Source", "collate", "load_corpora"]
 
-FRAMES_PER_TOKEN = 4
 IGNORED = -100  # what torch's cross-entropy skips
 SHORT_CLIP_S = 2.5
 
@@ -32,9 +30,9 @@ SHORT_CLIP_S = 2.5
 class Batch(NamedTuple):
     """B utterances, padded. ``phone_frames`` holds :data:`IGNORED` where no alignment is known."""
 
-    features: Tensor  # (B, T, num_mels) float32
+    features: Tensor  # (B, T, values_per_frame) float32: frames of the network's front end
     num_frames: Tensor  # (B,) int64
-    phone_frames: Tensor  # (B, ceil(T / 4)) int64, the phone at each token
+    phone_frames: Tensor  # (B, ceil(T / frames_per_token)) int64, the phone at each token
     phones: Tensor  # (sum of num_phones,) int64, for CTC
     num_phones: Tensor  # (B,) int64, 0 where the alignment is unknown and the utterance is no noise
     tokens: Tensor  # (sum of num_tokens,) int64
@@ -42,7 +40,9 @@ class Batch(NamedTuple):
     has_phones: Tensor  # (B,) bool
     has_tokens: Tensor  # (B,) bool: it is known what is said, or that nothing is
     duration_s: float
-    twin: Tensor | None = None  # (B, T, num_mels): the same utterances under other masks, for consistency
+    twin: Tensor | None = (
+        None  # (B, T, values_per_frame): the same utterances under other masks, for consistency
+    )
     samples: Tensor | None = None  # (B, N) float32 at 16 kHz: what a teacher hears, without masks
     num_samples: Tensor | None = None  # (B,) int64
 
@@ -138,7 +138,7 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         if augmentation.reverberation_probability > 0:
             rooms = room_responses(cache / f"rooms-{augmentation.num_rooms}.npz", augmentation.num_rooms)
         self.augmenter = Augmenter(augmentation, noise, rooms)
-        self.log_mel = LogMel()
+        self.front_end = network_config(recipe).front_end
         self._with_twins = recipe.loss.consistency > 0
         self._with_samples = recipe.distillation is not None
         self._epochs: dict[int, list[list[list[Source]]]] = {}
@@ -200,20 +200,35 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         num_noise = int(rng.binomial(len(examples), self.recipe.augmentation.noise_only_share))
         longest = max(len(e.features) for e in examples)
         examples += [self._noise_example(longest, rng) for _ in range(num_noise)]
-        return collate(examples)
+        return self.collate(examples)
 
     def _features(self, samples: Samples) -> NDArray[np.float32]:
         with torch.no_grad():
-            features: NDArray[np.float32] = self.log_mel(torch.from_numpy(samples)[None])[0].numpy()
+            features: NDArray[np.float32] = self.front_end(torch.from_numpy(samples)[None])[0].numpy()
         return features
 
     def _noise_example(self, num_frames: int, rng: np.random.Generator) -> Example:
-        samples = self.augmenter.noise_only(num_frames * 160 + 240, rng)
+        samples = self.augmenter.noise_only(self.front_end.num_samples(num_frames), rng)
         features = self._features(samples)
-        num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
+        num_tokens = -(-len(features) // self.front_end.frames_per_token)
         twin = features.copy() if self._with_twins else None
         silence = np.zeros(num_tokens, dtype=np.int64)
         return Example(features, silence, [], [], twin, samples if self._with_samples else None)
+
+    def _masked(self, features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        """``features`` under masks, in place."""
+        front_end = self.front_end
+        return spec_augment(
+            features,
+            self.recipe.augmentation,
+            rng,
+            frames_per_s=front_end.frames_per_s,
+            has_bands=front_end.has_bands,
+        )
+
+    def collate(self, examples: list[Example]) -> Batch:
+        """Pad examples into one batch."""
+        return collate(examples, frames_per_s=self.front_end.frames_per_s)
 
     def plain_example(self, source: Source) -> Example:
         """A clip as it is, for evaluation."""
@@ -259,12 +274,12 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
             joined = np.pad(joined, (0, 1600 - len(joined)))
         heard = joined if clean else self.augmenter.scene(joined, rng)
         features = self._features(heard)
-        num_tokens = -(-len(features) // FRAMES_PER_TOKEN)
+        num_tokens = -(-len(features) // self.front_end.frames_per_token)
         phone_frames = np.full(num_tokens, IGNORED, dtype=np.int64)
         phones: list[int] | None = None
         if aligned:
-            # A token covers four frames; their middle lies 35 ms after the first sample of its first window.
-            centres = np.arange(num_tokens) * FRAMES_PER_TOKEN * 160 + 440
+            front_end = self.front_end
+            centres = np.arange(num_tokens) * front_end.token_samples + front_end.token_centre_samples
             phone_frames[:] = 0
             for index, begin, end in timeline:
                 phone_frames[(centres >= begin) & (centres < end)] = index
@@ -272,20 +287,21 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         twin: NDArray[np.float32] | None = None
         if not clean:
             if self._with_twins:
-                twin = spec_augment(features.copy(), recipe, rng)
-            features = spec_augment(features, recipe, rng)
+                twin = self._masked(features.copy(), rng)
+            features = self._masked(features, rng)
         elif self._with_twins:
             twin = features.copy()
         tokens = encode_words(words) if is_labelled else None
         return Example(features, phone_frames, phones, tokens, twin, heard if self._with_samples else None)
 
 
-def collate(examples: list[Example]) -> Batch:
+def collate(examples: list[Example], *, frames_per_s: int = 100) -> Batch:
     """Pad examples into one batch."""
     num_frames = torch.tensor([len(e.features) for e in examples])
     longest = int(num_frames.max())
     features = torch.zeros(len(examples), longest, examples[0].features.shape[1])
-    phone_frames = torch.full((len(examples), -(-longest // FRAMES_PER_TOKEN)), IGNORED)
+    num_tokens = max(len(e.phone_frames) for e in examples)
+    phone_frames = torch.full((len(examples), num_tokens), IGNORED)
     for i, example in enumerate(examples):
         features[i, : len(example.features)] = torch.from_numpy(example.features)
         phone_frames[i, : len(example.phone_frames)] = torch.from_numpy(example.phone_frames)
@@ -311,7 +327,7 @@ def collate(examples: list[Example]) -> Batch:
         torch.tensor([len(row) for row in tokens]),
         torch.tensor([e.phones is not None for e in examples]),
         torch.tensor([e.tokens is not None for e in examples]),
-        longest * len(examples) / 100.0,
+        longest * len(examples) / frames_per_s,
         twin,
         samples,
         num_samples,

@@ -9,17 +9,18 @@ from galago.models.conformer import Conformer, ConformerConfig
 from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.wav2vec2_ear import Wav2Vec2Ear, Wav2Vec2EarConfig
 
-__all__ = ["build_ear", "family_of", "load_conformer", "load_model"]
+__all__ = ["EarNetwork", "EarShape", "build_ear", "family_of", "load_conformer", "load_model"]
 
+EarShape = ConformerConfig | Wav2Vec2EarConfig
 EarNetwork = Conformer | Wav2Vec2Ear
 
 
-def build_ear(config: ConformerConfig | Wav2Vec2EarConfig) -> EarNetwork:
+def build_ear(config: EarShape) -> EarNetwork:
     """The network of this shape, with random weights."""
     return Wav2Vec2Ear(config) if isinstance(config, Wav2Vec2EarConfig) else Conformer(config)
 
 
-def family_of(config: ConformerConfig | Wav2Vec2EarConfig) -> str:
+def family_of(config: EarShape) -> str:
     """How recipes and checkpoints call the family of a network."""
     return "wav2vec2" if isinstance(config, Wav2Vec2EarConfig) else "conformer"
 
@@ -31,7 +32,7 @@ def load_model(path: Path) -> EarNetwork:
         CheckpointError: the file is damaged or holds no network.
     """
     stored = load(path)
-    shapes: dict[Any, type[ConformerConfig | Wav2Vec2EarConfig]] = {
+    shapes: dict[Any, type[EarShape]] = {
         "conformer": ConformerConfig,
         "wav2vec2": Wav2Vec2EarConfig,
     }

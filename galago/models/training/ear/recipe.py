@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from galago.models.conformer import PRESETS, ConformerConfig
+from galago.models.conformer import PRESETS
 from galago.models.training.distill.recipe import PruningRecipe
+from galago.models.training.ear.checkpoint import EarShape
 from galago.models.training.ear.synthesize import SpeechPlan
+from galago.models.training.quantization_aware import QuantizationAware
 from galago.models.training.schedule import linear_decay
 from galago.models.training.toml_tables import (
     SCHEMA_VERSION,
@@ -23,6 +26,7 @@ from galago.models.training.toml_tables import (
     build,
     read_toml,
 )
+from galago.models.wav2vec2_ear import WAV2VEC2_EAR_PRESETS
 
 __all__ = [
     "AugmentationRecipe",
@@ -36,6 +40,8 @@ __all__ = [
     "network_config",
 ]
 
+#: Networks by family and preset.
+FAMILIES: dict[str, Mapping[str, EarShape]] = {"conformer": PRESETS, "wav2vec2": WAV2VEC2_EAR_PRESETS}
 FIXED_NETWORK_FIELDS = ("num_mels", "num_phones", "num_tokens")  # given by the features and the alphabets
 
 
@@ -106,7 +112,7 @@ class AugmentationRecipe:
     frequency_masks: Count = 2
     frequency_mask_mels: Annotated[int, Range(0, 80)] = 14
     time_masks_per_s: Annotated[float, Range(0.0, 100.0)] = 0.25
-    time_mask_frames: Count = 20
+    time_mask_frames: Count = 20  # of 10 ms
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,11 @@ class ScheduleRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training run. ``network`` is a preset's name plus fields of ``ConformerConfig`` that differ."""
+    """A training run.
+
+    ``network`` is a preset's name plus the fields of ``ConformerConfig`` that differ, or, with ``family =
+    "wav2vec2"``, of ``Wav2Vec2EarConfig``.
+    """
 
     name: str
     corpora: tuple[CorpusRecipe, ...]
@@ -192,6 +202,7 @@ class Recipe:
     schedule: ScheduleRecipe = ScheduleRecipe()
     distillation: EarDistillationRecipe | None = None
     pruning: PruningRecipe | None = None
+    quantization_aware: QuantizationAware | None = None
     dictionary: str | None = None  # a CMUdict-style file; None: the one that PocketSphinx ships
     initial_weights: str | None = None  # another run's model.pt to begin with; its shape, or with a lookahead
     role: Literal["ear"] = "ear"
@@ -200,22 +211,28 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.pruning is not None and self.initial_weights is not None:
             raise ValueError("pruning.weights and initial_weights: a run begins with one of them")
+        if self.quantization_aware is not None and self.initial_weights is None:
+            raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")
 
 
-def network_config(recipe: Recipe, where: str = "network") -> ConformerConfig:
+def network_config(recipe: Recipe, where: str = "network") -> EarShape:
     """The network of a recipe: its preset with the fields that differ.
 
     Raises:
-        RecipeError: an unknown preset or field, or values that make no network.
+        RecipeError: an unknown family, preset or field, or values that make no network.
     """
     changes = dict(recipe.network)
-    preset = changes.pop("preset", "3m")
-    if preset not in PRESETS:
-        raise RecipeError(f"{where}.preset: no preset {preset!r} (known: {', '.join(PRESETS)})")
+    family, preset = changes.pop("family", "conformer"), changes.pop("preset", "3m")
+    if family not in tuple(FAMILIES):
+        raise RecipeError(f"{where}.family: no family {family!r} (known: {', '.join(FAMILIES)})")
+    presets = FAMILIES[family]
+    if preset not in tuple(presets):
+        raise RecipeError(f"{where}.preset: no preset {preset!r} (known: {', '.join(presets)})")
     for name in FIXED_NETWORK_FIELDS:
         if name in changes:
             raise RecipeError(f"{where}.{name}: is given by the features and alphabets and cannot be set")
-    config: ConformerConfig = build(ConformerConfig, {**PRESETS[preset].as_dict(), **changes}, where)
+    shape = presets[preset]
+    config: EarShape = build(type(shape), {**shape.as_dict(), **changes}, where)
     return config
 
 

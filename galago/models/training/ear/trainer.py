@@ -13,24 +13,34 @@ import torch
 from torch import Tensor, nn
 
 from galago.models.conformer import Conformer, EarOutput
+from galago.models.fake_quantization import load_plain_state, plain_state, stored_scales
 from galago.models.tokenizer import greedy_text
 from galago.models.training.checkpoints import CheckpointError, save_atomically
 from galago.models.training.distill.layers import tapped
 from galago.models.training.distill.pruning import Judged, begin_as_part
 from galago.models.training.distill.recipe import PruningRecipe
-from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker, collate
-from galago.models.training.ear.checkpoint import load_conformer, load_model
+from galago.models.training.ear.batches import IGNORED, Batch, BatchMaker
+from galago.models.training.ear.checkpoint import (
+    EarNetwork,
+    build_ear,
+    family_of,
+    load_conformer,
+    load_model,
+)
 from galago.models.training.ear.distillation import EarDistillation
 from galago.models.training.ear.losses import Losses, disagreement, losses
 from galago.models.training.ear.recipe import Recipe, network_config
 from galago.models.training.loop import Run
 from galago.models.training.plots import Panel
+from galago.models.training.quantization_aware import begin_quantization_aware, follow_ranges
 from galago.models.training.task import NetworkLosses, Row, Task, moved
+from galago.models.training.toml_tables import RecipeError
 from galago.runtime.language.letter_to_sound import edit_distance
 
 __all__ = ["EarTask", "dev_batches", "load_model", "train"]
 
-EVALUATION_CHUNK_TOKENS = 8
+EVALUATION_CHUNK_MS = 320
+IN_FLOAT = (r".*\.attention\.position",)  # projected positions are constants of a graph
 DISTILLATION_PANELS = (
     Panel(
         "what teachers say of it", tuple(f"taught_{n}" for n in ("phones", "tokens", "guided", "sequence"))
@@ -54,7 +64,7 @@ class EarTask(Task):
     panels: tuple[Panel, ...] = (
         Panel("loss", ("phone_frames", "phone_ctc", "token_ctc")),
         Panel("how far two views are apart", ("phones_apart", "tokens_apart")),
-        Panel("phones right, of 40 ms tokens", ("phone_accuracy", "dev_phone_accuracy")),
+        Panel("phones right, of tokens", ("phone_accuracy", "dev_phone_accuracy")),
         Panel("greedy word error rate on dev clips, 320 ms chunks", ("dev_wer",)),
         Panel("learning rate", ("learning_rate",), is_smoothed=False),
     )
@@ -72,7 +82,12 @@ class EarTask(Task):
         self.name, self.schedule, self.batches = recipe.name, recipe.schedule, data
         torch.manual_seed(recipe.schedule.seed)
         self.config = network_config(recipe)
-        self.model = Conformer(self.config).to(self.device)
+        self.model = build_ear(self.config).to(self.device)
+        if recipe.quantization_aware is not None:
+            where = f"{recipe.name}.quantization_aware"
+            begin_quantization_aware(
+                self.model, recipe.quantization_aware, _hear_silence, in_float=IN_FLOAT, where=where
+            )
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.distillation: EarDistillation | None = None
         if recipe.distillation is not None:
@@ -96,17 +111,19 @@ class EarTask(Task):
 
     def _take_over(self, weights: dict[str, Tensor], path: Path) -> None:
         """Begin with weights of ``path``; a lookahead that they lack begins as a pure delay."""
-        if self.model.lookahead is not None:
+        if isinstance(self.model, Conformer) and self.model.lookahead is not None:
             for name, value in self.model.lookahead.state_dict(prefix="lookahead.").items():
                 weights.setdefault(name, torch.zeros_like(value))
         try:
-            self.model.load_state_dict(weights)
+            load_plain_state(self.model, weights)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
 
     def _begin_as_part(self, pruning: PruningRecipe) -> None:
         """Take over some blocks and heads of another run; heads are judged by its own losses."""
-        path = Path(pruning.weights)
+        path, where = Path(pruning.weights), f"{self.recipe.name}.pruning"
+        if not isinstance(self.model, Conformer):
+            raise RecipeError(f"{where}: only a Conformer can begin as a part of another")
         source = load_conformer(path).to(self.device)
 
         def judged(batch: Batch) -> Judged:
@@ -115,21 +132,21 @@ class EarTask(Task):
 
         first = self.recipe.schedule.clean_steps
         batches = (moved(self.data[first + i], self.device) for i in range(pruning.importance_batches))
-        where = f"{self.recipe.name}.pruning"
         self._take_over(begin_as_part(self.model, source, pruning, where, batches, judged), path)
 
     def _measure_features(self) -> None:
-        """Mean and deviation of each mel band over a few hundred seconds of augmented training data."""
+        """Let the network know a few hundred seconds of augmented training data."""
         batches = [self.data[self.recipe.schedule.clean_steps + i] for i in range(4)]
         frames = torch.cat(
             [b.features[i, : b.num_frames[i]] for b in batches for i in range(len(b.num_frames))]
         )
-        self.model.mean.copy_(frames.mean(dim=0))
-        self.model.std.copy_(frames.std(dim=0).clamp_min(0.1))
+        self.model.know_data(frames)
 
     def identity(self) -> dict[str, Any]:
         """The network's shape, the seed, the recipe's name, and the teachers where there are any."""
         who = {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+        if self.recipe.quantization_aware is not None:
+            who["quantization_aware"] = asdict(self.recipe.quantization_aware)
         return who if self.distillation is None else {**who, "teachers": self.distillation.identity()}
 
     def amount(self, batch: Batch) -> float:
@@ -156,6 +173,7 @@ class EarTask(Task):
 
         Teachers are asked about the first view.
         """
+        follow_ranges(self.model, self.recipe.quantization_aware, step)
         weights, taps = self.recipe.loss, self.distillation.taps if self.distillation else ()
         chunk, twin_chunk = self._chunks(step)
         with self._autocast(), tapped(self.model, taps) as hidden:
@@ -194,10 +212,11 @@ class EarTask(Task):
         """Frame accuracy of the phones, where any are known, and greedy WER of the tokens, in chunks."""
         errors = num_words = 0
         correct = known = 0.0
+        chunk_tokens = EVALUATION_CHUNK_MS // self.data.front_end.token_ms
         for batch, texts in self.dev:
             batch = moved(batch, self.device)
             with self._autocast():
-                output = model(batch.features, batch.num_frames, chunk_tokens=EVALUATION_CHUNK_TOKENS)
+                output = model(batch.features, batch.num_frames, chunk_tokens=chunk_tokens)
             mask = batch.phone_frames != IGNORED
             correct += float(((output.phone_logits.argmax(-1) == batch.phone_frames) & mask).sum())
             known += float(mask.sum())
@@ -217,12 +236,22 @@ class EarTask(Task):
     def export(self, model: nn.Module, step: int, path: Path) -> None:
         """A ``model.pt`` that :func:`load_model` reads, with the recipe that a model card tells of."""
         stored = {
+            "family": family_of(self.config),
             "config": self.config.as_dict(),
-            "model": model.state_dict(),
+            "model": plain_state(model),
+            **stored_scales(model),
             "step": step,
             "recipe": json.dumps(asdict(self.recipe)),
         }
         save_atomically(stored, path)
+
+
+def _hear_silence(model: nn.Module) -> None:
+    assert isinstance(model, EarNetwork)
+    front_end = model.front_end
+    shape = (1, 4 * front_end.frames_per_token, front_end.values_per_frame)
+    frames = next(model.parameters()).new_zeros(shape)
+    model(frames, torch.tensor([shape[1]], device=frames.device))
 
 
 def dev_batches(data: BatchMaker, *, clips_per_corpus: int = 24) -> list[tuple[Batch, list[str]]]:
@@ -232,7 +261,7 @@ def dev_batches(data: BatchMaker, *, clips_per_corpus: int = 24) -> list[tuple[B
         clips = [c for c in part.corpus.split("dev") if c.words][:clips_per_corpus]
         if clips:
             examples = [data.plain_example(part.source(clip)) for clip in clips]
-            batches.append((collate(examples), [" ".join(c.words or []) for c in clips]))
+            batches.append((data.collate(examples), [" ".join(c.words or []) for c in clips]))
     return batches
 
 

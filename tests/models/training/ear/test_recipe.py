@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from galago.models.conformer import ConformerConfig
 from galago.models.training.ear.recipe import load_recipe, network_config
 from galago.models.training.toml_tables import RecipeError
 
@@ -41,6 +42,7 @@ def test_values_reach_their_fields(tmp_path: Path) -> None:
     assert recipe.corpora[0].splits == ("train", "extra") and recipe.corpora[0].share == 1.0
     assert recipe.augmentation.noise_snr_db == (0.0, 20.5)
     config = network_config(recipe)
+    assert isinstance(config, ConformerConfig)
     assert (config.width, config.num_blocks, config.subsampling_channels) == (128, 11, (8, 16))
 
 

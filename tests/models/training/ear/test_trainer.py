@@ -256,7 +256,9 @@ def test_a_lookahead_that_the_initial_weights_lack_begins_as_a_delay(
         assert others.keys() == load_model(finished).state_dict().keys()
         assert all(torch.equal(v, others[k]) for k, v in load_model(finished).state_dict().items())
     run.train()
-    assert run.task.model.lookahead is not None and run.task.model.lookahead.conv.weight.any()
+    trained = run.task.model
+    assert isinstance(trained, Conformer) and trained.lookahead is not None
+    assert trained.lookahead.conv.weight.any()
 
 
 @pytest.mark.parametrize("changes", [{"width": 32}, {"num_blocks": 1}])
