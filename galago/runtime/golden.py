@@ -9,7 +9,9 @@ differ in their last bit, and mean nothing. Nor would the text, which a tie betw
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -55,118 +57,108 @@ def verify_golden(folder: Path, *, num_threads: int | None = None) -> list[Golde
     manifest = read_manifest(folder)
     check_files(folder, manifest)
     results = []
-    if manifest.ear is not None:
-        targets = {target.name: target for target in manifest.ear.targets}
+    ear, eye, voice = manifest.ear, manifest.eye, manifest.voice
+    if ear is not None:
+        targets = {target.name: target for target in ear.targets}
         for golden in manifest.golden:
-            results.append(_replay(folder, manifest.ear, golden, targets[golden.target], num_threads))
-    if manifest.eye is not None:
-        eye_targets = {target.name: target for target in manifest.eye.targets}
-        for image in manifest.golden_images:
-            results.append(_replay_image(folder, manifest.eye, image, eye_targets[image.target], num_threads))
-    if manifest.voice is not None:
-        speakers = {target.name: target for target in manifest.voice.speakers}
-        for speech in manifest.golden_speech:
+            target, hear = targets[golden.target], partial(_hear, golden, ear)
+            chunk_ms = ear.chunk_ms(target)
             results.append(
-                _replay_speech(folder, manifest.voice, speech, speakers[speech.target], num_threads)
+                _replay("ear", target, golden.tolerance, golden.text, hear, folder, num_threads, chunk_ms)
             )
+    if eye is not None:
+        eye_targets = {target.name: target for target in eye.targets}
+        for image in manifest.golden_images:
+            seen, look = eye_targets[image.target], partial(_look, image, eye)
+            results.append(_replay("eye", seen, image.tolerance, image.label, look, folder, num_threads))
+    if voice is not None:
+        speakers = {target.name: target for target in voice.speakers}
+        for speech in manifest.golden_speech:
+            speaker, say = speakers[speech.target], partial(_say, speech, voice)
+            results.append(_replay("voice", speaker, speech.tolerance, speech.text, say, folder, num_threads))
     if not results:
         raise CorruptError(f"{folder}: holds no golden vectors")
     return results
 
 
 def _replay(
-    folder: Path, ear: Ear, golden: GoldenVector, target: Target, num_threads: int | None
+    role: str,
+    target: Target | GraphTarget,
+    tolerance: float,
+    expected_text: str,
+    play: Callable[[Bundle], tuple[float, str | None]],
+    folder: Path,
+    num_threads: int | None,
+    chunk_ms: int | None = None,
 ) -> GoldenResult:
-    def skipped(why: str) -> GoldenResult:
-        return GoldenResult(target.name, golden.tolerance, None, None, golden.text, why)
+    """Open what one record needs, and no more, and play it: `play` returns the difference and the text."""
+
+    def result(difference: float | None, text: str | None, why: str | None) -> GoldenResult:
+        return GoldenResult(target.name, tolerance, difference, text, expected_text, why, role)
 
     try:
-        bundle = Bundle(folder, chunk_ms=ear.chunk_ms(target), engine=target.engine, num_threads=num_threads)
-    except CorruptError:
-        raise
-    except GalagoError as error:  # this engine is not here; another target may still run
-        return skipped(str(error))
-    with bundle:
-        opened = bundle.metadata("open.ear.target")
-        if opened != target.name:
-            return skipped(f"{opened} is taken before it here")
-        samples = _read(folder, golden.audio, golden.num_samples, 1)[:, 0]
-        # What is recorded is the target's own: no second pass by another one.
-        with bundle.session(posteriors=True, one_pass=True) as session:
-            rows, finals = [], []
-            for event in session.run(samples):
-                if isinstance(event, Posteriors):
-                    rows.append(event.log_probs)
-                elif isinstance(event, Final):
-                    finals.append(event.text)
-        heard = np.concatenate(rows) if rows else np.empty((0, len(ear.phones) + len(ear.tokens)))
-    recorded = np.concatenate(
-        [
-            _read(folder, golden.phone_log_probs, golden.num_tokens, len(ear.phones)),
-            _read(folder, golden.token_log_probs, golden.num_tokens, len(ear.tokens)),
-        ],
-        axis=1,
-    )
-    if len(heard) < golden.num_tokens:
-        return GoldenResult(target.name, golden.tolerance, float("inf"), " ".join(finals), golden.text, None)
-    difference = float(np.abs(np.exp(heard[: golden.num_tokens]) - np.exp(recorded)).max())
-    return GoldenResult(target.name, golden.tolerance, difference, " ".join(finals), golden.text, None)
-
-
-def _replay_image(
-    folder: Path, eye: Eye, golden: GoldenImage, target: GraphTarget, num_threads: int | None
-) -> GoldenResult:
-    def result(difference: float | None, label: str | None, why: str | None) -> GoldenResult:
-        return GoldenResult(target.name, golden.tolerance, difference, label, golden.label, why, role="eye")
-
-    try:
-        bundle = Bundle(folder, engine=target.engine, num_threads=num_threads)
+        bundle = Bundle(
+            folder, chunk_ms=chunk_ms, engine=target.engine, num_threads=num_threads, roles=(role,)
+        )
     except CorruptError:
         raise
     except GalagoError as error:  # this engine is not here; another target may still run
         return result(None, None, str(error))
     with bundle:
-        opened = bundle.metadata("open.eye.target")
+        opened = bundle.metadata(f"open.{role}.target")
         if opened != target.name:
             return result(None, None, f"{opened} is taken before it here")
-        pixels = np.fromfile(folder / golden.image, np.uint8)
-        if pixels.size != golden.height * golden.width * 3:
-            raise CorruptError(
-                f"{folder / golden.image}: {pixels.size} bytes; the manifest says "
-                f"{golden.height} x {golden.width} x 3"
-            )
-        recorded = _read(folder, golden.logits, 1, len(eye.labels))[0]
-        with bundle.session(posteriors=True) as session:
-            session.push_image(pixels.reshape(golden.height, golden.width, 3), 0)
-            while session.step():
-                pass
-            events = list(session.events())
+        return result(*play(bundle), None)
+
+
+def _hear(golden: GoldenVector, ear: Ear, bundle: Bundle) -> tuple[float, str]:
+    samples = _read(bundle.folder, golden.audio, golden.num_samples, 1)[:, 0]
+    # What is recorded is the target's own: no second pass by another one.
+    with bundle.session(posteriors=True, one_pass=True) as session:
+        rows, finals = [], []
+        for event in session.run(samples):
+            if isinstance(event, Posteriors):
+                rows.append(event.log_probs)
+            elif isinstance(event, Final):
+                finals.append(event.text)
+    heard = np.concatenate(rows) if rows else np.empty((0, len(ear.phones) + len(ear.tokens)))
+    recorded = np.concatenate(
+        [
+            _read(bundle.folder, golden.phone_log_probs, golden.num_tokens, len(ear.phones)),
+            _read(bundle.folder, golden.token_log_probs, golden.num_tokens, len(ear.tokens)),
+        ],
+        axis=1,
+    )
+    difference = float("inf")
+    if len(heard) >= golden.num_tokens:
+        difference = float(np.abs(np.exp(heard[: golden.num_tokens]) - np.exp(recorded)).max())
+    return difference, " ".join(finals)
+
+
+def _look(golden: GoldenImage, eye: Eye, bundle: Bundle) -> tuple[float, str | None]:
+    path = bundle.folder / golden.image
+    pixels = np.fromfile(path, np.uint8)
+    if pixels.size != golden.height * golden.width * 3:
+        raise CorruptError(
+            f"{path}: {pixels.size} bytes; the manifest says {golden.height} x {golden.width} x 3"
+        )
+    recorded = _read(bundle.folder, golden.logits, 1, len(eye.labels))[0]
+    with bundle.session(posteriors=True) as session:
+        session.push_image(pixels.reshape(golden.height, golden.width, 3), 0)
+        while session.step():
+            pass
+        events = list(session.events())
     difference, label = float("inf"), None
     for event in events:
         if isinstance(event, Logits):
             difference = float(np.abs(event.values - recorded).max())
         elif isinstance(event, Labels):
             label = event.labels[0].name if event.labels else ""
-    return result(difference, label, None)
+    return difference, label
 
 
-def _replay_speech(
-    folder: Path, voice: Voice, golden: GoldenSpeech, target: GraphTarget, num_threads: int | None
-) -> GoldenResult:
-    def result(difference: float | None, text: str | None, why: str | None) -> GoldenResult:
-        return GoldenResult(target.name, golden.tolerance, difference, text, golden.text, why, role="voice")
-
-    try:
-        bundle = Bundle(folder, engine=target.engine, num_threads=num_threads)
-    except CorruptError:
-        raise
-    except GalagoError as error:  # this engine is not here; another target may still run
-        return result(None, None, str(error))
-    with bundle:
-        opened = bundle.metadata("open.voice.target")
-        if opened != target.name:
-            return result(None, None, f"{opened} is taken before it here")
-        return result(speak_golden(folder, bundle, voice, golden), golden.text, None)
+def _say(golden: GoldenSpeech, voice: Voice, bundle: Bundle) -> tuple[float, str]:
+    return speak_golden(golden, voice, bundle), golden.text
 
 
 def _read(folder: Path, name: str, num_rows: int, num_columns: int) -> npt.NDArray[np.float32]:

@@ -7,8 +7,6 @@ between two frames may fall to either side.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
@@ -56,17 +54,18 @@ def _log_bands(samples: Samples) -> npt.NDArray[np.float64]:
     return np.asarray(np.log(np.maximum(np.sqrt(bands.mean(axis=-1)), FLOOR)))
 
 
-def speak_golden(folder: Path, bundle: Bundle, voice: Voice, golden: GoldenSpeech) -> float:
+def speak_golden(golden: GoldenSpeech, voice: Voice, bundle: Bundle) -> float:
     """Speak the golden text with an open bundle; how far it is from the record.
 
     Raises:
         CorruptError: the record is not as long as its frames say.
         GalagoError: the voice fails.
     """
-    recorded = np.fromfile(folder / golden.samples, "<f4").astype(np.float32, copy=False)
+    path = bundle.folder / golden.samples
+    recorded = np.fromfile(path, "<f4").astype(np.float32, copy=False)
     if recorded.size != sum(golden.frames) * voice.hop_samples:
         raise CorruptError(
-            f"{folder / golden.samples}: {recorded.size} samples; the manifest says "
+            f"{path}: {recorded.size} samples; the manifest says "
             f"{sum(golden.frames)} frames of {voice.hop_samples}"
         )
     buffer = np.zeros(_READ_SAMPLES, np.float32)
