@@ -5,7 +5,6 @@
 //     --hotword PHRASE=BOOST ...    --bench 100 (adds ns_per_row, best of 100)
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <vector>
 
@@ -56,25 +55,13 @@ void run(tool::Options* given) {
   tool::print_string(decoder.text());
   std::printf(", ");
   tool::print_words(decoder.text(), decoder.words(), decoder.num_words());
-  if (bench_repeats > 0) {
-    const double ns = tool::best_ns(bench_repeats, [&] {
-      decoder.reset(0);
-      for (int first = 0; first < num_rows; first += rows_per_call) advance(first);
-    });
-    std::printf(", \"ns_per_row\": %.1f", ns / num_rows);
-  }
+  tool::print_bench("ns_per_row", bench_repeats, num_rows, [&] {
+    decoder.reset(0);
+    for (int first = 0; first < num_rows; first += rows_per_call) advance(first);
+  });
   std::printf("}\n");
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  tool::Options given(argc, argv);
-  try {
-    run(&given);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
-  return 0;
-}
+int main(int argc, char** argv) { return tool::run_tool(argc, argv, run); }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -121,6 +122,26 @@ double best_ns(int repeats, const Run& run) {
     best = std::min(best, took.count());
   }
   return best;
+}
+
+// Adds the nanoseconds of a run, shared out over what it does `count` times, to an open JSON
+// object; nothing where `repeats` is 0.
+template <typename Run>
+void print_bench(const char* name, int repeats, int count, const Run& run) {
+  if (repeats > 0) std::printf(", \"%s\": %.1f", name, best_ns(repeats, run) / count);
+}
+
+// The main function of a tool: what goes wrong is told, and the exit code says so.
+template <typename Run>
+int run_tool(int argc, char** argv, const Run& run) {
+  Options given(argc, argv);
+  try {
+    run(&given);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+  return 0;
 }
 
 }  // namespace tool

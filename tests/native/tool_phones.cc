@@ -13,7 +13,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -115,13 +114,10 @@ void decode_grammar(galago::GrammarDecoder* decoder, const Rows& rows,
     std::printf(", \"score\": %.9g}", static_cast<double>(result.slots[i].score));
   }
   std::printf("], \"max_active_arcs\": %d", max_active_arcs);
-  if (bench_repeats > 0) {
-    const double ns = tool::best_ns(bench_repeats, [&] {
-      decoder->reset(0);
-      rows.feed(decoder, [] {});
-    });
-    std::printf(", \"ns_per_row\": %.1f", ns / rows.count());
-  }
+  tool::print_bench("ns_per_row", bench_repeats, rows.count(), [&] {
+    decoder->reset(0);
+    rows.feed(decoder, [] {});
+  });
   std::printf("}\n");
 }
 
@@ -144,10 +140,7 @@ void spot_phrases(galago::PhraseSpotter* spotter, const Rows& rows, int bench_re
   spotter->finish();
   print();
   std::printf("]");
-  if (bench_repeats > 0) {
-    const double ns = tool::best_ns(bench_repeats, [&] { rows.feed(spotter, [] {}); });
-    std::printf(", \"ns_per_row\": %.1f", ns / rows.count());
-  }
+  tool::print_bench("ns_per_row", bench_repeats, rows.count(), [&] { rows.feed(spotter, [] {}); });
   std::printf("}\n");
 }
 
@@ -193,13 +186,4 @@ void run(tool::Options* given) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  tool::Options given(argc, argv);
-  try {
-    run(&given);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
-  return 0;
-}
+int main(int argc, char** argv) { return tool::run_tool(argc, argv, run); }

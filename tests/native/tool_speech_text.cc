@@ -5,7 +5,6 @@
 //   tool_speech_text --pronunciations FILE --g2p FILE --words 1 < words       a word a line ->
 //   phones tool_speech_text --g2p FILE --logits WORD                                 -> raw float32
 #include <cstdio>
-#include <exception>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -95,22 +94,10 @@ void run(tool::Options* given) {
   if (is_word_list) return print_words(speech, pronunciations->phones());
   const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
   print_script(speech.parse(text, may_be_ssml), pronunciations->phones());
-  if (bench_repeats > 0) {
-    const double ns = tool::best_ns(bench_repeats, [&] { speech.parse(text, may_be_ssml); });
-    std::printf(", \"ns_per_parse\": %.0f", ns);
-  }
+  tool::print_bench("ns_per_parse", bench_repeats, 1, [&] { speech.parse(text, may_be_ssml); });
   std::printf("}\n");
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  tool::Options given(argc, argv);
-  try {
-    run(&given);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
-    return 1;
-  }
-  return 0;
-}
+int main(int argc, char** argv) { return tool::run_tool(argc, argv, run); }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "heap_bytes.h"
@@ -13,12 +12,8 @@
 namespace galago {
 namespace {
 
-constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 constexpr int32_t kNone = -1;
 constexpr int32_t kRoot = 0;
-
-// NaN, and what is no log-probability at all, count as a probability of 0.
-float clean(float log_prob) { return log_prob < 1e3f ? log_prob : kImpossible; }
 
 // One token of a hypothesis and when it was heard. Immutable, so hypotheses share their pasts.
 struct Emission {

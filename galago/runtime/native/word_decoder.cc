@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -15,12 +14,8 @@
 namespace galago {
 namespace {
 
-constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 constexpr int32_t kNone = -1;
 constexpr int kCandidatesPerHypothesis = 48;
-
-// NaN, and what is no log-probability at all, count as a probability of 0.
-float clean(float log_prob) { return log_prob < 1e3f ? log_prob : kImpossible; }
 
 // A complete word of a hypothesis. Immutable, so hypotheses share their pasts.
 struct Link {
@@ -396,17 +391,15 @@ struct WordDecoder::Impl {
 
   // How many words all hypotheses begin with. It never falls: what is to come grows from them.
   size_t num_shared_words() {
+    const auto word_of = [this](int32_t link) { return links[static_cast<size_t>(link)].word; };
     size_t num_shared = path.size();
     for (size_t i = 1; i < hypotheses.size() && num_shared > 0; ++i) {
       if (hypotheses[i].link == hypotheses[0].link) continue;
       trace_back(hypotheses[i].link, &other_path);
-      num_shared = std::min(num_shared, other_path.size());
-      for (size_t k = 0; k < num_shared; ++k) {
-        if (path[k] == other_path[k] || links[static_cast<size_t>(path[k])].word ==
-                                            links[static_cast<size_t>(other_path[k])].word)
-          continue;
-        num_shared = k;
-      }
+      const size_t most = std::min(num_shared, other_path.size());
+      num_shared = 0;
+      while (num_shared < most && word_of(path[num_shared]) == word_of(other_path[num_shared]))
+        ++num_shared;
     }
     return num_shared;
   }
