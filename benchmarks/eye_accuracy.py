@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import common
 from benchmarks.corpora import data_dir
+
+if TYPE_CHECKING:
+    from galago.models.training.eye.album import Photo
 
 RECIPE = common.ROOT / "recipes" / "eye-groceries.toml"
 NUM_PICTURES_OF_NOTHING = 400
@@ -121,12 +124,22 @@ def openvino_scorer(graph: Path, description: Any) -> Scorer:
     return run
 
 
+def held_out_photos(recipe: Path, split: str) -> list[Photo]:
+    """The photos of a split of all albums of a recipe, from the folder of the tars."""
+    from galago.models.training.eye.batches import open_album
+    from galago.models.training.eye.recipe import load_eye_recipe
+
+    return [
+        photo
+        for entry in load_eye_recipe(recipe).albums
+        for photo in open_album(entry, data_dir(), splits=(split,)).photos
+    ]
+
+
 def main() -> None:
     import torch
 
-    from galago.models.training.eye.album import Photo
-    from galago.models.training.eye.batches import open_album, sight_of
-    from galago.models.training.eye.recipe import load_eye_recipe
+    from galago.models.training.eye.batches import sight_of
     from galago.models.training.eye.trainer import load_eye
 
     parser = common.parser(__doc__)
@@ -144,9 +157,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     model, description = load_eye(args.model)
     image = description.image
-    photos: list[Photo] = []
-    for entry in load_eye_recipe(args.recipe).albums:
-        photos += open_album(entry, data_dir(), splits=(args.split,)).photos
+    photos = held_out_photos(args.recipe, args.split)
     sight = sight_of(photos, description.labels, image.height, image.width)
     scorer = torch_scorer(model, description)
     if args.graph is not None:

@@ -259,6 +259,30 @@ TABLES: dict[str, Table] = {
         variants=("torch-f32", "*int8", "*fp32"),
         each="numbers.groups",
     ),
+    "distillation-ear": Table(
+        "distillation",
+        (
+            Column("set", "key", is_number=False),
+            Column("student alone", "entry.alone_percent", unit=" %"),
+            Column("distilled", "entry.distilled_percent", unit=" %"),
+            Column("errors gone", "entry.better_percent", unit=" %"),
+            Column("teacher, full context", "entry.teacher_percent", unit=" %", optional=True),
+        ),
+        variants=("ear",),
+        each="numbers.sets",
+    ),
+    "distillation-eye": Table(
+        "distillation",
+        (
+            Column("photos of", "key", is_number=False),
+            Column("student alone", "entry.alone_percent", unit=" %"),
+            Column("distilled", "entry.distilled_percent", unit=" %"),
+            Column("gained", "entry.better_points", unit=" points"),
+            Column("teacher", "entry.teacher_percent", unit=" %", optional=True),
+        ),
+        variants=("eye",),
+        each="numbers.sets",
+    ),
     "eye-unknown": Table(
         "eye_accuracy",
         (

@@ -317,7 +317,8 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(monkeypatch: pytest.Monke
 
 def test_the_workstation_commands_say_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    extras = {"train": "train", "import": "train", "pack": "quantize", "make": "train,quantize"}
+    extras = {"train": "train", "import": "train", "label": "train", "pack": "quantize"}
+    extras["make"] = "train,quantize"
     for command, extra in extras.items():
         result = run(command, "something")
         assert result.exit_code == 1

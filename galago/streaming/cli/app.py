@@ -336,6 +336,14 @@ def import_(context: typer.Context) -> None:
 
 
 @app.command(context_settings=_PASS_ON, add_help_option=False)
+def label(context: typer.Context) -> None:
+    r"""Label sound or photos with what trained networks are sure of (needs galago\[train])."""
+    from galago.streaming.cli import workstation
+
+    workstation.hand_over("label", context.args)
+
+
+@app.command(context_settings=_PASS_ON, add_help_option=False)
 def pack(context: typer.Context) -> None:
     r"""Export, quantize and pack a checkpoint into a bundle (needs galago\[quantize])."""
     from galago.streaming.cli import workstation

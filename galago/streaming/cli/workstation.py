@@ -1,4 +1,4 @@
-"""`galago train`, `import`, `pack` and `make`: the workstation's commands, reached from the board's command line.
+"""The workstation's commands (`galago train`, `import`, `label`, `pack`, `make`) on the board's command line.
 
 The board's half imports nothing of the workstation's, so each command runs as a module of a process of
 its own, with its own options, its own `--help` and its own exit code.
@@ -28,6 +28,7 @@ class WorkstationCommand:
 COMMANDS = {
     "train": WorkstationCommand("galago.models.training.command", "train", ("torch",)),
     "import": WorkstationCommand("galago.models.published.command", "train", ("torch",)),
+    "label": WorkstationCommand("galago.models.training.distill.command", "train", ("torch",)),
     "pack": WorkstationCommand("galago.quantize.command", "quantize", ("torch", "nncf", "openvino")),
     "make": WorkstationCommand(
         "galago.quantize.make.command", "train,quantize", ("torch", "nncf", "openvino")
