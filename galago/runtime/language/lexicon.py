@@ -8,7 +8,8 @@ hyphens; else spelled letter by letter if it has no vowel or is written in capit
 letter-to-sound.
 
 On disk a lexicon is one gzip file: header, front-coded words, front-coded pronunciations, the
-letter-to-sound table. In memory the 126,000 words of CMUdict take about 5 MB.
+letter-to-sound table. In memory the 126,000 words of CMUdict take about 6 MB; the table is unpacked, to
+8 MB more, for the first word that nobody lists.
 """
 
 from __future__ import annotations
@@ -19,12 +20,10 @@ import re
 import struct
 import unicodedata
 import zlib
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from galago.runtime.errors import CorruptError, InvalidArgumentError
 from galago.runtime.language.cmudict import read_cmudict
@@ -71,6 +70,7 @@ class Lexicon:
     ) -> None:
         """Raises LexiconError for a word without pronunciation and for a phone outside the inventory."""
         self._letter_to_sound = letter_to_sound
+        self._table = b""  # of letter-to-sound, until it is needed
         self._added: dict[str, list[Pronunciation]] = {}
         encoded = sorted((word.encode(), _encode(word, variants)) for word, variants in words.items())
         self._words = _Strings(word for word, _ in encoded)
@@ -138,9 +138,11 @@ class Lexicon:
         return []
 
     def _read(self, word: str, text: str) -> list[Pronunciation]:
-        if self._letter_to_sound is None:
+        if self._letter_to_sound is None and not self._table:
             raise LexiconError(f"{word!r} is not in the dictionary, and there is no letter-to-sound table")
         try:
+            if self._letter_to_sound is None:
+                self._letter_to_sound, self._table = LetterToSound.from_bytes(self._table), b""
             return self._letter_to_sound.pronounce(text)
         except ValueError as error:
             raise LexiconError(f"{word!r} cannot be pronounced: {error}") from error
@@ -150,7 +152,7 @@ class Lexicon:
         sections = [
             _front_code(self._words),
             _front_code(self._pronunciations),
-            b"" if self._letter_to_sound is None else self._letter_to_sound.to_bytes(),
+            self._table if self._letter_to_sound is None else self._letter_to_sound.to_bytes(),
         ]
         header = _HEADER.pack(_MAGIC, _VERSION, phones_sha256(), len(self._words), *map(len, sections))
         Path(path).write_bytes(gzip.compress(header + b"".join(sections), 9, mtime=0))
@@ -175,9 +177,13 @@ class Lexicon:
         if ends[-1] != len(data):
             raise ValueError(f"{len(data)} bytes, expected {ends[-1]}")
         sections = [data[begin:end] for begin, end in itertools.pairwise(ends)]
-        lexicon = cls({}, LetterToSound.from_bytes(sections[2]) if sections[2] else None)
-        lexicon._words = _Strings(_front_decode(sections[0], num_words))
-        lexicon._pronunciations = _Strings(_front_decode(sections[1], num_words))
+        lexicon = cls({})
+        lexicon._table = sections[2]
+        lexicon._words = _Strings(_front_decode(sections[0]))
+        lexicon._pronunciations = _Strings(_front_decode(sections[1]))
+        for strings in (lexicon._words, lexicon._pronunciations):
+            if len(strings) != num_words:
+                raise ValueError(f"{len(strings)} words, expected {num_words}")
         return lexicon
 
 
@@ -202,9 +208,11 @@ class _Strings:
     """An immutable list of byte strings in one buffer: no object a string."""
 
     def __init__(self, strings: Iterable[bytes]) -> None:
-        parts = list(strings)
-        self._offsets: NDArray[np.int64] = np.cumsum([0, *map(len, parts)])
-        self._buffer = b"".join(parts)
+        buffer, offsets = bytearray(), array("q", [0])
+        for string in strings:
+            buffer += string
+            offsets.append(len(buffer))
+        self._buffer, self._offsets = bytes(buffer), offsets
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -245,15 +253,11 @@ def _front_code(strings: Iterable[bytes]) -> bytes:
     return bytes(out)
 
 
-def _front_decode(data: bytes, num_strings: int) -> list[bytes]:
-    strings: list[bytes] = []
+def _front_decode(data: bytes) -> Iterator[bytes]:
     before = b""
     for match in re.finditer(rb"([\x80-\xff])([^\x80-\xff]*)", data):
         before = before[: match[1][0] - 128] + match[2]
-        strings.append(before)
-    if len(strings) != num_strings:
-        raise ValueError(f"{len(strings)} words, expected {num_strings}")
-    return strings
+        yield before
 
 
 def _encode(word: str, variants: Sequence[Pronunciation]) -> bytes:

@@ -5,12 +5,19 @@
 namespace galago {
 
 EventQueue::EventQueue(size_t capacity, const EventLimits& limits)
-    : capacity_(capacity), limits_(limits), slots_(capacity + 2), writing_(&slots_[0]) {
-  for (Slot& slot : slots_) {
-    slot.text.resize(limits.text_bytes);
-    slot.words.resize(limits.num_words);
-    slot.labels.resize(limits.num_labels);
-    slot.values.resize(limits.num_values);
+    : capacity_(capacity),
+      limits_(limits),
+      text_(new char[(capacity + 2) * limits.text_bytes]),
+      words_(new galago_word[(capacity + 2) * limits.num_words]),
+      labels_(new galago_label[(capacity + 2) * limits.num_labels]),
+      values_(new float[(capacity + 2) * limits.num_values]),
+      slots_(capacity + 2),
+      writing_(&slots_[0]) {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].text = text_.get() + i * limits.text_bytes;
+    slots_[i].words = words_.get() + i * limits.num_words;
+    slots_[i].labels = labels_.get() + i * limits.num_labels;
+    slots_[i].values = values_.get() + i * limits.num_values;
   }
   free_.reserve(slots_.size());
   waiting_.reserve(capacity_);
@@ -31,16 +38,16 @@ galago_event* EventQueue::begin(uint32_t type) {
   slot->event = galago_event GALAGO_EVENT_INIT;
   slot->event.type = type;
   slot->event.text = "";
-  slot->event.words = slot->words.data();
-  slot->event.labels = slot->labels.data();
-  slot->event.values = slot->values.data();
+  slot->event.words = slot->words;
+  slot->event.labels = slot->labels;
+  slot->event.values = slot->values;
   slot->used_bytes = 0;
   return &slot->event;
 }
 
-const char* EventQueue::store(Slot* slot, std::string_view text) {
-  if (text.size() + 1 > slot->text.size() - slot->used_bytes) return nullptr;
-  char* out = slot->text.data() + slot->used_bytes;
+const char* EventQueue::store(Slot* slot, std::string_view text) const {
+  if (text.size() + 1 > limits_.text_bytes - slot->used_bytes) return nullptr;
+  char* out = slot->text + slot->used_bytes;
   if (!text.empty()) std::memcpy(out, text.data(), text.size());
   out[text.size()] = '\0';
   slot->used_bytes += text.size() + 1;
@@ -48,7 +55,7 @@ const char* EventQueue::store(Slot* slot, std::string_view text) {
 }
 
 void EventQueue::set_text(std::string_view text) {
-  const size_t room = writing_->text.size() - writing_->used_bytes;
+  const size_t room = limits_.text_bytes - writing_->used_bytes;
   if (text.size() + 1 > room) {
     size_t end = room - 1;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
@@ -92,7 +99,7 @@ bool EventQueue::add_class(std::string_view name, float score) {
 
 float* EventQueue::add_values(size_t num_values) {
   writing_->event.num_values = num_values;
-  return writing_->values.data();
+  return writing_->values;
 }
 
 void EventQueue::publish() {

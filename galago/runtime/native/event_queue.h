@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string_view>
 #include <vector>
@@ -54,18 +55,24 @@ class EventQueue {
   struct Slot {
     galago_event event;
     size_t used_bytes;
-    std::vector<char> text;
-    std::vector<galago_word> words;
-    std::vector<galago_label> labels;
-    std::vector<float> values;
+    char* text;
+    galago_word* words;
+    galago_label* labels;
+    float* values;
   };
 
   // A NUL-terminated copy in the slot's text, or nullptr if it does not fit.
-  static const char* store(Slot* slot, std::string_view text);
+  const char* store(Slot* slot, std::string_view text) const;
   void drop_one();
 
   const size_t capacity_;
   const EventLimits limits_;
+  // Of all slots, and never written before its slot is: the memory of what a long queue does not
+  // use stays untouched, and a queue that is emptied in time goes round in two slots or three.
+  std::unique_ptr<char[]> text_;
+  std::unique_ptr<galago_word[]> words_;
+  std::unique_ptr<galago_label[]> labels_;
+  std::unique_ptr<float[]> values_;
   std::vector<Slot> slots_;  // capacity_ waiting, one being written, one held
   Slot* writing_;
 

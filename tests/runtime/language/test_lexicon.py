@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,16 @@ def test_a_damaged_file_is_refused_by_name(lexicon: Lexicon, tmp_path: Path, cut
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(CorruptError, match=r"lexicon\.gz"):
         Lexicon.load(path)
+
+
+def test_looking_words_up_takes_little_memory() -> None:
+    tracemalloc.start()
+    try:
+        load_default().pronounce("kitchen")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 10e6, "no object is made for each of the words"
 
 
 def test_the_shipped_lexicon_is_small_and_knows_cmudict(default_lexicon: Lexicon) -> None:
