@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from galago.models.training.errors import TrainingError
-from galago.quantize.make.plan import Options, Plan, plan
+from galago.quantize.make.inputs import Options
+from galago.quantize.make.plan import Plan, plan
 from galago.quantize.make.recipe import load_make_recipe
 from galago.quantize.make.report import bundle_sha256, write_report
 from galago.quantize.make.runner import Interrupted, Outcome, StepError, make_steps

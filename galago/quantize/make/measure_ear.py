@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from galago.models.ear import Ear
+from galago.models.features import LogMel
 from galago.models.training.ear.corpus import Corpus
-from galago.models.training.ear.trainer import load_model
 from galago.quantize.compile_openvino import convert_onnx
 from galago.quantize.ear.evaluate import Utterance, dev_utterances, edit_distance
 from galago.quantize.ear.export import export_onnx
-from galago.quantize.ear.oracle import Oracle, chunk_features
+from galago.quantize.ear.network import load_ear
+from galago.quantize.ear.oracle import Oracle
 from galago.quantize.ear.recipe import EarPackRecipe
 from galago.quantize.make.pictures import spectrogram
 from galago.quantize.timing import step_ms
@@ -36,7 +40,8 @@ def measure(
     Raises:
         CheckpointError, CorpusError, ExportError, GalagoError: as their messages say.
     """
-    oracle = _packed(bundle) if bundle is not None else _float(model, recipe.chunk_tokens[0])
+    network = load_ear(model)
+    oracle = _float(network, recipe.chunk_tokens[0]) if bundle is None else _packed(network, bundle)
     measures: dict[str, float] = {"step_ms": step_ms(oracle.request)} if step_times else {}
     settings = recipe.evaluation
     if not settings.corpora:
@@ -60,16 +65,15 @@ def measure(
     return measures, _worst(utterances, texts, errors)
 
 
-def _float(model: Path, chunk_tokens: int) -> Oracle:
-    network = load_model(model)
+def _float(network: Ear, chunk_tokens: int) -> Oracle:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "float.onnx"
         export_onnx(network, chunk_tokens, path)
         graph = convert_onnx(path)
-    return Oracle(graph, lookahead_tokens=network.config.lookahead_tokens)
+    return Oracle(graph, model=network)
 
 
-def _packed(bundle: Path) -> Oracle:
+def _packed(network: Ear, bundle: Path) -> Oracle:
     ear = read_manifest(bundle).ear
     assert ear is not None
     target = ear.targets[0]
@@ -77,7 +81,7 @@ def _packed(bundle: Path) -> Oracle:
         bundle / target.model,
         "bf16" if target.inference_precision == "bf16" else "f32",
         weights=None if target.weights is None else bundle / target.weights,
-        lookahead_tokens=target.lookahead_tokens,
+        model=network,
     )
 
 
@@ -89,10 +93,11 @@ def _worst(
         (i for i, wrong in enumerate(errors) if wrong),
         key=lambda i: (-errors[i] / max(1, len(utterances[i].words)), -len(utterances[i].words), i),
     )
-    found = []
+    found, log_mel = [], LogMel()
     for i in order[:_NUM_EXAMPLES]:
         samples = utterances[i].samples[: int(_MAX_EXAMPLE_S * 16_000)]
-        frames = chunk_features(samples, 1).reshape(-1, 80)
+        with torch.no_grad():
+            frames = log_mel(torch.from_numpy(samples)[None])[0].numpy()
         found.append(
             {
                 "corpus": utterances[i].corpus,

@@ -15,8 +15,7 @@ from galago.models.training.eye.calibrate import confidences
 from galago.models.training.eye.labels import EyeDescription
 from galago.models.training.eye.trainer import accuracy, load_eye
 from galago.models.training.sources import CorpusError
-from galago.quantize.compile_openvino import convert_onnx
-from galago.quantize.eye.entries import GRAPH
+from galago.quantize.compile_openvino import Precision, convert_onnx
 from galago.quantize.eye.export import export_onnx
 from galago.quantize.eye.oracle import EyeOracle
 from galago.quantize.eye.photos import album_photos
@@ -24,6 +23,7 @@ from galago.quantize.eye.recipe import EyePackRecipe
 from galago.quantize.make.pictures import photo
 from galago.quantize.provenance import provenance
 from galago.quantize.timing import step_ms
+from galago.runtime.bundle import read_manifest
 
 __all__ = ["measure"]
 
@@ -44,9 +44,7 @@ def measure(
     """
     network, description = load_eye(model)
     if bundle is not None:
-        oracle = EyeOracle(
-            bundle / GRAPH, description.image, "bf16" if recipe.inference_precision == "bf16" else "f32"
-        )
+        oracle = _packed(bundle, description)
     else:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "float.onnx"
@@ -63,6 +61,14 @@ def measure(
     logits = torch.from_numpy(np.stack([oracle.logits(one.pixels) for one in chosen]))
     measures |= accuracy(logits, truth, description)
     return measures, _worst(chosen, logits, truth, description)
+
+
+def _packed(bundle: Path, description: EyeDescription) -> EyeOracle:
+    eye = read_manifest(bundle).eye
+    assert eye is not None
+    target = eye.targets[0]
+    precision: Precision = "bf16" if target.inference_precision == "bf16" else "f32"
+    return EyeOracle(bundle / target.model, description.image, precision)
 
 
 def _numbers(photos: Sequence[Photo], description: EyeDescription) -> list[int]:

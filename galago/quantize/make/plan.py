@@ -74,7 +74,7 @@ class _Maker:
         yield self._pack()
 
     def _values(self, kind: str, **values: Any) -> dict[str, Any]:
-        versions = {"version": _VERSIONS[kind]}
+        versions: dict[str, Any] = {"version": _VERSIONS[kind]}
         if kind not in ("import", "train"):
             versions["galago"] = galago.__version__
         return {**versions, **values}
@@ -86,9 +86,12 @@ class _Maker:
         stem = f"{self.layout.corpora.name}/{source.name}"
 
         def begin(key: str) -> None:
-            # A copy that was made from something else would be refused, and its alignments be wrong.
-            for file in self.layout.corpora.glob(f"{source.name}.*"):
-                file.unlink()
+            # A copy that was made from something else would be refused, and its alignments be wrong. One that
+            # is adopted is held against its source by whoever opens it.
+            others = tuple(f"{s.name}." for s in self.inputs.sources if s.name.startswith(f"{source.name}."))
+            for file in () if self.options.adopt else self.layout.corpora.glob("*"):
+                if file.name.startswith(f"{source.name}.") and not file.name.startswith(others):
+                    file.unlink()
 
         return Step(
             name=f"import {source.name}",
@@ -261,11 +264,11 @@ class _Maker:
             subject="bundle",
             values=self._values("pack", header=header),
             files=tuple(roles),
-            outputs=(self.layout.bundle.name,),
+            outputs=(self.layout.packed.name,),
             command=self._work(
                 "pack",
                 bundles=[str(path.relative_to(root)) for path in roles],
-                output=self.layout.bundle.name,
+                output=self.layout.packed.name,
                 header=header,
             ),
             kind="pack",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import hashlib
 import html
@@ -21,6 +22,7 @@ from galago.quantize.make.state import State
 __all__ = ["bundle_sha256", "write_report"]
 
 _STYLE = Path(__file__).with_name("report.css")
+_NUM_SAMPLES = 4
 _UNDRAWN = ("step", "learning_rate")
 
 
@@ -37,7 +39,8 @@ def write_report(plan: Plan, state: State, outcome: Outcome) -> Path:
         OSError: it cannot be written.
     """
     layout = plan.layout
-    subjects = [*(s.name for s in plan.inputs.stages), *(p.role for p in plan.inputs.packings)]
+    roles = [packing.role for packing in plan.inputs.packings]
+    subjects = [*(s.name for s in plan.inputs.stages), *roles]
     measured = {name: _read(layout.measured(name)) for name in subjects if _is_made(name, plan, state)}
     sections = [
         _head(plan, outcome),
@@ -45,7 +48,8 @@ def write_report(plan: Plan, state: State, outcome: Outcome) -> Path:
         _compared(plan, measured),
         *(_curves(stage.name, layout.run(stage.name)) for stage in plan.inputs.stages),
         *(_quantized(p.role, measured.get(p.role, {})) for p in plan.inputs.packings),
-        *(_wrong(name, measured.get(name, {})) for name in subjects),
+        *(_samples(stage.name, layout.run(stage.name)) for stage in plan.inputs.stages),
+        *(_wrong(name, measured.get(name, {}), is_open=name in roles) for name in reversed(subjects)),
         _steps(plan, state, outcome),
     ]
     title = html.escape(f"{plan.recipe.name}: report")
@@ -206,14 +210,33 @@ def _quantized(role: str, found: Mapping[str, Any]) -> str:
     return f"<h2>int8: {html.escape(role)}</h2>{''.join(parts)}" if parts else ""
 
 
-def _wrong(name: str, found: Mapping[str, Any]) -> str:
+def _samples(name: str, run: Path) -> str:
+    """Pictures that a run has drawn of dev data when it was measured last: of voices, spectrograms."""
+    figures = []
+    for network in sorted(path.parent.name for path in run.glob("*/samples")):
+        last = max((run / network / "samples").iterdir(), default=None)
+        for path in sorted(last.glob("*.png"))[:_NUM_SAMPLES] if last is not None else ():
+            data = base64.b64encode(path.read_bytes()).decode("ascii")
+            caption = html.escape(f"{network}, step {path.parent.name}: {path.stem}")
+            figures.append(
+                f'<figure><figcaption>{caption}</figcaption><img class="sample" alt="" '
+                f'src="data:image/png;base64,{data}"></figure>'
+            )
+    return f"<h2>Samples: {html.escape(name)}</h2>{''.join(figures)}" if figures else ""
+
+
+def _wrong(name: str, found: Mapping[str, Any], *, is_open: bool) -> str:
+    """Examples of a role that is packed, and folded away those of its stages."""
     examples = found.get("examples", [])
     if not examples:
         return ""
     draw = _clip if "num_errors" in examples[0] else _photo
     body = "".join(draw(example) for example in examples)
     body = f'<div class="row photos">{body}</div>' if draw is _photo else body
-    return f"<h2>What went wrong: {html.escape(name)}</h2>{body}"
+    title = f"What went wrong: {html.escape(name)}"
+    if is_open:
+        return f"<h2>{title}</h2>{body}"
+    return f"<details><summary>{title}</summary>{body}</details>"
 
 
 def _clip(example: Mapping[str, Any]) -> str:
@@ -226,7 +249,7 @@ def _clip(example: Mapping[str, Any]) -> str:
     return (
         f'<div class="clip"><img alt="log-mel spectrogram" src="data:image/png;base64,{example["picture"]}">'
         f"<p>said: {' '.join(marked['del'])}<br>heard: {' '.join(marked['ins']) or 'nothing'} "
-        f'<span class="quiet">({html.escape(example["corpus"])}, {example["num_errors"]} words wrong)'
+        f'<span class="quiet">({html.escape(example["corpus"])}, words wrong: {example["num_errors"]})'
         "</span></p></div>"
     )
 

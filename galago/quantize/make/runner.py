@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,11 +15,13 @@ from typing import IO
 
 import galago
 from galago.quantize.make.acceptance import Verdict, judge
+from galago.quantize.make.content import Contents
 from galago.quantize.make.plan import Plan
 from galago.quantize.make.state import Done, State
 from galago.quantize.make.steps import Step
+from galago.quantize.pack import replace_folder
 
-__all__ = ["Interrupted", "Outcome", "StepError", "duration", "make_steps"]
+__all__ = ["Clock", "Interrupted", "Outcome", "StepError", "duration", "make_steps"]
 
 _INTERRUPTED = 130
 
@@ -54,9 +57,9 @@ def make_steps(plan: Plan, state: State, outcome: Outcome, say: Callable[[str], 
         OSError: the state cannot be written.
     """
     root = plan.layout.root
-    clock = _Clock(state)
+    clock = Clock(state)
     for number, step in enumerate(plan.steps):
-        key = step.key(state.contents, root)
+        key = step.key(state.contents)
         label = f"[{number + 1}/{len(plan.steps)}] {step.name}"
         if state.is_done(step.name, key, root):
             say(f"{label}: up to date")
@@ -80,18 +83,31 @@ def make_steps(plan: Plan, state: State, outcome: Outcome, say: Callable[[str], 
         state.save()
         if step.criteria:
             _accept(step, root, outcome)
-    size_bytes = sum(p.stat().st_size for p in plan.layout.bundle.rglob("*") if p.is_file())
+    packed = plan.layout.packed
+    size_bytes = sum(p.stat().st_size for p in packed.rglob("*") if p.is_file())
     verdicts = judge("bundle", plan.inputs.criteria, {"size_bytes": float(size_bytes)})
     outcome.verdicts += verdicts
     _refuse(verdicts)
+    _deliver(packed, plan.layout.bundle, state.contents)
+    state.save()
 
 
 def _is_done(step: Step, state: State, root: Path) -> bool:
     """As far as can be known before the steps ahead of it are done."""
     try:
-        return state.is_done(step.name, step.key(state.contents, root), root)
+        return state.is_done(step.name, step.key(state.contents), root)
     except OSError:  # what it is made of is still to be made
         return False
+
+
+def _deliver(packed: Path, bundle: Path, contents: Contents) -> None:
+    """Put an accepted bundle in the place of the one before, all at once, where it is another."""
+    if bundle.is_dir() and contents.of_path(bundle) == contents.of_path(packed):
+        return
+    partial = bundle.with_name(bundle.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(packed, partial)
+    replace_folder(partial, bundle)
 
 
 def _accept(step: Step, root: Path, outcome: Outcome) -> None:
@@ -141,7 +157,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-class _Clock:
+class Clock:
     """How long steps take: as last time, or as others of their kind by amount."""
 
     def __init__(self, state: State) -> None:

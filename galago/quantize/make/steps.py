@@ -28,6 +28,11 @@ class Layout:
         return self.root / "corpora"
 
     @property
+    def packed(self) -> Path:
+        """The bundle before it is judged."""
+        return self.root / "packed"
+
+    @property
     def bundle(self) -> Path:
         return self.root / "bundle"
 
@@ -82,7 +87,7 @@ class Step:
     amount: float | None = None
     criteria: tuple[Criterion, ...] = field(default=())
 
-    def key(self, contents: Contents, root: Path) -> str:
+    def key(self, contents: Contents) -> str:
         """SHA-256 of all that decides. Paths do not: the output folder and the data may be moved.
 
         Raises:

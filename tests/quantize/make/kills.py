@@ -14,12 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.quantize.make.tiny import command, environment, make, write_eye
 
-__all__ = ["Moment", "bundle_hash", "draw_moments", "make_with_kills"]
+__all__ = ["NUM_STEPS", "Moment", "bundle_hash", "draw_moments", "kill_at", "logged"]
 
 NUM_STEPS = 12
 
@@ -35,7 +35,9 @@ def _exists(path: str) -> Moment:
     return Moment(path, lambda root: (root / path).exists())
 
 
-def _logged(run: str, num_rows: int) -> Moment:
+def logged(run: str, num_rows: int) -> Moment:
+    """So many steps of a run are done and written down."""
+
     def has_come(root: Path) -> bool:
         log = root / "runs" / run / "log.jsonl"
         return log.is_file() and log.read_bytes().count(b"\n") >= num_rows
@@ -48,7 +50,7 @@ def _moments() -> Iterator[Moment]:
     yield _exists(".lock")
     for run in ("small", "larger"):
         yield _exists(f"runs/{run}/make.json")
-        yield from (_logged(run, rows) for rows in range(1, NUM_STEPS + 1))
+        yield from (logged(run, rows) for rows in range(1, NUM_STEPS + 1))
         yield _exists(f"runs/{run}/curves.png")
         yield _exists(f"measured/{run}.json")
     for name in ("float-eye.onnx", "calibration.npz", "report.json"):
@@ -59,10 +61,10 @@ def _moments() -> Iterator[Moment]:
 
 
 def draw_moments(num_kills: int, seed: int) -> list[Moment]:
-    """Some moments of a make, in their order."""
-    moments = list(_moments())
-    chosen = random.Random(seed).sample(range(len(moments)), min(num_kills, len(moments)))
-    return [moments[i] for i in sorted(chosen)]
+    """Random moments of a make, one of each of as many equal parts of it, in their order."""
+    moments, rng = list(_moments()), random.Random(seed)
+    bounds = [len(moments) * i // num_kills for i in range(num_kills + 1)]
+    return [moments[rng.randrange(*part)] for part in zip(bounds, bounds[1:], strict=False)]
 
 
 def bundle_hash(output: Path) -> str:
@@ -74,26 +76,16 @@ def bundle_hash(output: Path) -> str:
     return digest.hexdigest()
 
 
-def make_with_kills(recipe: Path, output: Path, moments: Sequence[Moment]) -> int:
-    """Make ``recipe``, killed at each of ``moments``, then to its end.
-
-    Returns:
-        how often a make was killed; one that ended before its moment came is not.
-    """
-    num_killed = 0
-    for moment in moments:
-        with open(output.with_suffix(".said"), "ab") as said:
-            process = subprocess.Popen(
-                command(recipe, output), env=environment(), stdout=said, stderr=subprocess.STDOUT
-            )
-            while process.poll() is None and not moment.has_come(output):
-                time.sleep(0.002)  # only how closely it is watched
-            process.kill()
-            num_killed += process.wait() < 0
-    last = make(recipe, output)
-    if last.returncode != 0:
-        raise RuntimeError(last.stderr)
-    return num_killed
+def kill_at(recipe: Path, output: Path, moment: Moment) -> bool:
+    """Begin a make and kill it at ``moment``; whether it had not ended before."""
+    with open(output.with_suffix(".said"), "ab") as said:
+        process = subprocess.Popen(
+            command(recipe, output), env=environment(), stdout=said, stderr=subprocess.STDOUT
+        )
+        while process.poll() is None and not moment.has_come(output):
+            time.sleep(0.002)  # only how closely it is watched
+        process.kill()
+        return process.wait() < 0
 
 
 def main() -> int:
@@ -113,7 +105,11 @@ def main() -> int:
         print(f"undisturbed: {expected}", flush=True)
         moments = draw_moments(options.kills, options.seed)
         print("killed at: " + "; ".join(moment.name for moment in moments), flush=True)
-        num_killed = make_with_kills(recipe, folder / "killed", moments)
+        num_killed = sum(kill_at(recipe, folder / "killed", moment) for moment in moments)
+        last = make(recipe, folder / "killed")
+        if last.returncode != 0:
+            print(last.stderr, file=sys.stderr)
+            return 1
         found = bundle_hash(folder / "killed")
         print(f"after {num_killed} kills: {found}")
         return 0 if found == expected and num_killed == len(moments) else 1

@@ -225,7 +225,7 @@ teachers = ["runs/teacher/model.pt"]
 tokens = 1.0
 """,
     }
-    steps = {"teacher": (360, 120, 50), "student": (40, 30, 0)}
+    steps = {"teacher": (260, 100, 50), "student": (40, 30, 0)}
     for name, (num_steps, decay_steps, clean_steps) in steps.items():
         text = _EAR.format(
             name=name, more=more[name], num_steps=num_steps, decay_steps=decay_steps, clean_steps=clean_steps
@@ -243,7 +243,10 @@ def write_tones(folder: Path, *, num_train: int = 48, num_dev: int = 8) -> None:
     rows = []
     for number in range(num_train + num_dev):
         words = [str(word) for word in rng.choice(["up", "go"], size=rng.integers(1, 4))]
-        soundfile.write(folder / f"{number}.wav", tone_clip(words, number)[0], 16_000)
+        clip = tone_clip(words, number)[0]
+        # Half a second in which nobody speaks: the last chunk, padded with zeros, holds no word.
+        pause = (20.0 * rng.standard_normal(8_000)).astype(np.int16)
+        soundfile.write(folder / f"{number}.wav", np.concatenate([clip, pause]), 16_000)
         split = "train" if number < num_train else "dev"
         rows.append({"file": f"{number}.wav", "text": " ".join(words), "split": split})
     (folder / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
