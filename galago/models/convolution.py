@@ -42,13 +42,9 @@ class ConvolutionSubsampling(nn.Module):
         return y, [first[:, :, -1:], second[:, :, -1:]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` (B, T, M), T a multiple of 4 -> (B, T / 4, C).
-
-        The convolutions' own zero padding stands for the empty caches: the utterance need not be copied.
-        """
-        hidden = F.relu(F.conv2d(x[:, None], self.conv1.weight, self.conv1.bias, stride=2, padding=1))
-        y = F.relu(F.conv2d(hidden, self.conv2.weight, self.conv2.bias, stride=2, padding=1))
-        return self.out(y.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        """``x`` (B, T, M), T a multiple of 4 -> (B, T / 4, C)."""
+        empty = [x.new_zeros(x.shape[0], *shape) for shape in self.state_shapes()]
+        return self.forward_chunk(x, empty)[0]
 
 
 class LookaheadConvolution(nn.Module):

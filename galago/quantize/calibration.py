@@ -46,6 +46,24 @@ class CalibrationSet:
                 digest.update(np.ascontiguousarray(sample[name]).tobytes())
         return digest.hexdigest()
 
+    def check(self, sha256: str | None) -> None:
+        """Raises CalibrationError where a recipe names another set by its hash."""
+        if sha256 is not None and sha256 != self.sha256:
+            raise CalibrationError(f"{self.name}: the set is {self.sha256}, and the recipe wants {sha256}")
+
+    def describe(self, num_held_out: int) -> dict[str, Any]:
+        """The set as reports and bundles name it.
+
+        Args:
+            num_held_out: samples of the same recording that no range has seen.
+        """
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "num_samples": len(self),
+            "num_held_out": num_held_out,
+        }
+
     def split(self, num_held_out: int) -> tuple[CalibrationSet, CalibrationSet]:
         """(for calibration, held out): every k-th sample is held out: no range has seen it."""
         if not 0 < num_held_out < len(self):

@@ -58,19 +58,10 @@ def common_values(
         "training_recipe": describe_training(report["checkpoint"]["recipe"]),
         "data": "\n".join(f"- **{d.name}**: {d.what}. {d.licence}. {d.source}" for d in recipe.data)
         or "- not stated",
-        "weights_granularity": quantization.weights
-        + (", in 7 bits" if quantization.seven_bit_weights else ""),
-        "activations_granularity": quantization.activations,
-        "activation_range": quantization.activation_range,
-        "smooth_quant": (
-            f"SmoothQuant with alpha {quantization.smooth_quant_alpha}"
-            if quantization.smooth_quant_alpha >= 0
-            else "no SmoothQuant"
-        ),
-        "bias_correction": "fast bias correction" if quantization.bias_correction else "no bias correction",
+        "quantization": _describe(quantization, report["quantization"]),
         "num_calibration_samples": report["calibration"]["num_samples"],
         "calibration_name": report["calibration"]["name"],
-        "calibration_sha256": report["calibration"]["sha256"][:16],
+        "calibration_sha256": report["calibration"]["sha256"],
         "reverted": (
             "Back in float, because they cost too much in int8: "
             + ", ".join(f"`{n}`" for n in reverted)
@@ -81,6 +72,26 @@ def common_values(
         "board": report["board"],
         "limits": "\n".join(f"- {sentence}" for sentence in recipe.limits) or "- not stated",
     }
+
+
+def _describe(config: QuantizationConfig, report: Mapping[str, Any]) -> str:
+    """How the integers came about, in sentences."""
+    if report["scales"] == "learned":
+        how = "Trained with its integers: the scales of weights and activations are those of training."
+    else:
+        activations = (
+            "activations in float"
+            if config.activations == "float"
+            else f"activations {config.activations} in 8 bits ({config.activation_observer})"
+        )
+        how = (
+            f"Static quantization: weights {config.weights} in {config.weight_bits} bits "
+            f"({config.weight_observer}), {activations}."
+        )
+        if config.smooth_quant_alpha is not None:
+            how += f" SmoothQuant with alpha {config.smooth_quant_alpha:g}."
+    choice = report.get("choice")
+    return how if choice is None else f"{how} {choice['sentence']}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

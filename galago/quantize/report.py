@@ -49,11 +49,14 @@ def _page(report: Mapping[str, Any], tables: Sequence[ReportTable]) -> str:
         f"<h1>{html.escape(report['name'])} {html.escape(report['version'])}: what int8 costs</h1>",
         f"<p>Checkpoint <code>{checkpoint['sha256'][:16]}</code> (step {checkpoint['step']}), "
         f"calibration set <code>{html.escape(calibration['name'])}</code> "
-        f"<code>{calibration['sha256'][:16]}</code>, {calibration['num_samples']} samples. "
+        f"<code>{calibration['sha256'][:16]}</code>, {calibration['num_samples']} samples; "
+        f"scales {quantization['scales']}. "
         f"Board: {html.escape(report['board'])}.</p>",
         "<h2>Layers that went back to float</h2>",
         _reverts(quantization),
     ]
+    if "choice" in quantization:
+        parts.append(f"<p>{html.escape(quantization['choice']['sentence'])}</p>")
     for table in tables:
         parts += [f"<h2>{html.escape(table.title)}</h2>", _table(table.head, table.rows)]
     if layers:
@@ -79,11 +82,21 @@ def _reverts(quantization: Mapping[str, Any]) -> str:
     if not quantization["reverts"]:
         return f"<p>None. {verdict}</p>"
     rows = [
-        [name, rounded(db, 1), rounded(revert["cost_before"], 5), rounded(revert["cost_after"], 5)]
+        [
+            name,
+            rounded(db, 1),
+            rounded(alone, 5),
+            rounded(lost_ms, 4),
+            rounded(revert["cost_before"], 5),
+            rounded(revert["cost_after"], 5),
+        ]
         for revert in quantization["reverts"]
-        for name, db in zip(revert["layers"], revert["sqnr_db"], strict=True)
+        for name, db, alone, lost_ms in zip(
+            revert["layers"], revert["sqnr_db"], revert["cost_alone"], revert["lost_ms"], strict=True
+        )
     ]
-    return f"<p>{verdict}</p>" + _table(["layer", "SQNR alone (dB)", "cost before", "cost after"], rows)
+    head = ["layer", "SQNR alone (dB)", "cost alone", "time lost (ms)", "cost before", "cost after"]
+    return f"<p>{verdict}</p>" + _table(head, rows)
 
 
 def rounded(value: float | None, digits: int) -> str:

@@ -9,7 +9,7 @@ SQNR = 10 log10(sum y^2 / sum (y - y_int8)^2), in dB; each 6 dB is a bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,12 @@ import openvino as ov
 
 from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import compile_graph
-from galago.quantize.quantize import quantized_layers
+from galago.quantize.integer_graph import quantize_graph
+from galago.quantize.layers import MOVEMENTS, weighted_layers
+from galago.quantize.plan import QuantizationPlan
+from galago.quantize.taps import Port, Tap, port_of
 
-__all__ = ["LayerSqnr", "layer_sqnr", "sqnr_db"]
+__all__ = ["LayerSqnr", "cost_alone", "layer_sqnr", "sqnr_db"]
 
 _EXACT_DB = 200.0  # stands for no noise at all, so that a report holds finite numbers
 
@@ -56,78 +59,73 @@ class _Energies:
         return sqnr_db(self.signal, self.noise)
 
 
-def layer_sqnr(graph: ov.Model, quantized: ov.Model, samples: Iterable[dict[str, Array]]) -> list[LayerSqnr]:
-    """Compare every quantized layer of ``quantized`` with the same layer of the float ``graph``.
+def cost_alone(
+    graph: ov.Model, plan: QuantizationPlan, names: Sequence[str], cost_of: Callable[[ov.Model], float]
+) -> dict[str, float]:
+    """What ``cost_of`` says of the graph with nothing but one layer quantized, for each of ``names``."""
+    return {name: cost_of(quantize_graph(graph, plan.only(name))) for name in names}
+
+
+def layer_sqnr(
+    graph: ov.Model, plan: QuantizationPlan, samples: Iterable[dict[str, Array]]
+) -> list[LayerSqnr]:
+    """Compare every quantized layer with the same layer of the float ``graph``.
 
     Args:
-        graph, quantized: with explicit states.
+        graph: float, with explicit states.
         samples: steps as in a calibration set.
 
     Returns:
-        a row a layer, in the order of the graph.
+        a row a layer, in the order of the plan.
     """
-    names = quantized_layers(quantized)
+    names = list(plan.layers)
+    quantized = quantize_graph(graph, plan)
     alone, sources = _isolated(quantized, names)
-    exact = _Tap(graph, sorted({*names, *sources}))
-    in_graph = _Tap(quantized, names)
+    # Smoothed, as the quantized one is: then both name the same numbers by the same ports.
+    smoothed = quantize_graph(graph, plan.without(names))
+    exact = Tap(smoothed, [*((name, 0) for name in names), *sources])
+    in_graph = Tap(quantized, [(name, 0) for name in names])
     isolated = compile_graph(alone).create_infer_request()
     running = {name: _Energies() for name in names}
     single = {name: _Energies() for name in names}
     for sample in samples:
         wanted, found = exact(sample), in_graph(sample)
-        isolated.infer({source: wanted[source] for source in sources})
+        isolated.infer({_key(port): wanted[port] for port in sources})
         for index, name in enumerate(names):
-            running[name].add(wanted[name], found[name])
-            single[name].add(wanted[name], isolated.get_output_tensor(index).data)
+            running[name].add(wanted[name, 0], found[name, 0])
+            single[name].add(wanted[name, 0], isolated.get_output_tensor(index).data)
     return [LayerSqnr(name, single[name].db, running[name].db) for name in names]
 
 
-class _Tap:
-    """Runs a graph and hands out what leaves the named nodes."""
-
-    def __init__(self, model: ov.Model, names: Sequence[str]) -> None:
-        copy = model.clone()
-        nodes = {node.get_friendly_name(): node for node in copy.get_ordered_ops()}
-        first = len(copy.outputs)
-        self._index = {name: first + i for i, name in enumerate(names)}
-        copy.add_outputs([nodes[name].output(0) for name in names])
-        self._request = compile_graph(copy).create_infer_request()
-
-    def __call__(self, sample: dict[str, Array]) -> dict[str, Array]:
-        self._request.infer(sample)
-        return {name: self._request.get_output_tensor(i).data.copy() for name, i in self._index.items()}
+def _key(port: Port) -> str:
+    return f"{port[0]}#{port[1]}"
 
 
-def _isolated(quantized: ov.Model, names: Sequence[str]) -> tuple[ov.Model, list[str]]:
+def _isolated(quantized: ov.Model, names: Sequence[str]) -> tuple[ov.Model, list[Port]]:
     """A graph of nothing but the named layers, each between an input and an output of its own.
 
-    Between the input and the layer stands what quantization put there (smoothing, FakeQuantize).
+    Between the input and the layer stands what quantization put there, and what only moves values.
 
     Returns:
-        the graph, whose outputs are in the order of ``names``, and the names of its inputs: the float nodes
-        whose values they take.
+        the graph, whose outputs are in the order of ``names``, and the ports of the float graph whose values
+        its inputs take.
     """
     copy = quantized.clone()
-    nodes = {node.get_friendly_name(): node for node in copy.get_ordered_ops()}
-    parameters: dict[str, Any] = {}
-    results = []
+    nodes = weighted_layers(copy)
+    parameters: dict[Port, Any] = {}
     for name in names:
         port = nodes[name].input(0)
-        while _is_inserted(port.get_source_output().get_node()):
+        while port.get_source_output().get_node().get_type_name() in ("FakeQuantize", *MOVEMENTS):
             port = port.get_source_output().get_node().input(0)
         source = port.get_source_output()
-        node = source.get_node()
-        key = node.get_friendly_name()
-        if node.get_type_name() == "Parameter" and key in parameters:
+        if source.get_node().get_friendly_name() in {_key(known) for known in parameters}:
             continue  # this input was cut before, for another layer that shares the inserted nodes
+        key = port_of(source)
         if key not in parameters:
-            parameter = ov.opset13.parameter(source.get_partial_shape(), source.get_element_type(), name=key)
-            parameter.output(0).get_tensor().set_names({key})
+            parameter = ov.opset13.parameter(source.get_partial_shape(), source.get_element_type())
+            parameter.set_friendly_name(_key(key))
+            parameter.output(0).get_tensor().set_names({_key(key)})
             parameters[key] = parameter
         port.replace_source_output(parameters[key].output(0))
     results = [ov.opset13.result(nodes[name].output(0)) for name in names]
     return ov.Model(results, list(parameters.values()), "layers"), list(parameters)
-
-
-def _is_inserted(node: Any) -> bool:
-    return node.get_type_name() == "FakeQuantize" or "nncf_smooth_quant" in node.get_friendly_name()

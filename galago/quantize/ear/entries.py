@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from galago.models.conformer import SUBSAMPLING_FACTOR
-from galago.models.features import LogMelConfig
-from galago.models.tokenizer import PHONES, TOKENS
+from galago.models.ear import Ear
 from galago.quantize.compile_openvino import Precision
 from galago.quantize.ear.export import GraphShape
 from galago.quantize.ear.recipe import EarPackRecipe
 
-__all__ = ["LEXICON", "WEIGHTS", "graph_name", "role_entry", "target_entry", "target_name"]
+__all__ = ["LEXICON", "graph_name", "role_entry", "target_entry", "target_name", "weights_name"]
 
-WEIGHTS = "ear/int8.bin"
 LEXICON = "lexicon.gz"
 
 
-def target_name(chunk_tokens: int) -> str:
-    return f"openvino-int8-chunk{chunk_tokens}"
+def target_name(chunk_tokens: int, dtype: str) -> str:
+    return f"openvino-{dtype}-chunk{chunk_tokens}"
 
 
-def graph_name(chunk_tokens: int) -> str:
-    return f"ear/int8-chunk{chunk_tokens}.xml"
+def graph_name(chunk_tokens: int, dtype: str) -> str:
+    return f"ear/{dtype}-chunk{chunk_tokens}.xml"
 
 
-def target_entry(shape: GraphShape, precision: Precision, measured: Mapping[str, Any]) -> dict[str, Any]:
+def weights_name(dtype: str) -> str:
+    return f"ear/{dtype}.bin"
+
+
+def target_entry(
+    shape: GraphShape, dtype: str, precision: Precision, measured: Mapping[str, Any]
+) -> dict[str, Any]:
     """One graph: what the core needs to open it, and what was measured."""
     return {
-        "name": target_name(shape.chunk_tokens),
+        "name": target_name(shape.chunk_tokens, dtype),
         "engine": "openvino",
-        "dtype": "int8",
-        "model": graph_name(shape.chunk_tokens),
-        "weights": WEIGHTS,
+        "dtype": dtype,
+        "model": graph_name(shape.chunk_tokens, dtype),
+        "weights": weights_name(dtype),
         "inference_precision": precision,
         "stateful": True,
         "chunk_tokens": shape.chunk_tokens,
@@ -49,15 +51,20 @@ def target_entry(shape: GraphShape, precision: Precision, measured: Mapping[str,
 
 
 def role_entry(
-    recipe: EarPackRecipe, priors: Sequence[float], targets: Sequence[dict[str, Any]], *, lexicon: bool
+    recipe: EarPackRecipe,
+    model: Ear,
+    priors: Sequence[float],
+    targets: Sequence[dict[str, Any]],
+    *,
+    lexicon: bool,
 ) -> dict[str, Any]:
     """The ear: its features, alphabets and settings, over all its targets."""
     return {
         "type": "streaming_ctc",
-        "features": {"type": "kaldi_log_mel", **asdict(LogMelConfig())},
-        "subsampling_factor": SUBSAMPLING_FACTOR,
-        "tokens": list(TOKENS),
-        "phones": list(PHONES),
+        "features": model.front_end.manifest_entry(),
+        "subsampling_factor": model.front_end.frames_per_token,
+        "tokens": list(model.tokens),
+        "phones": list(model.phones),
         "phone_log_priors": list(priors),
         **({"lexicon": LEXICON} if lexicon else {}),
         "targets": list(targets),

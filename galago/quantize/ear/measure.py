@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from galago.models.conformer import Conformer
+from galago.models.ear import Ear
 from galago.models.training.ear.corpus import Corpus
 from galago.quantize.accuracy_control import divergence
 from galago.quantize.calibration import Array
@@ -17,11 +17,9 @@ from galago.quantize.ear.calibrate import Stream
 from galago.quantize.ear.evaluate import dev_utterances, whole_text, word_error_rate
 from galago.quantize.ear.oracle import Oracle
 from galago.quantize.ear.recipe import EarEvaluation
-from galago.quantize.timing import step_ms
 
 __all__ = ["HEADS", "measure_target", "phone_log_priors", "word_error_rates"]
 
-TOKEN_MS = 40
 HEADS = ("phone_log_probs", "token_log_probs")
 
 
@@ -39,32 +37,30 @@ def phone_log_priors(oracle: Oracle, streams: Sequence[Stream]) -> list[float]:
 
 def measure_target(
     graph: ov.Model,
-    quantized: ov.Model,
+    packed: ov.Model,
     oracle: Oracle,
     samples: Sequence[dict[str, Array]],
-    *,
-    measure_time: bool,
+    times: Mapping[str, float],
 ) -> dict[str, Any]:
     """The report's row of one chunk size.
 
     Args:
-        graph, quantized: with explicit states.
-        oracle: over the packed ``quantized``.
+        graph, packed: with explicit states; the float graph, and what of it is packed.
+        oracle: over the packed graph.
         samples: steps that no range has seen.
+        times: what was measured before.
     """
-    row: dict[str, Any] = {
-        "chunk_ms": TOKEN_MS * oracle.chunk_tokens,
-        "divergence": asdict(divergence(graph, quantized, samples, HEADS)),
+    return {
+        "chunk_ms": oracle.chunk_ms,
+        "divergence": asdict(divergence(graph, packed, samples, HEADS)),
+        **times,
     }
-    if measure_time:
-        row |= {"step_ms_p50": step_ms(oracle.request), "float_step_ms_p50": step_ms(Oracle(graph).request)}
-    return row
 
 
 def word_error_rates(
-    model: Conformer,
+    model: Ear,
     streaming: Oracle,
-    quantized: Sequence[Oracle],
+    packed: Sequence[Oracle],
     corpora: Mapping[str, Corpus],
     recipe: EarEvaluation,
     say: Callable[[str], None],
@@ -73,8 +69,8 @@ def word_error_rates(
 
     Args:
         model: for the full context, in torch.
-        streaming: the float graph with the chunks of the first of ``quantized``.
-        quantized: the packed graphs.
+        streaming: the float graph with the chunks of the first of ``packed``.
+        packed: the graphs of the bundle.
     """
     utterances = dev_utterances(
         [corpora[name] for name in recipe.corpora],
@@ -85,16 +81,17 @@ def word_error_rates(
     streamed = word_error_rate(streaming, utterances)
     found = {
         "float, full context": whole_text(model, utterances),
-        f"float, chunks of {TOKEN_MS * streaming.chunk_tokens} ms": streamed,
+        f"float, chunks of {streaming.chunk_ms} ms": streamed,
     }
-    for oracle in quantized:
-        found[f"int8, chunks of {TOKEN_MS * oracle.chunk_tokens} ms"] = word_error_rate(oracle, utterances)
+    for oracle in packed:
+        found[f"packed, chunks of {oracle.chunk_ms} ms"] = word_error_rate(oracle, utterances)
     for name, row in found.items():
         say(f"  {name}: {row['all'].percent:.2f} %")
-    same_chunk = found[f"int8, chunks of {TOKEN_MS * streaming.chunk_tokens} ms"]
+    same_chunk = found[f"packed, chunks of {streaming.chunk_ms} ms"]
     lost = same_chunk["all"].percent - streamed["all"].percent
     if lost > recipe.max_wer_points:
         say(
-            f"  WARNING: int8 loses {lost:.2f} points of word error rate; {recipe.max_wer_points} are allowed"
+            f"  WARNING: packed, it loses {lost:.2f} points of word error rate; "
+            f"{recipe.max_wer_points} are allowed"
         )
     return {name: {corpus: rate.as_dict() for corpus, rate in row.items()} for name, row in found.items()}

@@ -44,6 +44,7 @@ def model_card(recipe: EarPackRecipe, model: Ear, report: Mapping[str, Any], *, 
         "num_phones": config.num_phones,
         "num_tokens": config.num_tokens,
         "targets": ", ".join(f"{token_ms * n} ms" for n in recipe.chunk_tokens) + " of new audio a step",
+        "dtype": report["quantization"]["choice"]["dtype"],
         "precision": recipe.inference_precision,
         "evaluation": f"up to {recipe.evaluation.clips_per_corpus} held-out clips of each set",
         "word_error_rate": table(

@@ -32,6 +32,7 @@ class EarCalibration:
     num_held_out: int = 32
     level_dbfs: tuple[float, float] = (-42.0, -14.0)
     seed: int = 1
+    sha256: str | None = None  # of the set: packing refuses another one
 
 
 @dataclass(frozen=True)

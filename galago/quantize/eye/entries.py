@@ -10,15 +10,23 @@ from galago.models.training.eye.labels import EyeDescription
 from galago.quantize.eye.export import INPUT, OUTPUT
 from galago.quantize.eye.recipe import EyePackRecipe
 
-__all__ = ["GRAPH", "TARGET", "WEIGHTS", "role_entry"]
+__all__ = ["graph_name", "role_entry", "target_name", "weights_name"]
 
-TARGET = "openvino-int8"
-GRAPH = "eye/int8.xml"
-WEIGHTS = "eye/int8.bin"
+
+def target_name(dtype: str) -> str:
+    return f"openvino-{dtype}"
+
+
+def graph_name(dtype: str) -> str:
+    return f"eye/{dtype}.xml"
+
+
+def weights_name(dtype: str) -> str:
+    return f"eye/{dtype}.bin"
 
 
 def role_entry(
-    recipe: EyePackRecipe, description: EyeDescription, measured: Mapping[str, Any]
+    recipe: EyePackRecipe, description: EyeDescription, dtype: str, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The eye: what image it wants, its labels in the order of the logits, how scores become answers."""
     image = description.image
@@ -37,11 +45,11 @@ def role_entry(
         "smoothing_half_life_ms": recipe.smoothing_half_life_ms,
         "targets": [
             {
-                "name": TARGET,
+                "name": target_name(dtype),
                 "engine": "openvino",
-                "dtype": "int8",
-                "model": GRAPH,
-                "weights": WEIGHTS,
+                "dtype": dtype,
+                "model": graph_name(dtype),
+                "weights": weights_name(dtype),
                 "inference_precision": recipe.inference_precision,
                 "inputs": {INPUT: INPUT},
                 "outputs": {OUTPUT: OUTPUT},

@@ -29,7 +29,7 @@ def accuracies(
     """Accuracies in percent by graph: of all photos, of each group, and of coarse classes.
 
     Args:
-        oracles: "float" first, then "int8".
+        oracles: "float" first, then "packed".
         photos: at most ``settings.max_photos`` of them, evenly spread, are looked at.
 
     Raises:
@@ -57,9 +57,10 @@ def accuracies(
             "num_photos": count,
         }
         say(f"  {name}: {percents['accuracy_percent']:.2f} % right")
-    lost = found["float"]["accuracy_percent"] - found["int8"]["accuracy_percent"]
+    lost = found["float"]["accuracy_percent"] - found["packed"]["accuracy_percent"]
     if lost > settings.max_accuracy_points:
         say(
-            f"  WARNING: int8 loses {lost:.2f} points of accuracy; {settings.max_accuracy_points} are allowed"
+            f"  WARNING: packed, it loses {lost:.2f} points of accuracy; "
+            f"{settings.max_accuracy_points} are allowed"
         )
     return found

@@ -9,7 +9,6 @@ from typing import Any
 
 from galago.models.swin import Swin
 from galago.models.training.eye.labels import EyeDescription
-from galago.quantize.eye.entries import TARGET
 from galago.quantize.eye.recipe import EyePackRecipe
 from galago.quantize.eye.report import accuracy_rows
 from galago.quantize.model_card import common_values, table
@@ -35,7 +34,8 @@ def model_card(
     """
     config = model.config
     groups = {group: len(description.group_index(group)) for group in _groups(description)}
-    image_ms = report["targets"][TARGET].get("step_ms_p50")
+    (row,) = report["targets"].values()
+    image_ms = row.get("step_ms_p50")
     values = {
         **common_values(recipe, recipe.quantization, report, size_bytes=size_bytes),
         "num_parameters": f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M",
@@ -47,6 +47,7 @@ def model_card(
         "num_labels": len(description.labels),
         "groups": ", ".join(f"{count} {group.replace('_', ' ')}" for group, count in groups.items()),
         "accept_probability": f"{description.accept_probability:.2f}",
+        "dtype": report["quantization"]["choice"]["dtype"],
         "precision": recipe.inference_precision,
         "accuracy": table(*accuracy_rows(report.get("accuracy") or {})),
         "image_time": "not measured." if image_ms is None else f"{image_ms:.2f} ms (p50).",

@@ -26,6 +26,7 @@ class EyeCalibration:
     num_held_out: Positive = 32
     num_pictures_of_nothing: Count = 8  # among the samples: the ranges must hold for them too
     seed: Count = 1
+    sha256: str | None = None  # of the set: packing refuses another one
 
 
 @dataclass(frozen=True)

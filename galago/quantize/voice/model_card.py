@@ -36,7 +36,7 @@ def model_card(
     """
     parts = report["quantization"]["parts"]
     hop_ms = 1000 * shape.hop_samples / shape.sample_rate_hz
-    refused = [f"The {name} stays in float: {p['refusal']}." for name, p in parts.items() if p["refusal"]]
+    choices = [f"The {name}: {part['choice']['sentence']}" for name, part in parts.items()]
     speed = report["speed"]
     values = {
         **common_values(recipe, recipe.reader, report, size_bytes=size_bytes),
@@ -48,8 +48,8 @@ def model_card(
         "sample_rate_hz": shape.sample_rate_hz,
         "chunk_ms": f"{shape.chunk_frames * hop_ms:.0f}",
         "delay_ms": f"{shape.delay_frames * hop_ms:.0f}",
-        "reader_dtype": parts["reader"]["dtype"],
-        "speaker_dtype": parts["speaker"]["dtype"],
+        "reader_dtype": parts["reader"]["choice"]["dtype"],
+        "speaker_dtype": parts["speaker"]["choice"]["dtype"],
         "precision": recipe.inference_precision,
         "runs": "; ".join(
             f"{name}: checkpoint `{run['sha256'][:16]}`, step {run['step']}"
@@ -57,7 +57,7 @@ def model_card(
         )
         + ".",
         "num_calibration_chunks": parts["speaker"]["calibration"]["num_samples"],
-        "refused": " ".join(refused),
+        "refused": " ".join(choices),
         "graphs": table(*graph_rows(report)),
         "speed": "Times were not measured."
         if not speed

@@ -16,6 +16,7 @@ from galago.quantize.g2p import pack_g2p
 from galago.quantize.packer import Job, PackedRole
 from galago.quantize.provenance import provenance
 from galago.quantize.report import write_report
+from galago.quantize.role_quantization import provenance_entry
 from galago.quantize.shared_weights import save_graphs
 from galago.quantize.voice.entries import (
     G2P,
@@ -125,15 +126,11 @@ class VoicePacker:
             **({"g2p": self._g2p[0]} if self._g2p else {}),
         }
         counts = {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
+        entry = role_entry(
+            recipe, shape, dtypes, self._shifts(), _measured(report), has_g2p=self._g2p is not None
+        )
         return PackedRole(
-            entry=role_entry(
-                recipe,
-                shape,
-                dtypes,
-                self._shifts(),
-                _measured(report),
-                has_g2p=self._g2p is not None,
-            ),
+            entry={**entry, "quantization": provenance_entry(report)},
             golden=(golden,),
             card=model_card(recipe, shape, report, counts, num_words=len(self._words), size_bytes=size_bytes),
             report=report,
@@ -174,8 +171,7 @@ class VoicePacker:
             measure_time=job.measure_time,
         )
         for part in (readers, speaker):
-            if part.refusal is not None:
-                job.say(f"  the {part.name} stays in float: {part.refusal}")
+            job.say(f"  the {part.name}: {part.choice.sentence()}")
         return {"reader": readers, "speaker": speaker}, shape
 
     def _write(self, folder: Path, parts: Mapping[str, Part]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ import openvino as ov
 from galago.models.fastspeech import FastSpeech
 from galago.models.vocoder import Vocoder
 from galago.models.voice_graphs import FrameSpeaker, SentenceReader
-from galago.quantize.accuracy_control import Controlled, control_accuracy
+from galago.quantize.accuracy_control import Controlled
 from galago.quantize.calibration import CalibrationSet
 from galago.quantize.compile_openvino import Precision, convert_onnx
+from galago.quantize.dtype_choice import DtypeChoice, StepTimes, choose_dtype
+from galago.quantize.integer_graph import quantize_graph
 from galago.quantize.quantize import QuantizationConfig
-from galago.quantize.timing import step_ms
-from galago.quantize.transfer import transfer
+from galago.quantize.role_quantization import quantization_report, quantize_role
+from galago.quantize.timing import both_step_ms
 from galago.quantize.voice.calibrate import reader_set, speaker_set
 from galago.quantize.voice.evaluate import ReaderCost, SpeakerCost
 from galago.quantize.voice.export import SpeakerShape, export_reader, export_speaker
@@ -28,6 +30,7 @@ from galago.quantize.voice.sentences import Sentence, chosen
 __all__ = ["Part", "quantize_readers", "quantize_speaker"]
 
 Say = Callable[[str], None]
+_WHAT = "moves the sound by {:.3f} nats of log-mel"
 
 
 @dataclass(frozen=True)
@@ -41,48 +44,27 @@ class Part:
     calibration: CalibrationSet
     held_out: CalibrationSet
     config: QuantizationConfig
-    times_ms: Mapping[int, tuple[float, float]]  # of a run in float and in int8; empty: not measured
-
-    @property
-    def refusal(self) -> str | None:
-        """Why the graphs stay in float; None: they are int8."""
-        cost, allowed = self.controlled.cost, self.controlled.max_cost
-        if cost > allowed:
-            return f"int8 moves the sound by {cost:.3f} nats of log-mel; {allowed:g} are allowed"
-        slower = {size: times for size, times in self.times_ms.items() if times[1] >= times[0]}
-        if slower:
-            size, (in_float, in_int8) = next(iter(slower.items()))
-            return f"int8 takes {in_int8:.2f} ms where float takes {in_float:.2f} ms (size {size})"
-        return None
+    choice: DtypeChoice  # with the times of a run in float and in int8
 
     @property
     def dtype(self) -> str:
-        return "int8" if self.refusal is None else "f32"
+        return self.choice.dtype
 
     @property
     def graphs(self) -> dict[int, ov.Model]:
         """What is packed."""
-        return self.quantized if self.refusal is None else self.floats
+        return self.quantized if self.dtype == "int8" else self.floats
 
     def report(self) -> dict[str, Any]:
         """What quantizing it cost and gave."""
         return {
-            "dtype": self.dtype,
-            "refusal": self.refusal,
-            **self.controlled.as_dict(),
-            "config": self.config.as_dict(),
-            "calibration": {
-                "name": self.calibration.name,
-                "sha256": self.calibration.sha256,
-                "num_samples": len(self.calibration),
-                "num_held_out": len(self.held_out),
-            },
+            **quantization_report(self.controlled, self.config, self.choice),
+            "calibration": self.calibration.describe(len(self.held_out)),
         }
 
     def row(self, size: int) -> dict[str, Any]:
         """The report's row of the graph of ``size``."""
-        times = self.times_ms.get(size)
-        return {} if times is None else {"float_step_ms_p50": times[0], "int8_step_ms_p50": times[1]}
+        return self.choice.row(size)
 
 
 def quantize_readers(
@@ -114,19 +96,17 @@ def quantize_readers(
     calibration, held_out = recorded.split(settings.num_held_out_sentences)
     controlled = _control(
         "reader", floats[first], calibration, held_out, recipe.reader, recipe,
-        ReaderCost(floats[first], model, held_out), say,
+        ReaderCost(floats[first], model, held_out), say, measure_time=measure_time,
     )  # fmt: skip
-    quantized = {
-        size: controlled.graph if size == first else transfer(controlled.graph, floats[first], graph)
-        for size, graph in floats.items()
-    }
+    quantized = {size: quantize_graph(graph, controlled.plan) for size, graph in floats.items()}
     times = {}
     if measure_time:
         precision = _precision(recipe)
         for size in floats:
             pair = [Reader({size: graphs[size]}, precision).requests[size] for graphs in (floats, quantized)]
-            times[size] = step_ms(pair[0]), step_ms(pair[1])
-    return Part("reader", floats, quantized, controlled, calibration, held_out, recipe.reader, times)
+            times[size] = StepTimes(*both_step_ms(*pair))
+    choice = choose_dtype(controlled, recipe.accuracy, times, what=_WHAT)
+    return Part("reader", floats, quantized, controlled, calibration, held_out, recipe.reader, choice)
 
 
 def quantize_speaker(
@@ -167,15 +147,19 @@ def quantize_speaker(
     recorded.save(work / "calibration-speaker.npz")
     calibration, held_out = recorded.split(settings.num_held_out_chunks)
     cost = SpeakerCost(graph, vocoder.config.features(), held_out)
-    controlled = _control("speaker", graph, calibration, held_out, recipe.speaker, recipe, cost, say)
+    controlled = _control(
+        "speaker", graph, calibration, held_out, recipe.speaker, recipe, cost, say,
+        measure_time=measure_time,
+    )  # fmt: skip
     times = {}
     if measure_time:
         precision = _precision(recipe)
         pair = [Speaker(each, shape, precision).request for each in (graph, controlled.graph)]
-        times[size] = step_ms(pair[0]), step_ms(pair[1])
+        times[size] = StepTimes(*both_step_ms(*pair))
+    choice = choose_dtype(controlled, recipe.accuracy, times, what=_WHAT)
     part = Part(
         "speaker", {size: graph}, {size: controlled.graph}, controlled, calibration, held_out,
-        recipe.speaker, times,
+        recipe.speaker, choice,
     )  # fmt: skip
     return part, shape
 
@@ -193,11 +177,20 @@ def _control(
     recipe: VoicePackRecipe,
     cost_of: Callable[[ov.Model], float],
     say: Say,
+    *,
+    measure_time: bool,
 ) -> Controlled:
     say(f"quantize: the {name} to int8, and what it costs")
-    controlled = control_accuracy(graph, calibration, held_out, config, recipe.accuracy, cost_of)
-    for revert in controlled.reverts:
-        layers = ", ".join(revert.layers)
-        say(f"  back to float ({revert.cost_before:.4f} -> {revert.cost_after:.4f}): {layers}")
+    controlled = quantize_role(
+        graph,
+        calibration,
+        held_out,
+        config,
+        recipe.accuracy,
+        cost_of,
+        precision=_precision(recipe),
+        measure_time=measure_time,
+        say=say,
+    )
     say(f"  {controlled.cost:.4f} nats of log-mel from float")
     return controlled

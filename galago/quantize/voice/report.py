@@ -18,8 +18,9 @@ def merged_quantization(parts: Mapping[str, Part]) -> dict[str, Any]:
     The cost is the larger one. Of a part that stayed in float nothing counts as quantized.
     """
     reports = {name: part.report() for name, part in parts.items()}
-    quantized = [report for report in reports.values() if report["refusal"] is None]
+    quantized = [report for report in reports.values() if report["choice"]["refusal"] is None]
     return {
+        "scales": "observed",
         "cost": max((report["cost"] for report in quantized), default=0.0),
         "max_cost": max(report["max_cost"] for report in reports.values()),
         "layers": [layer for report in quantized for layer in report["layers"]],
@@ -37,12 +38,11 @@ def speed(parts: Mapping[str, Part], shape: SpeakerShape) -> dict[str, float]:
 
     Samples lag by ``delay_frames``: the first are there with the chunk in which row ``delay_frames`` is.
     """
-    times = {name: part.times_ms for name, part in parts.items()}
-    if not all(times.values()):
+    reader, speaker = parts["reader"], parts["speaker"]
+    if not (reader.choice.times and speaker.choice.times):
         return {}
-    column = {name: 0 if part.refusal else 1 for name, part in parts.items()}
-    reader_ms = times["reader"][min(times["reader"])][column["reader"]]
-    chunk_ms = times["speaker"][shape.chunk_frames][column["speaker"]]
+    reader_ms = reader.row(min(reader.choice.times))["step_ms_p50"]
+    chunk_ms = speaker.row(shape.chunk_frames)["step_ms_p50"]
     chunk_s = shape.chunk_frames * shape.hop_samples / shape.sample_rate_hz
     num_first_chunks = shape.delay_frames // shape.chunk_frames + 1
     return {
@@ -86,14 +86,11 @@ def sound_rows(sound: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[
 
 def report_tables(report: Mapping[str, Any]) -> list[ReportTable]:
     """The tables of the page."""
-    refused = [
-        [name, part["refusal"]]
-        for name, part in report["quantization"]["parts"].items()
-        if part["refusal"] is not None
+    choices = [[name, part["choice"]["sentence"]] for name, part in report["quantization"]["parts"].items()]
+    tables = [
+        ReportTable("The graphs", *graph_rows(report)),
+        ReportTable("What is packed, and why", ["graphs", ""], choices),
     ]
-    tables = [ReportTable("The graphs", *graph_rows(report))]
-    if refused:
-        tables.append(ReportTable("Kept in float altogether", ["graphs", "why"], refused))
     if report["sound"]:
         tables.append(
             ReportTable(

@@ -7,7 +7,9 @@ import pytest
 
 from galago.quantize.calibration import CalibrationSet
 from galago.quantize.ear.calibrate import Stream, record
-from galago.quantize.quantize import QuantizationConfig, quantize_graph
+from galago.quantize.integer_graph import quantize_graph
+from galago.quantize.plan import QuantizationPlan
+from galago.quantize.quantize import QuantizationConfig, plan_quantization
 from tests.quantize.ear.tiny import Exports, noise
 
 
@@ -23,6 +25,12 @@ def calibration(exports: Exports) -> CalibrationSet:
 
 
 @pytest.fixture(scope="session")
-def quantized(exports: Exports, calibration: CalibrationSet) -> ov.Model:
+def plan(exports: Exports, calibration: CalibrationSet) -> QuantizationPlan:
+    """Of the network without lookahead, observed in chunks of 8 tokens."""
+    return plan_quantization(exports.graph(0, 8), calibration, QuantizationConfig())
+
+
+@pytest.fixture(scope="session")
+def quantized(exports: Exports, plan: QuantizationPlan) -> ov.Model:
     """int8 of the graph for chunks of 8 tokens, without lookahead."""
-    return quantize_graph(exports.graph(0, 8), calibration, QuantizationConfig())
+    return quantize_graph(exports.graph(0, 8), plan)

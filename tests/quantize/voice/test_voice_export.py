@@ -11,8 +11,9 @@ from galago.models.fastspeech import frame_counts as torch_frame_counts
 from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import compile_graph, make_stateful
 from galago.quantize.export import ExportError
-from galago.quantize.quantize import QuantizationConfig, quantize_graph, quantized_layers
-from galago.quantize.transfer import transfer
+from galago.quantize.integer_graph import quantize_graph
+from galago.quantize.layers import quantized_layers
+from galago.quantize.quantize import QuantizationConfig, plan_quantization
 from galago.quantize.voice.calibrate import speaker_set
 from galago.quantize.voice.export import speaker_shape
 from galago.quantize.voice.noise import frame_noise
@@ -115,14 +116,15 @@ def test_int8_speaks_alike_in_chunks_of_any_size(exports: Exports) -> None:
     recorded = speaker_set(
         "tiny", graph, shape, reader, random_sentences(6, NUM_PHONES[1], 1), num_samples=24, seed=1
     )
-    quantized = quantize_graph(graph, recorded, QuantizationConfig(ignored_layers=SPEAKER_IGNORED))
+    plan = plan_quantization(graph, recorded, QuantizationConfig(ignored_layers=SPEAKER_IGNORED))
+    quantized = quantize_graph(graph, plan)
     layers = quantized_layers(quantized)
     assert layers and not any("depthwise" in name or name.startswith("decoder.out") for name in layers)
     other, other_shape = exports.speaker_graph(large)
     rows = regulated(*_read(reader))
     by_size = [
         Speaker(quantized, shape).speak(rows),
-        Speaker(transfer(quantized, graph, other), other_shape).speak(rows),
+        Speaker(quantize_graph(other, plan), other_shape).speak(rows),
     ]
     assert_close(by_size[0], by_size[1])
     in_float = Speaker(graph, shape).speak(rows)

@@ -13,9 +13,11 @@ import torch
 
 from galago.models.training.g2p import load_g2p
 from galago.quantize import command
-from galago.quantize.accuracy_control import Controlled
+from galago.quantize.accuracy_control import AccuracyConfig, Controlled
 from galago.quantize.calibration import CalibrationSet
+from galago.quantize.dtype_choice import StepTimes, choose_dtype
 from galago.quantize.g2p import pack_g2p
+from galago.quantize.plan import QuantizationPlan
 from galago.quantize.quantize import QuantizationConfig
 from galago.quantize.roles import role_of_checkpoint
 from galago.quantize.sensitivity import LayerSqnr
@@ -91,7 +93,7 @@ def test_the_bundle_is_whole_and_has_both_roles(bundle: Path, run: Path) -> None
     card = (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "It has learned nothing." in card and "tiny-voice 0.0.1: the voice" in card
     report = json.loads((run / "pack" / "report.json").read_text(encoding="utf-8"))
-    assert report["quantization"]["parts"]["speaker"]["refusal"] is None
+    assert report["quantization"]["parts"]["speaker"]["choice"]["refusal"] is None
     assert len(report["quantization"]["layers"]) > 10 and report["speed"] == {}
 
 
@@ -139,25 +141,24 @@ def test_without_timing_the_same_run_gives_the_same_bytes(bundle: Path, run: Pat
 def part(cost: float, times_ms: dict[int, tuple[float, float]]) -> Part:
     """A reader of which only the numbers are looked at."""
     layers = (LayerSqnr("blocks.0.expand/Conv", 20.0, 18.0),)
-    controlled = Controlled(ov.Model([], [], "int8"), cost, 0.1, layers, layers, ())
+    graph = ov.Model([], [], "int8")
+    controlled = Controlled(graph, QuantizationPlan({}), cost, 0.1, layers, layers, ())
     none = CalibrationSet("none", (), {})
-    graphs = {12: ov.Model([], [], "float")}
-    return Part(
-        "reader", graphs, {12: controlled.graph}, controlled, none, none, QuantizationConfig(), times_ms
-    )
+    times = {size: StepTimes(*pair) for size, pair in times_ms.items()}
+    choice = choose_dtype(controlled, AccuracyConfig(), times, what="moves the sound by {:.3f} nats")
+    floats = {12: ov.Model([], [], "float")}
+    return Part("reader", floats, {12: graph}, controlled, none, none, QuantizationConfig(), choice)
 
 
-def test_int8_that_does_not_pay_is_refused_with_its_reason() -> None:
-    good = part(0.05, {12: (2.0, 1.0)})
-    assert good.refusal is None and good.dtype == "int8" and good.graphs is good.quantized
-    far, slow = part(0.2, {}), part(0.05, {12: (1.0, 1.25)})
-    assert far.refusal == "int8 moves the sound by 0.200 nats of log-mel; 0.1 are allowed"
-    assert slow.refusal == "int8 takes 1.25 ms where float takes 1.00 ms (size 12)"
-    for refused in (far, slow):
-        assert refused.dtype == "f32" and refused.graphs is refused.floats
+def test_a_part_that_is_refused_is_packed_in_float() -> None:
+    good, far = part(0.05, {12: (2.0, 1.0)}), part(0.2, {12: (2.0, 1.0)})
+    assert good.dtype == "int8" and good.graphs is good.quantized
+    assert far.dtype == "f32" and far.graphs is far.floats
+    assert (good.row(12)["step_ms_p50"], far.row(12)["step_ms_p50"]) == (1.0, 2.0)
     merged = merged_quantization({"reader": far, "speaker": good})
     assert merged["cost"] == 0.05 and len(merged["layers"]) == 1
-    assert merged["parts"]["reader"]["refusal"] == far.refusal
+    refusal = "int8 moves the sound by 0.200 nats; 0.1 are allowed"
+    assert merged["parts"]["reader"]["choice"]["refusal"] == refusal
 
 
 def test_speed_counts_the_steps_until_the_lag_is_made_up_for() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from galago.models.fake_quantization import plain_state, stored_scales
 from galago.models.swin import Swin, SwinConfig
 from galago.models.training.checkpoints import CheckpointError, load, save_atomically
 from galago.models.training.eye.labels import EyeDescription
@@ -24,7 +25,8 @@ def save_eye(
         "role": "eye",
         "config": model.config.as_dict(),
         "description": json.dumps(description.as_dict()),
-        "model": model.state_dict(),
+        "model": plain_state(model),
+        **stored_scales(model),
         "recipe": None if recipe is None else json.dumps(asdict(recipe)),
         "step": step,
     }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from galago.models.swin import SWIN_PRESETS, SwinConfig
 from galago.models.training.distill.recipe import PruningRecipe
+from galago.models.training.quantization_aware import QuantizationAware
 from galago.models.training.schedule import linear_decay
 from galago.models.training.toml_tables import (
     SCHEMA_VERSION,
@@ -159,12 +160,15 @@ class EyeRecipe:
     schedule: EyeSchedule = EyeSchedule()
     distillation: EyeDistillationRecipe | None = None
     pruning: PruningRecipe | None = None
+    quantization_aware: QuantizationAware | None = None
     initial_weights: str | None = None  # another run's model.pt to begin with; the head may have other labels
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
         if self.pruning is not None and self.initial_weights is not None:
             raise ValueError("pruning.weights and initial_weights: a run begins with one of them")
+        if self.quantization_aware is not None and self.initial_weights is None:
+            raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")
 
 
 def eye_network(recipe: EyeRecipe, num_classes: int, where: str = "network") -> SwinConfig:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from galago.models.fake_quantization import load_plain_state, plain_state
 from galago.models.positions import resized_swin_state
 from galago.models.swin import Swin
 from galago.models.training.checkpoints import CheckpointError
@@ -20,6 +22,7 @@ from galago.models.training.eye.distillation import EyeDistillation
 from galago.models.training.eye.labels import EyeDescription
 from galago.models.training.eye.recipe import EyeLoss, EyeRecipe, eye_network
 from galago.models.training.plots import Panel
+from galago.models.training.quantization_aware import begin_quantization_aware, follow_ranges
 from galago.models.training.task import NetworkLosses, Row, Task
 
 __all__ = ["EyeLosses", "EyeTask", "accuracy", "load_eye", "losses", "save_eye", "scores_of"]
@@ -102,6 +105,9 @@ class EyeTask(Task):
         self.description = self.data.description
         self.config = eye_network(recipe, len(self.description.labels))
         self.model = Swin(self.config).to(self.device)
+        if recipe.quantization_aware is not None:
+            where = f"{recipe.name}.quantization_aware"
+            begin_quantization_aware(self.model, recipe.quantization_aware, self._see_nothing, where=where)
         self.networks: dict[str, nn.Module] = {"model": self.model}
         coarse = torch.nn.functional.one_hot(torch.tensor(self.description.coarse_index()))
         self._coarse = coarse.float().to(self.device)
@@ -114,6 +120,9 @@ class EyeTask(Task):
             taught = ("taught_answer", "taught_hidden", "taught_relation")
             self.panels = (*self.panels, Panel("what is still to be learned from teachers", taught))
 
+    def _see_nothing(self, model: nn.Module) -> None:
+        model(torch.zeros(1, 3, self.config.height, self.config.width, device=self.device))
+
     def begin(self) -> None:
         """Another run's averaged weights, or a part of them, where the recipe says so, at any resolution."""
         if self.recipe.initial_weights is not None:
@@ -125,11 +134,12 @@ class EyeTask(Task):
 
     def _take_over(self, weights: dict[str, Tensor], description: EyeDescription, path: Path) -> None:
         """Begin with weights of ``path``, resized to this resolution; all but a head of other labels."""
-        weights = resized_swin_state(weights, self.model.state_dict())
+        weights = resized_swin_state(weights, plain_state(self.model))
         if description.labels != self.description.labels:
-            weights.update(self.model.head.state_dict(prefix="head."))
+            head = plain_state(self.model.head)
+            weights.update({f"head.{name}": value for name, value in head.items()})
         try:
-            self.model.load_state_dict(weights)
+            load_plain_state(self.model, weights)
         except RuntimeError as error:
             raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
 
@@ -154,6 +164,8 @@ class EyeTask(Task):
     def identity(self) -> dict[str, Any]:
         """The network's shape, the seed, the recipe's name, and the teachers where there are any."""
         who = {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+        if self.recipe.quantization_aware is not None:
+            who["quantization_aware"] = asdict(self.recipe.quantization_aware)
         return who if self.distillation is None else {**who, "teachers": self.distillation.identity()}
 
     def amount(self, batch: Batch) -> float:
@@ -162,6 +174,7 @@ class EyeTask(Task):
 
     def losses(self, batch: Batch, step: int) -> NetworkLosses:
         """Of the labels; with teachers, in part of their answers, and of what is inside."""
+        follow_ranges(self.model, self.recipe.quantization_aware, step)
         images = batch.images.contiguous(memory_format=torch.channels_last)
         distillation = self.distillation
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
