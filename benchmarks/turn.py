@@ -46,7 +46,7 @@ from galago.streaming import (
     open_camera,
     read_dialogue,
 )
-from galago.streaming.run_config import RunConfig, read_config
+from galago.streaming.turns.run_config import RunConfig, read_config
 
 CONFIG = common.ROOT / "examples" / "demo" / "turn" / "turn.toml"
 ROLES = ("ear", "eye", "voice")

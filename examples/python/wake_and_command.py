@@ -13,7 +13,7 @@ from pathlib import Path
 
 import galago
 from galago.streaming import Listener
-from galago.streaming.microphone import open_microphone
+from galago.streaming.sound.microphone import open_microphone
 
 GRAMMAR = Path(__file__).resolve().parents[1] / "demo" / "home.yaml"
 PATIENCE_NS = 8_000_000_000  # a command counts when it ends within this time of the phrase

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from galago.runtime.errors import FullError, InvalidStateError, SourceError, UnsupportedError, of_status
 from galago.runtime.events import Event, Failed
 from galago.runtime.session import Metrics, Session
-from galago.streaming.resample import MonoSource
+from galago.streaming.sound.resample import MonoSource
 from galago.streaming.source import AudioBlock, AudioSource
 
 _WAIT_S = 0.1

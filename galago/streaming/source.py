@@ -1,13 +1,14 @@
 """What an audio source is: an iterator of blocks, with a name, a rate and an honest count of losses.
 
     AudioSource
-    ├── FileSource           files.py        WAV, FLAC, OGG, block by block
-    ├── RawPcmSource         raw_pcm.py      headerless PCM from a pipe or a file
-    ├── Microphone           microphone.py   microphone through sounddevice or PyAudio
-    ├── MonoSource           resample.py     any of the above as mono at the rate of the session
-    └── RealTimeSource       replay.py       any of the above as fast as a microphone would
+    ├── FileSource           sound/files.py        WAV, FLAC, OGG, block by block
+    ├── RawPcmSource         sound/raw_pcm.py      headerless PCM from a pipe or a file
+    ├── Microphone           sound/microphone.py   microphone through sounddevice or PyAudio
+    ├── MonoSource           sound/resample.py     any of the above as mono at the rate of the session
+    └── RealTimeSource       sound/replay.py       any of the above as fast as a microphone would
 
-What stands on another source is a `WrappedSource`: the last two, and those of echo.py and conversation.py.
+What stands on another source is a `WrappedSource`: the last two, and those of turns/echo.py and
+turns/conversation.py.
 
 A source that breaks (a truncated file, a microphone pulled out) first yields everything that it heard
 and then raises `SourceError`, so that what was said before is still recognised.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from galago.runtime.errors import InvalidArgumentError, InvalidStateError
 from galago.runtime.events import Event
 from galago.runtime.session import Metrics, Session
-from galago.streaming.image_source import ImageSource
+from galago.streaming.images.image_source import ImageSource
 from galago.streaming.pipeline import healthy_events
 from galago.streaming.source import NS_PER_S
 

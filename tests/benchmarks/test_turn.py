@@ -12,7 +12,7 @@ from benchmarks import turn
 from benchmarks.latency import voice_span
 from galago.runtime.bundle import Bundle
 from galago.streaming import TurnCost, TurnLatency
-from galago.streaming.run_config import RunConfig, read_config
+from galago.streaming.turns.run_config import RunConfig, read_config
 from tests.make_tiny_bundle import SAMPLE_RATE_HZ, synthesise
 from tests.tiny_eye import draw
 

@@ -9,9 +9,9 @@ import pytest
 
 from galago.runtime.errors import UnsupportedError
 from galago.streaming.extras import import_extra
-from galago.streaming.sound_card import BACKENDS
-from tests.streaming.gstreamer import CONTAINERS, make_video, skip_without_gst_launch
-from tests.streaming.virtual_sound_card import VirtualSoundCard, skip_unless_possible
+from galago.streaming.sound.sound_card import BACKENDS
+from tests.streaming.images.gstreamer import CONTAINERS, make_video, skip_without_gst_launch
+from tests.streaming.sound.virtual_sound_card import VirtualSoundCard, skip_unless_possible
 
 
 @pytest.fixture(scope="session")

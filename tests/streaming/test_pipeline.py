@@ -17,9 +17,9 @@ import soxr
 import galago
 from galago.runtime.bundle import Bundle
 from galago.runtime.errors import FullError, SourceError, UnsupportedError
-from galago.streaming.files import FileSource
 from galago.streaming.pipeline import Listener
-from galago.streaming.replay import RealTimeSource
+from galago.streaming.sound.files import FileSource
+from galago.streaming.sound.replay import RealTimeSource
 from galago.streaming.source import NS_PER_S, AudioBlock, AudioSource
 from tests.make_tiny_bundle import SAMPLE_RATE_HZ, synthesise
 

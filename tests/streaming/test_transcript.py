@@ -11,7 +11,7 @@ import pytest
 
 from galago.runtime import events
 from galago.streaming.transcript import JsonTranscript, PlainTranscript, as_json, lasting_line
-from tests.streaming.json_lines import KEYS
+from tests.streaming.cli.json_lines import KEYS
 
 ORIGIN_NS = 1_000_000_000_000
 SHARED: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pytest
 import galago
 from galago.runtime.errors import InvalidArgumentError, InvalidStateError, SourceError
 from galago.runtime.events import Labels
-from galago.streaming.image_source import ImageFrame, ImageSource
+from galago.streaming.images.image_source import ImageFrame, ImageSource
 from galago.streaming.watcher import ImageRate, Watcher
 from tests.tiny_eye import COLOURS
 

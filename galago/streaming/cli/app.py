@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from galago.streaming.camera import Binding
 from galago.streaming.cli.options import AsJson, BundleArgument, BundleName, ChunkMs, Threads
-from galago.streaming.image_file import Background
-from galago.streaming.raw_pcm import SampleType
-from galago.streaming.sound_card import Backend
+from galago.streaming.images.camera import Binding
+from galago.streaming.images.image_file import Background
+from galago.streaming.sound.raw_pcm import SampleType
+from galago.streaming.sound.sound_card import Backend
 
 app = typer.Typer(
     name="galago",

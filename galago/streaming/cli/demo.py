@@ -29,11 +29,11 @@ from galago.streaming.cli.interrupts import Ending, ended_by_signals
 from galago.streaming.cli.listen import EVENT_CAPACITY, LIVE_CAPACITY_MS
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.cli.tables import milliseconds, print_table
-from galago.streaming.files import FileSource
-from galago.streaming.microphone import open_microphone
 from galago.streaming.pipeline import Listener, StreamReport
-from galago.streaming.replay import RealTimeSource
-from galago.streaming.sound_card import Backend
+from galago.streaming.sound.files import FileSource
+from galago.streaming.sound.microphone import open_microphone
+from galago.streaming.sound.replay import RealTimeSource
+from galago.streaming.sound.sound_card import Backend
 from galago.streaming.source import AudioSource
 from galago.streaming.transcript import LiveTranscript, PlainTranscript, Transcript
 

@@ -18,9 +18,9 @@ from galago.streaming.cli.exits import INTERRUPTED
 from galago.streaming.cli.options import human_path
 from galago.streaming.cli.run import converse
 from galago.streaming.cli.tables import megabytes, print_table
-from galago.streaming.run_config import NONE, SPEAKER, RunConfig, read_config
-from galago.streaming.sound_card import Backend
-from galago.streaming.turn_meter import TurnCost
+from galago.streaming.sound.sound_card import Backend
+from galago.streaming.turns.run_config import NONE, SPEAKER, RunConfig, read_config
+from galago.streaming.turns.turn_meter import TurnCost
 
 CONFIG = "turn/turn.toml"
 REPLY, PICTURE = "reply.wav", "turn.png"

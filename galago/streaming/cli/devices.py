@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from galago.streaming.cli.exits import exit_codes
 from galago.streaming.cli.tables import print_table
-from galago.streaming.sound_card import Backend, list_devices
+from galago.streaming.sound.sound_card import Backend, list_devices
 
 
 def devices(backend: Backend, *, json: bool) -> None:

@@ -20,11 +20,11 @@ from galago.runtime.errors import GalagoError
 from galago.streaming.cli.exits import FAILED, exit_codes
 from galago.streaming.cli.options import human_path
 from galago.streaming.cli.tables import print_table
-from galago.streaming.gstreamer_appsink import load_gstreamer
-from galago.streaming.gstreamer_errors import DEBIAN_PACKAGES
-from galago.streaming.gstreamer_launch import gst_launch_version
-from galago.streaming.speex import load_speexdsp
-from galago.streaming.v4l2_devices import default_camera, list_cameras
+from galago.streaming.images.gstreamer_appsink import load_gstreamer
+from galago.streaming.images.gstreamer_errors import DEBIAN_PACKAGES
+from galago.streaming.images.gstreamer_launch import gst_launch_version
+from galago.streaming.images.v4l2_devices import default_camera, list_cameras
+from galago.streaming.turns.speex import load_speexdsp
 
 State = Literal["ok", "missing", "broken"]
 

@@ -14,12 +14,12 @@ from galago.runtime.session import Session
 from galago.streaming.cli.exits import FAILED, complain, exit_codes
 from galago.streaming.cli.interrupts import Ending, ended_by_signals
 from galago.streaming.cli.options import open_bundle
-from galago.streaming.files import FileSource
-from galago.streaming.microphone import open_microphone
 from galago.streaming.pipeline import Listener
-from galago.streaming.raw_pcm import RawFormat, RawPcmSource, SampleType
-from galago.streaming.replay import RealTimeSource
-from galago.streaming.sound_card import Backend
+from galago.streaming.sound.files import FileSource
+from galago.streaming.sound.microphone import open_microphone
+from galago.streaming.sound.raw_pcm import RawFormat, RawPcmSource, SampleType
+from galago.streaming.sound.replay import RealTimeSource
+from galago.streaming.sound.sound_card import Backend
 from galago.streaming.source import AudioSource
 from galago.streaming.transcript import JsonTranscript, LiveTranscript, PlainTranscript, Transcript
 

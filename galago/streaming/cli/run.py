@@ -17,23 +17,29 @@ from galago.runtime.bundle import Bundle
 from galago.runtime.errors import GalagoError, UnsupportedError
 from galago.runtime.events import NS_PER_S, Event, Labels
 from galago.runtime.session import Session
-from galago.streaming.camera import open_camera
 from galago.streaming.cli.exits import INTERRUPTED, complain, exit_codes
 from galago.streaming.cli.interrupts import ended_by_signals
 from galago.streaming.cli.labels import check_eye, labels_row
 from galago.streaming.cli.listen import EVENT_CAPACITY, LIVE_CAPACITY_MS
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.cli.tables import print_table
-from galago.streaming.conversation import Conversation, Interrupted, Parts, Told, Trouble
-from galago.streaming.dialogue import Reply
-from galago.streaming.dialogue_file import DialogueFile, Vocabulary, read_dialogue
-from galago.streaming.files import FileSource
-from galago.streaming.image_source import ImageSource
-from galago.streaming.microphone import open_microphone
-from galago.streaming.player import PlaybackEnded, PlaybackStarted
-from galago.streaming.raw_pcm import RawFormat, RawPcmSource
-from galago.streaming.replay import RealTimeSource
-from galago.streaming.run_config import (
+from galago.streaming.images.camera import open_camera
+from galago.streaming.images.image_source import ImageSource
+from galago.streaming.sound.files import FileSource
+from galago.streaming.sound.microphone import open_microphone
+from galago.streaming.sound.raw_pcm import RawFormat, RawPcmSource
+from galago.streaming.sound.replay import RealTimeSource
+from galago.streaming.sound.sink import AudioSink
+from galago.streaming.sound.speaker import open_speaker
+from galago.streaming.sound.tee_sink import TeeSink
+from galago.streaming.sound.wav_sink import RealTimeSink, WavSink
+from galago.streaming.source import AudioSource
+from galago.streaming.transcript import as_json, lasting_line
+from galago.streaming.turns.conversation import Conversation, Interrupted, Parts, Told, Trouble
+from galago.streaming.turns.dialogue import Reply
+from galago.streaming.turns.dialogue_file import DialogueFile, Vocabulary, read_dialogue
+from galago.streaming.turns.player import PlaybackEnded, PlaybackStarted
+from galago.streaming.turns.run_config import (
     MICROPHONE,
     NONE,
     SPEAKER,
@@ -44,16 +50,10 @@ from galago.streaming.run_config import (
     VoiceConfig,
     read_config,
 )
-from galago.streaming.sink import AudioSink
-from galago.streaming.source import AudioSource
-from galago.streaming.speaker import open_speaker
-from galago.streaming.tee_sink import TeeSink
-from galago.streaming.timeline import Timeline
-from galago.streaming.timeline_picture import save_picture
-from galago.streaming.transcript import as_json, lasting_line
-from galago.streaming.turn_meter import TurnCost, TurnMeter
-from galago.streaming.voice import SessionVoice, Voice
-from galago.streaming.wav_sink import RealTimeSink, WavSink
+from galago.streaming.turns.timeline import Timeline
+from galago.streaming.turns.timeline_picture import save_picture
+from galago.streaming.turns.turn_meter import TurnCost, TurnMeter
+from galago.streaming.turns.voice import SessionVoice, Voice
 
 
 def run(path: Path) -> None:

@@ -15,12 +15,12 @@ from galago.streaming.cli.interrupts import ended_by_signals
 from galago.streaming.cli.listen import EVENT_CAPACITY
 from galago.streaming.cli.options import open_bundle
 from galago.streaming.crew import Crew
-from galago.streaming.player import Player
-from galago.streaming.sink import AudioSink
-from galago.streaming.sound_card import Backend
-from galago.streaming.speaker import open_speaker
-from galago.streaming.voice import SessionVoice, Voice
-from galago.streaming.wav_sink import RawPcmSink, WavSink
+from galago.streaming.sound.sink import AudioSink
+from galago.streaming.sound.sound_card import Backend
+from galago.streaming.sound.speaker import open_speaker
+from galago.streaming.sound.wav_sink import RawPcmSink, WavSink
+from galago.streaming.turns.player import Player
+from galago.streaming.turns.voice import SessionVoice, Voice
 
 SPEAKER = "speaker"
 STANDARD_OUTPUT = "-"

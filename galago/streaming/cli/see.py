@@ -14,8 +14,8 @@ from galago.runtime.session import Session
 from galago.streaming.cli.exits import UNREADABLE, complain, exit_codes
 from galago.streaming.cli.labels import check_eye, labels_line, labels_row
 from galago.streaming.cli.options import open_bundle
-from galago.streaming.image_file import Background, read_image
-from galago.streaming.image_source import ImageFrame
+from galago.streaming.images.image_file import Background, read_image
+from galago.streaming.images.image_source import ImageFrame
 from galago.streaming.pipeline import healthy_events
 
 

@@ -11,11 +11,11 @@ from typing import TextIO
 import typer
 
 from galago.runtime.events import Labels
-from galago.streaming.camera import Binding, open_camera
 from galago.streaming.cli.exits import complain, exit_codes
 from galago.streaming.cli.interrupts import ended_by_signals
 from galago.streaming.cli.labels import best_name, check_eye, labels_line, labels_row
 from galago.streaming.cli.options import open_bundle
+from galago.streaming.images.camera import Binding, open_camera
 from galago.streaming.source import NS_PER_S
 from galago.streaming.watcher import Watcher
 

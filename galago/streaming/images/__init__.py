@@ -1,0 +1,1 @@
+"""Images in: cameras, streams, videos and image files; each an `ImageSource`."""

@@ -1,0 +1,1 @@
+"""Sound in and out: files, pipes and sound cards, from `AudioSource` to `AudioSink`."""
