@@ -21,8 +21,8 @@ using Record = GrammarSearch::Record;
 constexpr int32_t kNone = GrammarSearch::kNone;
 constexpr float kImpossible = -std::numeric_limits<float>::infinity();
 // What a word and a gap count for at least, as candidates for the worst.
-constexpr int32_t kMinWordRows = 4;
-constexpr int32_t kMinGapRows = 8;
+constexpr int32_t kMinWordMs = 160;
+constexpr int32_t kMinGapMs = 320;
 constexpr size_t kMaxTextBytes = size_t{1} << 16;
 
 struct Segment {
@@ -54,6 +54,7 @@ std::shared_ptr<const PhoneAutomaton> validate(std::shared_ptr<const PhoneAutoma
   require(o.beam_nats > 0, "beam_nats must be > 0");
   require(o.max_active_arcs >= 16 && o.max_active_arcs <= (1 << 20),
           "max_active_arcs must be in [16, 2^20]");
+  require(o.token_ms >= 1 && o.token_ms <= 1000, "token_ms must be in [1, 1000]");
   require(o.max_tokens >= 1 && o.max_tokens <= 65536, "max_tokens must be in [1, 65536]");
   return automaton;
 }
@@ -228,12 +229,14 @@ struct GrammarDecoder::Impl {
     }
     float worst = 0.0f;
     Mark gap_begin = {};
+    const int32_t min_word_rows = std::max(1, kMinWordMs / options.token_ms);
+    const int32_t min_gap_rows = std::max(1, kMinGapMs / options.token_ms);
     for (const Segment& word : word_segments) {
-      worst = std::min(worst, Segment{gap_begin, word.begin}.mean(kMinGapRows));
-      worst = std::min(worst, word.mean(kMinWordRows));
+      worst = std::min(worst, Segment{gap_begin, word.begin}.mean(min_gap_rows));
+      worst = std::min(worst, word.mean(min_word_rows));
       gap_begin = word.end;
     }
-    result.worst_word_ratio = std::min(worst, Segment{gap_begin, best.now}.mean(kMinGapRows));
+    result.worst_word_ratio = std::min(worst, Segment{gap_begin, best.now}.mean(min_gap_rows));
     for (const int32_t index : path) {
       const Record& record = search.record(index);
       read_meaning(record.outputs, record.begin, record.phone_end);

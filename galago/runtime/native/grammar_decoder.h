@@ -39,6 +39,7 @@ struct GrammarOptions {
   float beam_nats = 30.0f;
   int max_active_arcs = 2048;  // the best that go on; [16, 1 << 20]
   int max_tokens = 1024;       // rows of the longest utterance; [1, 65536]
+  int token_ms = 40;           // a row; [1, 1000]
 };
 
 struct GrammarSlot {

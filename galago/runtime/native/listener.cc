@@ -390,6 +390,7 @@ GrammarDecoders Listener::make_grammar(const void* bytes, size_t num_bytes) cons
   options.acceptance = ear_.acceptance;
   options.tokens = ear_.tokens;
   options.max_tokens = max_tokens(ear_, options_);
+  options.token_ms = ear_.token_ms();
   const auto automaton = PhoneAutomaton::parse(bytes, num_bytes, phones_digest(ear_));
   GrammarDecoders grammar;
   grammar.final = std::make_unique<GrammarDecoder>(automaton, options);
