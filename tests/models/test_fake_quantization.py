@@ -62,7 +62,7 @@ def test_a_tensor_of_zeros_is_no_trouble() -> None:
 def test_what_shares_a_scale(
     granularity: PerTensor | PerChannel | PerGroup, groups: int, scale_shape: tuple[int, int]
 ) -> None:
-    """The largest value of each group becomes the largest integer, and no other group's error depends on it."""
+    """The largest value of each group becomes the largest integer, whatever the other groups hold."""
     values = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     split = granularity.split(values)
     assert len(split) == groups

@@ -6,7 +6,7 @@ graph runs over whole streams, and at random chunks everything that goes in is w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,9 +17,10 @@ from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
 from galago.quantize.calibration import Array, CalibrationError, CalibrationSet
 from galago.quantize.compile_openvino import compile_graph, state_names
 from galago.quantize.ear.oracle import chunk_features
+from galago.quantize.ear.recipe import EarCalibration
 from galago.quantize.export import NEXT_PREFIX, STATE_PREFIX
 
-__all__ = ["Stream", "draw_streams", "record"]
+__all__ = ["Stream", "draw_streams", "recipe_streams", "record"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,38 @@ def draw_streams(
             ]
             names.append(f"{corpus.name}:{clip.id}")
         yield Stream(np.concatenate(pieces), tuple(names))
+
+
+def recipe_streams(
+    settings: EarCalibration, opened: Mapping[str, Corpus]
+) -> tuple[list[Stream], list[Stream]]:
+    """Streams with speech, and streams of noise; without corpora, white noise as the former.
+
+    Raises:
+        CalibrationError: a corpus has no clip in the wanted splits.
+    """
+
+    def draw(names: Sequence[str], splits: Sequence[str], num_streams: int) -> list[Stream]:
+        return list(
+            draw_streams(
+                [opened[name] for name in names],
+                splits=splits,
+                num_streams=num_streams,
+                stream_s=settings.stream_s,
+                level_dbfs=settings.level_dbfs,
+                seed=settings.seed,
+            )
+        )
+
+    if settings.corpora:
+        noise = (
+            draw(settings.noise, settings.noise_splits, settings.num_noise_streams) if settings.noise else []
+        )
+        return draw(settings.corpora, settings.splits, settings.num_streams), noise
+    rng = np.random.default_rng(settings.seed)
+    num_samples = int(settings.stream_s * SAMPLE_RATE_HZ)
+    white = (rng.normal(size=(settings.num_streams, num_samples)) * 0.05).astype(np.float32)
+    return [Stream(samples, ("white noise",)) for samples in white], []
 
 
 def record(

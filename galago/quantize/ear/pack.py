@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino as ov
 
 from galago.boards.profile import this_machine
 from galago.models.ear import Ear
-from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
+from galago.models.training.ear.corpus import Corpus
 from galago.models.training.toml_tables import RecipeError
 from galago.quantize.accuracy_control import Controlled, divergence
 from galago.quantize.calibration import CalibrationSet
 from galago.quantize.compile_openvino import Precision, convert_onnx, make_stateful
 from galago.quantize.dtype_choice import DtypeChoice, StepTimes, choose_dtype
-from galago.quantize.ear.calibrate import Stream, draw_streams, record
+from galago.quantize.ear.calibrate import Stream, recipe_streams, record
 from galago.quantize.ear.entries import (
     LEXICON,
     graph_name,
@@ -135,7 +134,7 @@ def _quantize(model: Ear, recipe: EarPackRecipe, opened: dict[str, Corpus], job:
 
     say("calibrate: recording streams with their caches")
     settings = recipe.calibration
-    speech, noise = _draw_streams(recipe, opened)
+    speech, noise = recipe_streams(recipe.calibration, opened)
     recorded = record(
         floats[first],
         [*speech, *noise],
@@ -171,33 +170,6 @@ def _quantize(model: Ear, recipe: EarPackRecipe, opened: dict[str, Corpus], job:
     choice = choose_dtype(controlled, recipe.accuracy, times, what="diverges by {:.5f} nats from float")
     say(f"  {choice.sentence()}")
     return _Graphs(shapes, floats, quantized, controlled, choice, calibration, held_out, speech, noise)
-
-
-def _draw_streams(recipe: EarPackRecipe, opened: dict[str, Corpus]) -> tuple[list[Stream], list[Stream]]:
-    """Streams with speech, and streams of noise."""
-    settings = recipe.calibration
-
-    def draw(names: Sequence[str], splits: Sequence[str], num_streams: int) -> list[Stream]:
-        return list(
-            draw_streams(
-                [opened[name] for name in names],
-                splits=splits,
-                num_streams=num_streams,
-                stream_s=settings.stream_s,
-                level_dbfs=settings.level_dbfs,
-                seed=settings.seed,
-            )
-        )
-
-    if settings.corpora:
-        noise = (
-            draw(settings.noise, settings.noise_splits, settings.num_noise_streams) if settings.noise else []
-        )
-        return draw(settings.corpora, settings.splits, settings.num_streams), noise
-    rng = np.random.default_rng(settings.seed)
-    num_samples = int(settings.stream_s * SAMPLE_RATE_HZ)
-    white = (rng.normal(size=(settings.num_streams, num_samples)) * 0.05).astype(np.float32)
-    return [Stream(samples, ("white noise",)) for samples in white], []
 
 
 def _write_graphs(folder: Path, graphs: _Graphs, recipe: EarPackRecipe, model: Ear) -> dict[int, Oracle]:
