@@ -13,8 +13,7 @@ voice activity.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from galago.models.convolution import CausalConvolutionModule, ConvolutionSubsam
 from galago.models.ear import Ear, EarOutput, States
 from galago.models.front_end import LogMelFrontEnd
 from galago.models.masks import chunk_mask, padding_mask
+from galago.models.network_config import NetworkConfig
 
 __all__ = ["PRESETS", "Conformer", "ConformerConfig", "EarOutput", "States"]
 
@@ -32,7 +32,7 @@ SUBSAMPLING_FACTOR = 4
 
 
 @dataclass(frozen=True)
-class ConformerConfig:
+class ConformerConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint."""
 
     width: int = 144
@@ -51,20 +51,15 @@ class ConformerConfig:
     head_width: int = 0  # 0: width / num_heads; of a network whose heads were thinned out, what they had
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "subsampling_channels", tuple(self.subsampling_channels))
-        counts = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
-        for name, value in counts.items():
-            lowest = 0 if name in ("lookahead_tokens", "head_width") else 1
-            if value < lowest:
-                raise ValueError(f"{name} must be at least {lowest}, got {value}")
+        self._freeze("subsampling_channels")
+        self._check_counts("lookahead_tokens", "head_width")
         if len(self.subsampling_channels) != 2 or min(self.subsampling_channels) < 1:
             raise ValueError(f"subsampling_channels must be two counts, got {self.subsampling_channels}")
         if (self.head_width == 0 and self.width % self.num_heads) or self.width % 2:
             raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
         if self.num_mels % 4:
             raise ValueError(f"num_mels {self.num_mels} is no multiple of 4")
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        self._check_shares("dropout")
         if not 1 <= self.phone_block <= self.num_blocks:
             raise ValueError(f"phone_block {self.phone_block} is not among {self.num_blocks} blocks")
 
@@ -72,17 +67,10 @@ class ConformerConfig:
     def front_end(self) -> LogMelFrontEnd:
         return LogMelFrontEnd()
 
-    def with_(self, **changes: Any) -> ConformerConfig:
-        return replace(self, **changes)
-
     @property
     def attention_width(self) -> int:
         """Of queries, keys and values: all heads side by side."""
         return self.num_heads * (self.head_width or self.width // self.num_heads)
-
-    def as_dict(self) -> dict[str, Any]:
-        """All that differs from a network of before there was a ``head_width``: its runs still agree."""
-        return {name: value for name, value in asdict(self).items() if name != "head_width" or value}
 
 
 #: Networks by their number of parameters.

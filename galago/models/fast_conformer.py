@@ -9,8 +9,7 @@ learns from it.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from torch.nn import functional as F
 from galago.models.attention import MASKED, relative_positions
 from galago.models.full_conformer import FullConformerBlock
 from galago.models.masks import padding_mask
+from galago.models.network_config import NetworkConfig
 from galago.models.wav2vec2 import SpeechScores
 from galago.models.whisper import slaney_filterbank
 
@@ -26,7 +26,7 @@ __all__ = ["FAST_CONFORMER_PRESETS", "FastConformer", "FastConformerConfig", "Ne
 
 
 @dataclass(frozen=True)
-class FastConformerConfig:
+class FastConformerConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint. The defaults are those of XL."""
 
     num_mels: int = 80
@@ -43,21 +43,12 @@ class FastConformerConfig:
     num_tokens: int = 1025  # of the CTC head
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, bool) and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.width % self.num_heads or self.width % 2:
-            raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
+        self._check_counts()
+        self._check_width(self.width, self.num_heads)
         if self.num_mels % (1 << self.num_halvings):
             raise ValueError(f"{self.num_mels} mels cannot be halved {self.num_halvings} times")
         if self.subsampling_kernel % 2 == 0:
             raise ValueError(f"subsampling_kernel must be odd, got {self.subsampling_kernel}")
-
-    def with_(self, **changes: Any) -> FastConformerConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 #: The published sizes of 0.6 and 1.1 billion parameters.

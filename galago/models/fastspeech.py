@@ -18,8 +18,8 @@ Letters: B batch, P phones, T frames, C width.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from galago.models.attention import MASKED, RelativeAttention, relative_positions
 from galago.models.convnext import ConvNeXtStack, States
 from galago.models.masks import padding_mask
+from galago.models.network_config import NetworkConfig
 
 __all__ = [
     "FASTSPEECH_PRESETS",
@@ -41,7 +42,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class FastSpeechConfig:
+class FastSpeechConfig(NetworkConfig):
     """Shape of the network; everything that decides a weight's shape, so it is stored with a checkpoint."""
 
     num_phones: int = 76
@@ -61,12 +62,9 @@ class FastSpeechConfig:
     predictor_dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "decoder_lookahead_frames", tuple(self.decoder_lookahead_frames))
-        for name, value in asdict(self).items():
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.width % self.num_heads or self.width % 2:
-            raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
+        self._freeze("decoder_lookahead_frames")
+        self._check_counts()
+        self._check_width(self.width, self.num_heads)
         for name in ("kernel_phones", "predictor_kernel_phones"):
             if getattr(self, name) % 2 == 0:
                 raise ValueError(f"{name} must be odd, got {getattr(self, name)}")
@@ -76,15 +74,7 @@ class FastSpeechConfig:
                 "decoder_lookahead_frames needs a number for each block in "
                 f"[0, decoder_kernel_frames = {self.decoder_kernel_frames}), got {ahead}"
             )
-        for name in ("dropout", "predictor_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-
-    def with_(self, **changes: Any) -> FastSpeechConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        self._check_shares("dropout", "predictor_dropout")
 
 
 #: ``fastspeech2`` has the published shapes of FastSpeech 2 on the phone side (4 blocks of 256, 2 heads,

@@ -9,7 +9,7 @@ B batch, P phones, T frames, C width.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from galago.models.fastspeech import regulate_length
 from galago.models.full_conformer import FullConformerBlock
 from galago.models.hifigan import HifiGan, HifiGanConfig
 from galago.models.masks import padding_mask
+from galago.models.network_config import NetworkConfig
 
 __all__ = [
     "FastSpeech2Conformer",
@@ -32,7 +33,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class FastSpeech2ConformerConfig:
+class FastSpeech2ConformerConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint. The defaults are those published for LJSpeech.
 
     Pairs are of the encoder and the decoder; triples are layers, channels and kernel of a predictor.
@@ -66,12 +67,6 @@ class FastSpeech2ConformerConfig:
         kernels = [self.duration_predictor[2], self.pitch_predictor[2], self.energy_predictor[2]]
         if any(kernel % 2 == 0 for kernel in [*kernels, *self.embedding_kernel, self.postnet[2]]):
             raise ValueError("the kernels of predictors, embeddings and post-net must be odd")
-
-    def with_(self, **changes: Any) -> FastSpeech2ConformerConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class SpokenMel(NamedTuple):

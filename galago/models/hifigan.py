@@ -9,18 +9,19 @@ dilations at once. It sees a whole utterance, both ways: galago's own ``vocoder.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from galago.models.network_config import NetworkConfig
+
 __all__ = ["HIFIGAN_PRESETS", "HifiGan", "HifiGanConfig"]
 
 
 @dataclass(frozen=True)
-class HifiGanConfig:
+class HifiGanConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint. The defaults are V1's with 80 mels.
 
     ``residual_dilations`` has a row for each of ``residual_kernels``.
@@ -35,8 +36,7 @@ class HifiGanConfig:
     leaky_slope: float = 0.1
 
     def __post_init__(self) -> None:
-        for name in ("upsampling_rates", "upsampling_kernels", "residual_kernels"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._freeze("upsampling_rates", "upsampling_kernels", "residual_kernels")
         object.__setattr__(self, "residual_dilations", tuple(tuple(row) for row in self.residual_dilations))
         pairs = list(zip(self.upsampling_rates, self.upsampling_kernels, strict=False))
         if not pairs or len(self.upsampling_rates) != len(self.upsampling_kernels):
@@ -57,12 +57,6 @@ class HifiGanConfig:
     def hop_samples(self) -> int:
         """Samples that a frame becomes."""
         return math.prod(self.upsampling_rates)
-
-    def with_(self, **changes: Any) -> HifiGanConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 #: The paper's V1 and V2 (table 1); both are for 22,050 Hz and hops of 256 samples.

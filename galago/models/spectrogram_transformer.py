@@ -10,20 +10,20 @@ lowest mels, from the first frame to the last.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
 from galago.models.features import LogMel, LogMelConfig
+from galago.models.network_config import NetworkConfig
 from galago.models.vit import LAYER_NORM_EPS, VitBlock, VitConfig
 
 __all__ = ["AST_PRESETS", "AstConfig", "AudioSpectrogramTransformer", "SoundFeatures"]
 
 
 @dataclass(frozen=True)
-class AstConfig:
+class AstConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint. The defaults are those published for AudioSet.
 
     ``mean`` and ``deviation`` are of log-mel energies over the training data; inputs are divided by two
@@ -61,12 +61,6 @@ class AstConfig:
             (self.num_mels - self.patch) // self.mel_stride + 1,
             (self.num_frames - self.patch) // self.frame_stride + 1,
         )
-
-    def with_(self, **changes: Any) -> AstConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 #: The published networks: AudioSet, 10 s and 527 classes; Speech Commands, 1 s and 35 words.

@@ -25,12 +25,13 @@ folds into the weights, see :meth:`NormedLinear.folded`) and hard-swish or ReLU 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from galago.models.network_config import NetworkConfig
 from galago.models.windows import join_windows, relative_position_index, shift_bias, split_windows
 
 __all__ = ["SWIN_PRESETS", "NormedConvolution", "NormedLinear", "Swin", "SwinConfig", "WindowAttention"]
@@ -39,7 +40,7 @@ ACTIVATIONS = {"gelu": nn.GELU, "hard_swish": nn.Hardswish, "relu": nn.ReLU}
 
 
 @dataclass(frozen=True)
-class SwinConfig:
+class SwinConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint.
 
     A stage whose map is no larger than a window has one window and no shift.
@@ -62,8 +63,7 @@ class SwinConfig:
     head_width: int = 0  # 0: channels / heads; of a network whose heads were thinned out, what they had
 
     def __post_init__(self) -> None:
-        for name in ("widths", "depths", "num_heads"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._freeze("widths", "depths", "num_heads")
         if not len(self.widths) == len(self.depths) == len(self.num_heads) > 0:
             raise ValueError("widths, depths and num_heads must name the same number of stages")
         for name in ("height", "width", "num_classes", "patch", "window"):
@@ -83,8 +83,7 @@ class SwinConfig:
             )
         if self.local_kernel < 0 or (self.local_kernel and self.local_kernel % 2 == 0):
             raise ValueError(f"local_kernel must be 0 or odd, got {self.local_kernel}")
-        if not 0.0 <= self.drop_path < 1.0:
-            raise ValueError(f"drop_path must be in [0, 1), got {self.drop_path}")
+        self._check_shares("drop_path")
         if self.head_width < 0:
             raise ValueError(f"head_width must be at least 0, got {self.head_width}")
         if self.feed_forward_factor <= 0:
@@ -105,13 +104,6 @@ class SwinConfig:
         """Tokens (down, across) of each stage."""
         h, w = self.height // self.patch, self.width // self.patch
         return tuple((h >> i, w >> i) for i in range(len(self.widths)))
-
-    def with_(self, **changes: Any) -> SwinConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        """All that differs from a network of before there was a ``head_width``: its runs still agree."""
-        return {name: value for name, value in asdict(self).items() if name != "head_width" or value}
 
 
 def _published(channels: int, depths: tuple[int, ...], heads: int, **changes: Any) -> SwinConfig:

@@ -19,8 +19,8 @@ Letters: B batch, H heads, P phones, T frames, C width.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from galago.models.attention import MASKED, relative_positions
 from galago.models.masks import chunk_mask
+from galago.models.network_config import NetworkConfig
 
 __all__ = [
     "TRANSFORMER_TTS_PRESETS",
@@ -42,7 +43,7 @@ States = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class TransformerTtsConfig:
+class TransformerTtsConfig(NetworkConfig):
     """Shape of the network; everything that decides a weight's shape, so it is stored with a checkpoint."""
 
     num_phones: int = 76
@@ -63,22 +64,11 @@ class TransformerTtsConfig:
     prenet_dropout: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.width % self.num_heads or self.width % 2:
-            raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
+        self._check_counts()
+        self._check_width(self.width, self.num_heads)
         if self.kernel_phones % 2 == 0 or self.kernel_frames % 2 == 0:
             raise ValueError(f"kernels must be odd, got {self.kernel_phones} and {self.kernel_frames}")
-        for name in ("dropout", "prenet_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-
-    def with_(self, **changes: Any) -> TransformerTtsConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        self._check_shares("dropout", "prenet_dropout")
 
 
 #: ``published`` as in the paper; ``small`` as many parameters as FastSpeech's "5m", to be compared with it.

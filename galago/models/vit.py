@@ -13,14 +13,15 @@ DeiT's distillation token learns from a teacher's label as the class token learn
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.attention import attend
+from galago.models.network_config import NetworkConfig
 from galago.models.positions import resized_vit_state
 
 __all__ = ["VIT_PRESETS", "Vit", "VitConfig", "VitOutput"]
@@ -29,7 +30,7 @@ LAYER_NORM_EPS = 1e-6  # of the published weights
 
 
 @dataclass(frozen=True)
-class VitConfig:
+class VitConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint."""
 
     height: int = 224  # pixels
@@ -44,10 +45,7 @@ class VitConfig:
     head_width: int = 0  # 0: channels / heads; of a network whose heads were thinned out, what they had
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            lowest = 0 if name in ("is_distilled", "head_width") else 1
-            if value < lowest:
-                raise ValueError(f"{name} must be at least {lowest}, got {value}")
+        self._check_counts("head_width")
         if self.head_width == 0 and self.channels % self.num_heads:
             raise ValueError(f"{self.channels} channels are not divisible by {self.num_heads} heads")
         if self.height % self.patch or self.width % self.patch:
@@ -62,13 +60,6 @@ class VitConfig:
     def num_tokens(self) -> int:
         """Tokens before the patches: the class token and, where there is one, the distillation token."""
         return 2 if self.is_distilled else 1
-
-    def with_(self, **changes: Any) -> VitConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        """All that differs from a network of before there was a ``head_width``."""
-        return {name: value for name, value in asdict(self).items() if name != "head_width" or value}
 
 
 _SMALL = VitConfig(channels=384, num_heads=6)

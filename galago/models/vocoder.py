@@ -23,14 +23,14 @@ there, so rows lag by the blocks' lookahead and 2 (drawn for 4 hops a window, lo
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.convnext import ConvNeXtStack, States
+from galago.models.network_config import NetworkConfig
 from galago.models.voice_features import VoiceFeatureConfig
 
 __all__ = ["VOCODER_PRESETS", "Vocoder", "VocoderConfig"]
@@ -42,7 +42,7 @@ _CYCLE_PARTS = (
 
 
 @dataclass(frozen=True)
-class VocoderConfig:
+class VocoderConfig(NetworkConfig):
     """Shape of the network; everything that decides a weight's shape, so it is stored with a checkpoint."""
 
     width: int = 192
@@ -57,7 +57,7 @@ class VocoderConfig:
     high_hz: float = 8_000.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "lookahead_frames", tuple(self.lookahead_frames))
+        self._freeze("lookahead_frames")
         if not self.lookahead_frames:
             raise ValueError("lookahead_frames needs a number for at least one block")
         if min(self.width, self.inner_width, self.kernel_frames, self.num_mels) < 1:
@@ -97,12 +97,6 @@ class VocoderConfig:
     @property
     def delay_frames(self) -> int:
         return sum(self.lookahead_frames) + self.overlap // 2
-
-    def with_(self, **changes: Any) -> VocoderConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 #: Networks by their number of parameters.

@@ -18,7 +18,7 @@ the published network:
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from galago.models.attention import MASKED
 from galago.models.front_end import RawFrontEnd
 from galago.models.masks import chunk_mask, padding_mask
+from galago.models.network_config import NetworkConfig
 from galago.models.transformer import TransformerBlock
 from galago.models.waveform import FeatureEncoder
 
@@ -45,7 +46,7 @@ States = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Wav2Vec2Config:
+class Wav2Vec2Config(NetworkConfig):
     """Shape of the network; stored inside every checkpoint. The defaults are BASE's.
 
     ``position_lookahead_tokens`` is ``(position_kernel_tokens - 1) // 2`` in every published network.
@@ -74,11 +75,8 @@ class Wav2Vec2Config:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("convolution_widths", "convolution_kernels", "convolution_strides"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name, value in asdict(self).items():
-            if type(value) is int and value < (0 if name == "position_lookahead_tokens" else 1):
-                raise ValueError(f"{name} must be positive, got {value}")
+        self._freeze("convolution_widths", "convolution_kernels", "convolution_strides")
+        self._check_counts("position_lookahead_tokens")
         if self.width % self.num_heads or self.width % self.position_groups:
             raise ValueError(
                 f"width {self.width} must be a multiple of num_heads {self.num_heads} "
@@ -89,18 +87,11 @@ class Wav2Vec2Config:
                 f"position_lookahead_tokens {self.position_lookahead_tokens} is outside the kernel of "
                 f"{self.position_kernel_tokens} tokens"
             )
-        if not 0.0 <= self.dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        self._check_shares("dropout")
 
     @property
     def front_end(self) -> RawFrontEnd:
         return RawFrontEnd(self.convolution_kernels, self.convolution_strides)
-
-    def with_(self, **changes: Any) -> Wav2Vec2Config:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 _LARGE = Wav2Vec2Config(width=1024, num_blocks=24, num_heads=16, feed_forward_width=4096)

@@ -8,8 +8,7 @@ The published networks have LARGE's sizes, with relative or with rotary position
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from galago.models.attention import MASKED, relative_positions
 from galago.models.full_conformer import FullConformerBlock
 from galago.models.masks import padding_mask
+from galago.models.network_config import NetworkConfig
 from galago.models.wav2vec2 import EncodedSpeech, SpeechScores
 from galago.models.waveform import FeatureEncoder
 
@@ -24,7 +24,7 @@ __all__ = ["WAV2VEC2_CONFORMER_PRESETS", "Wav2Vec2Conformer", "Wav2Vec2Conformer
 
 
 @dataclass(frozen=True)
-class Wav2Vec2ConformerConfig:
+class Wav2Vec2ConformerConfig(NetworkConfig):
     """Shape of the network; stored inside every checkpoint. The defaults are the published LARGE's."""
 
     width: int = 1024
@@ -46,19 +46,9 @@ class Wav2Vec2ConformerConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("convolution_widths", "convolution_kernels", "convolution_strides"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name, value in asdict(self).items():
-            if type(value) is int and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.width % self.num_heads or self.width % 2:
-            raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
-
-    def with_(self, **changes: Any) -> Wav2Vec2ConformerConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        self._freeze("convolution_widths", "convolution_kernels", "convolution_strides")
+        self._check_counts()
+        self._check_width(self.width, self.num_heads)
 
 
 #: The published networks.

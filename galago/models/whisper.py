@@ -9,13 +9,13 @@ streaming ear.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from galago.models.network_config import NetworkConfig
 from galago.models.transformer import TransformerBlock
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class WhisperConfig:
+class WhisperConfig(NetworkConfig):
     """Shape of the encoder; stored inside every checkpoint. The defaults are tiny's."""
 
     num_mels: int = 80
@@ -40,17 +40,8 @@ class WhisperConfig:
     feed_forward_width: int = 1536
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        if self.width % self.num_heads or self.width % 2:
-            raise ValueError(f"width {self.width} must be even and a multiple of num_heads {self.num_heads}")
-
-    def with_(self, **changes: Any) -> WhisperConfig:
-        return replace(self, **changes)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        self._check_counts()
+        self._check_width(self.width, self.num_heads)
 
 
 def _published(width: int, num_blocks: int, num_heads: int, num_mels: int = 80) -> WhisperConfig:

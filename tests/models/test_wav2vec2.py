@@ -245,7 +245,7 @@ def test_as_big_as_published(preset: str, millions: float) -> None:
     [
         ({"width": 18}, "width 18 must be a multiple"),
         ({"position_lookahead_tokens": 6}, "outside the kernel of 6 tokens"),
-        ({"num_blocks": 0}, "num_blocks must be positive"),
+        ({"num_blocks": 0}, "num_blocks must be at least 1"),
         ({"dropout": 1.0}, "dropout must be in"),
     ],
 )
