@@ -43,7 +43,7 @@ def signals_find_a_stack() -> Iterator[None]:
     OpenVINO's CPU plugin gives the thread that creates an `ov.Core` a signal stack of its own, and puts the
     one before it back when the core goes.  Of two cores that go in the order in which they came, the second
     puts back the first's, which is freed: the next Ctrl-C kills the process (OpenVINO 2026.4.1).  The native
-    core keeps one core for ever and is safe; tests of the workstation's half, and NNCF in them, make many.
+    core keeps one core for ever and is safe; tests of the workstation's half make many.
     """
     yield
     if sys.platform == "linux":

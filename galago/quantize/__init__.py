@@ -1,8 +1,9 @@
 """From a trained network to a bundle: export, int8, what int8 costs, golden vectors, the manifest.
 
-    export ──► compile_openvino ──► calibrate ──► quantize ──► accuracy_control ──► pack
-    ONNX       ov.Model             real caches   NNCF int8    what stays higher    manifest, golden, card
+    export ──► compile_openvino ──► calibrate ──► quantize ──► accuracy_control ──► dtype_choice ──► pack
+    ONNX       ov.Model             real caches   a plan of    what stays higher    does int8 pay?   manifest,
+                                                  integers                                           golden, card
 
-Runs on a workstation (torch, onnx, openvino, nncf). ``galago pack`` is the way in, and its options are in
+Runs on a workstation (torch, onnx, openvino). ``galago pack`` is the way in, and its options are in
 :mod:`galago.quantize.command`.
 """

@@ -21,7 +21,7 @@ __all__ = ["save_graphs"]
 _ALIGNMENT_BYTES = 64  # a cache line, and the widest vector register
 _AUTOMATIC_NAME = re.compile(r"[A-Za-z]+_\d+")
 # What OpenVINO notes beside a layer and never reads again: where it came from.
-_UNREAD_NOTES = re.compile(r"fused_names.*|original_.*|nncf.*|precise.*")
+_UNREAD_NOTES = re.compile(r"fused_names.*|original_.*|precise.*")
 
 
 def save_graphs(models: Mapping[Path, ov.Model], weights: Path, name: str) -> None:

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 
 #: What never enters a board's process through galago: the workstation's half and what it is made with.
-WORKSTATION_ONLY = frozenset({"torch", "onnx", "onnxscript", "nncf", "transformers", "matplotlib", "scipy"})
+WORKSTATION_ONLY = frozenset({"torch", "onnx", "onnxscript", "transformers", "matplotlib", "scipy"})
 #: What only the module that needs it loads: opening the package costs numpy and nothing else.
 ON_DEMAND = WORKSTATION_ONLY | {
     "openvino",

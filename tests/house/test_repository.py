@@ -30,7 +30,6 @@ DEPENDENCIES = {
     "onnxruntime",
     "onnxscript",
     "openvino",
-    "nncf",
     "hassil",
     "soundfile",
     "sounddevice",

@@ -27,7 +27,7 @@ def main() -> None:
             raise SystemExit(
                 f"metadata: {importlib.metadata.version('galago')}, package: {galago.__version__}"
             )
-        for name in ("torch", "onnx", "nncf"):
+        for name in ("torch", "onnx"):
             if importlib.util.find_spec(name) is not None:
                 raise SystemExit(f"{name} came with a board's install")
         if not (package / "py.typed").is_file():

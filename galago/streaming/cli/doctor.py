@@ -99,7 +99,7 @@ def examine() -> Iterator[Finding]:
     yield _module("rich", "the live transcript", "pip install 'galago[cli]'")
     # Workstation only, and never loaded from here: its import takes seconds.
     yield _module("torch", "training (workstation)", "pip install torch==2.13.0, then 'galago[train]'")
-    yield _module("nncf", "int8 (workstation)", "pip install 'galago[quantize]'")
+    yield _module("onnx", "making bundles (workstation)", "pip install 'galago[quantize]'")
 
 
 def examine_eyes() -> Iterator[Finding]:

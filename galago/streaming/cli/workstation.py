@@ -29,9 +29,9 @@ COMMANDS = {
     "train": WorkstationCommand("galago.models.training.command", "train", ("torch",)),
     "import": WorkstationCommand("galago.models.published.command", "train", ("torch",)),
     "label": WorkstationCommand("galago.models.training.distill.command", "train", ("torch",)),
-    "pack": WorkstationCommand("galago.quantize.command", "quantize", ("torch", "nncf", "openvino")),
+    "pack": WorkstationCommand("galago.quantize.command", "quantize", ("torch", "onnx", "openvino")),
     "make": WorkstationCommand(
-        "galago.quantize.make.command", "train,quantize", ("torch", "nncf", "openvino")
+        "galago.quantize.make.command", "train,quantize", ("torch", "onnx", "openvino")
     ),
 }
 
