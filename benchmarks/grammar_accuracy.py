@@ -25,37 +25,25 @@ from typing import Any
 import galago
 from benchmarks import common, hearing
 from benchmarks.corpora import SAMPLE_RATE_HZ
+from benchmarks.grammar_calibration import calibrate
 from benchmarks.grammar_peer import DEFAULT_CACHE as PEER_CACHE
 from benchmarks.grammar_peer import GrammarPeer
+from benchmarks.grammar_trials import NUM_FOREIGN, Trial, percent, trials_of
 from benchmarks.spoken_commands import (
     CONDITIONS,
     DEFAULT_CACHE,
     TEST_ESC10_FOLDS,
     TEST_NOISE_FILES,
     TEST_VOICES,
-    Command,
     CommandGrammar,
     Meaning,
     Noise,
     clip_of,
-    lj_texts,
 )
 from galago.runtime.language.lexicon import load_default
 
 GRAMMARS = tuple(sorted((Path(__file__).parent / "grammars").glob("*.yaml")))
 NUM_SENTENCES = 60  # of each grammar
-NUM_FOREIGN = 60  # sentences of no grammar, half of them from the other grammars
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One clip to be played against a grammar; no meaning: it must be rejected."""
-
-    grammar: str
-    condition: str
-    voice: str
-    text: str
-    meanings: frozenset[Meaning]
 
 
 @dataclass(frozen=True)
@@ -74,44 +62,6 @@ class Answer:
     @property
     def is_intent_right(self) -> bool:
         return len(self.heard) == 1 and self.heard[0][0] in {intent for intent, _ in self.trial.meanings}
-
-
-def trials_of(
-    grammar: CommandGrammar,
-    others: Sequence[CommandGrammar],
-    voices: Sequence[str],
-    *,
-    num_sentences: int,
-    num_foreign: int,
-    foreign_lines: Sequence[str] | None = None,
-) -> list[Trial]:
-    """Every command in every voice, and foreign sentences with the voices in turn, under all conditions.
-
-    ``foreign_lines``: of texts of no grammar, instead of ``lj_texts``.
-    """
-    commands = grammar.draw(num_sentences)
-    spoken = [(command.text, voice, command.meanings) for command in commands for voice in voices]
-    foreign = foreign_texts(grammar, others, num_foreign, foreign_lines)
-    spoken += [(text, voices[index % len(voices)], frozenset()) for index, text in enumerate(foreign)]
-    return [
-        Trial(grammar.name, condition, voice, text, meanings)
-        for condition in CONDITIONS
-        for text, voice, meanings in spoken
-    ]
-
-
-def foreign_texts(
-    grammar: CommandGrammar,
-    others: Sequence[CommandGrammar],
-    num_texts: int,
-    lines: Sequence[str] | None = None,
-) -> list[str]:
-    """Half from the other grammars, half from ``lines`` (LJ Speech), no sentence of this grammar."""
-    num_others = num_texts // 2 // max(len(others), 1)
-    commands: list[Command] = [command for other in others for command in other.draw(num_others, seed=2)]
-    texts = [command.text for command in commands if not grammar.meanings(command.text)]
-    num_lines = num_texts - len(texts)
-    return texts + (lj_texts(num_lines) if lines is None else list(lines[:num_lines]))
 
 
 def hear_trial(session: galago.Session, trial: Trial, noise: Noise, cache: Path) -> tuple[Answer, float]:
@@ -146,12 +96,6 @@ def score(answers: Sequence[Answer]) -> dict[str, Any]:
         "num_foreign": len(foreign),
         "rejected_percent": percent(answer.is_right for answer in foreign),
     }
-
-
-def percent(flags: Iterable[bool]) -> float | None:
-    """Share of true ones in percent; None where there are none at all."""
-    listed = list(flags)
-    return round(100.0 * sum(listed) / len(listed), 2) if listed else None
 
 
 def score_conditions(answers: Sequence[Answer]) -> dict[str, Any]:
@@ -273,8 +217,6 @@ def main() -> None:
     if args.cache.exists() and not args.cache.is_dir():
         parser.error(f"--cache: expected a folder, found the file {args.cache}")
     if args.calibrate:
-        from benchmarks.grammar_calibration import calibrate
-
         calibrate(args)
     else:
         measure(args)

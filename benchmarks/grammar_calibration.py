@@ -27,8 +27,8 @@ import numpy as np
 
 import galago
 from benchmarks import common, hearing
-from benchmarks.grammar_accuracy import NUM_FOREIGN as NUM_TEST_FOREIGN
-from benchmarks.grammar_accuracy import Trial, percent, trials_of
+from benchmarks.grammar_trials import NUM_FOREIGN as NUM_TEST_FOREIGN
+from benchmarks.grammar_trials import Trial, percent, trials_of
 from benchmarks.logistic import LogisticModel, fit_logistic
 from benchmarks.spoken_commands import (
     TUNING_ESC10_FOLDS,

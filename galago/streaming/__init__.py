@@ -22,9 +22,10 @@ from galago.streaming.sound.tee_sink import TeeSink
 from galago.streaming.sound.wav_sink import RawPcmSink, RealTimeSink, WavSink
 from galago.streaming.source import AudioBlock, AudioSource, Source
 from galago.streaming.turns.conversation import Conversation, Interrupted, Parts, Trouble
-from galago.streaming.turns.dialogue import Dialogue, Question, Reply, Rule
+from galago.streaming.turns.dialogue import Dialogue, Reply, Rule
 from galago.streaming.turns.dialogue_file import DialogueFile, Vocabulary, read_dialogue
 from galago.streaming.turns.player import PlaybackEnded, PlaybackStarted, Player
+from galago.streaming.turns.question import Question
 from galago.streaming.turns.sight import LabelHistory, Sight
 from galago.streaming.turns.timeline import Timeline
 from galago.streaming.turns.turn_meter import TurnCost, TurnLatency, TurnMeter

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import hearing
-from benchmarks.grammar_accuracy import GRAMMARS, Answer, Trial, hear_trial, score_conditions, table_of
+from benchmarks.grammar_accuracy import GRAMMARS, Answer, hear_trial, score_conditions, table_of
 from benchmarks.grammar_calibration import (
     EVIDENCE,
     Outcome,
@@ -26,6 +26,7 @@ from benchmarks.grammar_calibration import (
     with_settings,
 )
 from benchmarks.grammar_peer import transitions
+from benchmarks.grammar_trials import Trial
 from benchmarks.logistic import fit_logistic
 from benchmarks.spoken_commands import (
     SPEECH_RMS,

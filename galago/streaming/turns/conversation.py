@@ -29,9 +29,10 @@ from galago.streaming.pipeline import Listener
 from galago.streaming.sound.resample import MonoSource
 from galago.streaming.sound.sink import AudioSink, now_ns
 from galago.streaming.source import AudioBlock, AudioSource, WrappedSource
-from galago.streaming.turns.dialogue import Dialogue, Question, Reply
+from galago.streaming.turns.dialogue import Dialogue, Reply
 from galago.streaming.turns.echo import Echo, EchoCancelledSource, EchoCanceller, HalfDuplexSource
 from galago.streaming.turns.player import PlaybackEnded, PlaybackStarted, Player
+from galago.streaming.turns.question import Question
 from galago.streaming.turns.reference import PlaybackReference
 from galago.streaming.turns.sight import LabelHistory
 from galago.streaming.turns.speex import SpeexEchoCanceller

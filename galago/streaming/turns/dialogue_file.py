@@ -11,8 +11,9 @@ from typing import Any, Literal, cast
 
 from galago.runtime.errors import GalagoError, InvalidArgumentError
 from galago.streaming.toml_file import Table, read_toml
-from galago.streaming.turns.dialogue import HEARD, OWN_SLOTS, Dialogue, Heard, Order, Rule, slots_of
+from galago.streaming.turns.dialogue import OWN_SLOTS, Dialogue, Order, Rule, slots_of
 from galago.streaming.turns.hooks import Hook, ProcessHook, PythonHook
+from galago.streaming.turns.question import HEARD, Heard
 from galago.streaming.turns.sight import SEEN, LabelHistory, Seen
 
 SCHEMA_VERSION = 1

@@ -28,7 +28,7 @@ from galago.runtime.closing import Closing
 from galago.runtime.errors import GalagoError, InvalidArgumentError, NotFoundError
 
 if TYPE_CHECKING:
-    from galago.streaming.turns.dialogue import Question
+    from galago.streaming.turns.question import Question
 
 _MAX_LINE_BYTES = 1 << 20
 _END_S = 1.0  # what a program may take to end once its input did

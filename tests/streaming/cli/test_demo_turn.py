@@ -26,8 +26,8 @@ from galago.streaming.cli.demo_turn import load_turn
 from galago.streaming.sound.replay import RealTimeSource
 from galago.streaming.source import AudioBlock
 from galago.streaming.turns.conversation import Told
-from galago.streaming.turns.dialogue import Question
 from galago.streaming.turns.dialogue_file import Vocabulary, read_dialogue
+from galago.streaming.turns.question import Question
 from galago.streaming.turns.run_config import read_config
 from galago.streaming.turns.timeline import Timeline
 from galago.streaming.turns.turn_meter import TurnCost

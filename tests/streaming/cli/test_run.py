@@ -29,9 +29,10 @@ from galago.streaming.cli.run import converse
 from galago.streaming.cli.say import play
 from galago.streaming.sound.wav_sink import WavSink
 from galago.streaming.turns.conversation import Interrupted, Told, Trouble
-from galago.streaming.turns.dialogue import Question, Reply
+from galago.streaming.turns.dialogue import Reply
 from galago.streaming.turns.dialogue_file import Vocabulary, read_dialogue
 from galago.streaming.turns.player import PlaybackEnded, PlaybackStarted
+from galago.streaming.turns.question import Question
 from galago.streaming.turns.run_config import read_config
 from galago.streaming.turns.timeline import Timeline
 from galago.streaming.turns.timeline_picture import HEIGHT, WIDTH, save_picture

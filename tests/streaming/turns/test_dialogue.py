@@ -11,9 +11,10 @@ import pytest
 from galago.runtime.errors import InvalidArgumentError, NotFoundError
 from galago.runtime.events import Final, Intent, Label, Labels, Word
 from galago.streaming.toml_file import read_toml
-from galago.streaming.turns.dialogue import Dialogue, Question, Rule, fill
+from galago.streaming.turns.dialogue import Dialogue, Rule, fill
 from galago.streaming.turns.dialogue_file import Vocabulary, read_dialogue
 from galago.streaming.turns.hooks import HookError, ProcessHook, PythonHook
+from galago.streaming.turns.question import Question
 from galago.streaming.turns.sight import LabelHistory, Sight
 
 MS = 1_000_000

@@ -12,8 +12,9 @@ from galago.runtime.bundle import Bundle
 from galago.runtime.errors import InvalidStateError
 from galago.runtime.events import Final
 from galago.streaming.cli.demo_turn import cost_rows
-from galago.streaming.turns.dialogue import Question, Reply
+from galago.streaming.turns.dialogue import Reply
 from galago.streaming.turns.player import PlaybackStarted
+from galago.streaming.turns.question import Question
 from galago.streaming.turns.turn_meter import TurnCost, TurnLatency, TurnMeter, peak_memory_bytes
 
 MS = 1_000_000
