@@ -112,6 +112,7 @@ class EarSubject(Subject):
         names = dict.fromkeys((*settings.corpora, *settings.noise, *evaluation.corpora))
         opened = {name: Corpus(corpora, name) for name in names}
         self.recipe, self.model = recipe, load_model(model)
+        self.chunk_tokens = recipe.chunk_tokens[0]
         self.float_graph = self.export(model)
         speech, noise = recipe_streams(settings, opened)
         self.recorded = record(
@@ -135,7 +136,7 @@ class EarSubject(Subject):
         from galago.quantize.ear.export import export_onnx
 
         with tempfile.TemporaryDirectory() as folder:
-            export_onnx(load_model(checkpoint), self.recipe.chunk_tokens[0], Path(folder) / "ear.onnx")
+            export_onnx(load_model(checkpoint), self.chunk_tokens, Path(folder) / "ear.onnx")
             return convert_onnx(Path(folder) / "ear.onnx")
 
     def errors_percent(self, graph: ov.Model) -> float:

@@ -75,6 +75,15 @@ def look_up(row: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+QUANTIZATION = (
+    Column("graph", "variant", is_number=False),
+    Column("wrong", "numbers.errors_percent", digits=2, unit=" %"),
+    Column("points lost", "numbers.points_lost", digits=2),
+    Column("KL from float, nats", "numbers.kl_nats", digits=5, optional=True),
+    Column("step", "numbers.step_ms_p50", digits=2, unit=" ms", optional=True),
+    Column("float step", "numbers.float_step_ms_p50", digits=2, unit=" ms", optional=True),
+)
+
 TABLES: dict[str, Table] = {
     "word-error-rate": Table(
         "word_error_rate",
@@ -283,6 +292,8 @@ TABLES: dict[str, Table] = {
         variants=("eye",),
         each="numbers.sets",
     ),
+    "quantization-ear": Table("quantization", QUANTIZATION, variants=("ear-*",)),
+    "quantization-eye": Table("quantization", QUANTIZATION, variants=("eye-*",)),
     "eye-unknown": Table(
         "eye_accuracy",
         (

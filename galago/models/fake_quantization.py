@@ -177,12 +177,14 @@ class _Linear(_Plain, nn.Linear):
 
 class _Conv1d(_Plain, nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(self.input_quantizer(x), self.weight_quantizer(self.weight), self.bias)
+        y: Tensor = self._conv_forward(self.input_quantizer(x), self.weight_quantizer(self.weight), self.bias)
+        return y
 
 
 class _Conv2d(_Plain, nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(self.input_quantizer(x), self.weight_quantizer(self.weight), self.bias)
+        y: Tensor = self._conv_forward(self.input_quantizer(x), self.weight_quantizer(self.weight), self.bias)
+        return y
 
 
 class _NormedLinear(_Quantized, NormedLinear):
@@ -207,7 +209,8 @@ class _NormedConvolution(_Quantized, NormedConvolution):
     def forward(self, x: Tensor) -> Tensor:
         convolution, norm = self._parts()
         weight, bias = _folded(convolution.weight, norm)
-        return convolution._conv_forward(self.input_quantizer(x), self.weight_quantizer(weight), bias)
+        y: Tensor = convolution._conv_forward(self.input_quantizer(x), self.weight_quantizer(weight), bias)
+        return y
 
 
 #: What is exchanged, and for what. A layer inside one of the first two is no layer of its own.

@@ -105,7 +105,7 @@ class Integers:
 
     @property
     def highest(self) -> int:
-        return 2 ** (self.bits - 1) - 1 if self.symmetric else 2**self.bits - 1
+        return (1 << self.bits - 1) - 1 if self.symmetric else (1 << self.bits) - 1
 
     def scales(self, low: Tensor, high: Tensor) -> Scales:
         """Scales for values between ``low`` and ``high``, (G,) each."""

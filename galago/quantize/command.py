@@ -25,7 +25,7 @@ from galago.quantize.calibration import CalibrationError
 from galago.quantize.ear.recipe import EarPackRecipe
 from galago.quantize.export import ExportError
 from galago.quantize.pack import Source, pack
-from galago.quantize.quantize import QuantizationError
+from galago.quantize.quantizer import QuantizationError
 from galago.quantize.recipe import PackRecipe
 from galago.quantize.roles import load_pack_recipe, role_of_checkpoint
 from galago.runtime.errors import GalagoError

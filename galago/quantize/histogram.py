@@ -72,7 +72,7 @@ class Histogram:
     @property
     def centres(self) -> NDArray[np.float64]:
         """(bins,) the middle of each bin."""
-        return (self.first + np.arange(len(self.counts)) + 0.5) * self.width
+        return np.asarray((self.first + np.arange(len(self.counts)) + 0.5) * self.width, np.float64)
 
     def quantile(self, share: float) -> float:
         """The value that ``share`` of all values do not exceed, to a bin's width; within [low, high]."""

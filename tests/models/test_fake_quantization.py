@@ -89,7 +89,7 @@ def test_halves_go_to_even_and_what_is_outside_is_clamped() -> None:
 def test_the_gradient_goes_straight_through_where_nothing_is_clamped() -> None:
     values = torch.tensor([-20.0, -3.3, 0.0, 7.7, 250.0], requires_grad=True)
     scales = Scales(torch.tensor([1.0]), torch.tensor([10.0]))
-    fake_quantize(values, scales, EIGHT, PerTensor()).sum().backward()
+    fake_quantize(values, scales, EIGHT, PerTensor()).sum().backward()  # type: ignore[no-untyped-call]
     assert values.grad is not None and values.grad.tolist() == [0.0, 1.0, 1.0, 1.0, 0.0]
 
 
@@ -99,7 +99,7 @@ def test_the_gradient_of_a_step_size_is_that_of_the_paper() -> None:
     scale = torch.tensor([0.5], requires_grad=True)
     integers = Integers(4)  # -7 to 7
     found = fake_quantize(values, Scales(scale, torch.zeros(1)), integers, PerTensor())
-    (found * torch.tensor([1.0, 10.0, 100.0, 1000.0])).sum().backward()
+    (found * torch.tensor([1.0, 10.0, 100.0, 1000.0])).sum().backward()  # type: ignore[no-untyped-call]
     inside = torch.round(values[:2] / 0.5) - values[:2] / 0.5
     wanted = inside[0] + 10.0 * inside[1] + 100.0 * 7 - 1000.0 * 7
     assert scale.grad is not None
@@ -143,8 +143,8 @@ def net() -> Net:
     torch.manual_seed(4)
     made = Net()
     for norm in (made.normed.norm, made.picture[1]):
-        norm.running_mean.uniform_(-0.3, 0.3)  # type: ignore[operator, union-attr]
-        norm.running_var.uniform_(0.5, 1.5)  # type: ignore[operator, union-attr]
+        norm.running_mean.uniform_(-0.3, 0.3)  # type: ignore[operator]
+        norm.running_var.uniform_(0.5, 1.5)  # type: ignore[operator]
     return made
 
 
