@@ -40,7 +40,6 @@ from galago.models.vocoder import Vocoder
 from galago.models.voice_features import VoiceMel, frame_energy
 from galago.models.voice_graphs import FrameSpeaker
 from galago.runtime.bundle import find_bundle
-from galago.runtime.events import SpeakStop
 from galago.runtime.language.voice_phones import (
     BEGIN,
     MARKS,
@@ -158,18 +157,8 @@ def bundle_voice(bundle: galago.Bundle) -> Say:
     """
 
     def say(text: str) -> Audio:
-        heard: list[Audio] = []
         with bundle.session() as session:
-            buffer = np.zeros(session.info.speech_sample_rate_hz // 10, np.float32)
-            session.speak(text)
-            session.end_input()
-            is_over = False
-            while not is_over:
-                stepped = session.step()
-                while num_read := session.read_speech(buffer):
-                    heard.append(buffer[:num_read].copy())
-                is_over = any(isinstance(e, SpeakStop) for e in session.events()) or not stepped
-        return np.concatenate([np.zeros(0, np.float32), *heard])
+            return session.synthesise(text)
 
     return say
 

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from galago.runtime.bundle import Bundle
 from galago.runtime.errors import CorruptError
-from galago.runtime.events import SpeakStop
 from galago.runtime.manifest_voice import GoldenSpeech, Voice
 
 __all__ = ["spectral_difference", "speak_golden"]
@@ -20,7 +19,6 @@ __all__ = ["spectral_difference", "speak_golden"]
 WINDOW_SAMPLES, STEP_SAMPLES = 512, 256
 NUM_BANDS, BINS_A_BAND = 24, 10
 FLOOR = 1e-4  # of an RMS: below is silence
-_READ_SAMPLES = 4096
 
 Samples = npt.NDArray[np.float32]
 
@@ -68,15 +66,5 @@ def speak_golden(golden: GoldenSpeech, voice: Voice, bundle: Bundle) -> float:
             f"{path}: {recorded.size} samples; the manifest says "
             f"{sum(golden.frames)} frames of {voice.hop_samples}"
         )
-    buffer = np.zeros(_READ_SAMPLES, np.float32)
-    heard: list[Samples] = []
     with bundle.session() as session:
-        session.speak(golden.text)
-        session.end_input()
-        is_over = False
-        while not is_over:
-            stepped = session.step()
-            while num_read := session.read_speech(buffer):
-                heard.append(buffer[:num_read].copy())
-            is_over = any(isinstance(event, SpeakStop) for event in session.events()) or not stepped
-    return spectral_difference(np.concatenate([np.zeros(0, np.float32), *heard]), recorded)
+        return spectral_difference(session.synthesise(golden.text), recorded)

@@ -502,6 +502,30 @@ class Session(Closing):
         """The text of all finals in the samples, joined with spaces."""
         return " ".join(event.text for event in self.run(samples) if isinstance(event, Final))
 
+    def synthesise(self, text: str) -> npt.NDArray[np.float32]:
+        """All that is spoken of a text: (num_samples,), mono at `info.speech_sample_rate_hz`; then reset.
+
+        Raises:
+            InvalidStateError: the session has a worker.
+            GalagoError: as `speak` does, or the voice failed.
+        """
+        if self.worker:
+            raise InvalidStateError("synthesise: this session has a worker; speak and read_speech instead")
+        self.reset()
+        self.speak(text)
+        self.end_input()
+        buffer = np.empty(max(1, self.info.speech_sample_rate_hz // 10), np.float32)
+        spoken = [np.zeros(0, np.float32)]
+        is_working = True
+        while is_working:
+            is_working = self.step()
+            while num_read := self.read_speech(buffer):
+                spoken.append(buffer[:num_read].copy())
+            for _ in self._checked_events():
+                pass
+        self.reset()
+        return np.concatenate(spoken)
+
     def _step_through(self) -> Iterator[Event]:
         while self.step():
             yield from self._checked_events()

@@ -64,6 +64,17 @@ def test_the_core_says_what_the_oracle_says(session: Session) -> None:
         assert said(session) == [("SpeakStart", number), ("SpeakStop", number)]
 
 
+def test_a_text_is_spoken_as_a_whole(bundle: Bundle, session: Session) -> None:
+    text = " ".join([GOLDEN_TEXT] * 30)
+    samples = session.synthesise(text)
+    assert len(samples) == 30 * len(spoken(GOLDEN_PHONES))
+    np.testing.assert_allclose(session.synthesise(GOLDEN_TEXT), spoken(GOLDEN_PHONES), atol=TOLERANCE)
+    with pytest.raises(InvalidArgumentError, match="nothing that can be said"):
+        session.synthesise("...")
+    with bundle.session(worker=True) as other, pytest.raises(InvalidStateError, match="has a worker"):
+        other.synthesise(GOLDEN_TEXT)
+
+
 def test_ssml_changes_pauses_rate_pitch_and_volume(session: Session) -> None:
     counts = frames_of(ONE)
     session.speak("<speak>one<break time='250ms'/></speak>")
