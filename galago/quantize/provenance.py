@@ -47,6 +47,8 @@ def describe_training(recipe: Mapping[str, Any] | None) -> str:
             sentences.append(f"{what}: {'; '.join(named)}.")
     if recipe.get("initial_weights"):
         sentences.append("It began with the weights of another run.")
+    if recipe.get("quantization_aware"):
+        sentences.append("It was trained with its integers.")
     return " ".join(sentences)
 
 

@@ -55,6 +55,8 @@ def test_a_recipe_from_before_licences_is_described_without_them() -> None:
     assert describe_training(recipe) == "Recipe `old`, 3 steps. Corpora: a (licence not stated)."
     further = describe_training({**recipe, "initial_weights": "runs/old/model.pt"})
     assert further.endswith("It began with the weights of another run.")
+    trained = describe_training({**recipe, "quantization_aware": {"weight_bits": 7}})
+    assert trained.endswith("It was trained with its integers.")
 
 
 def test_a_damaged_model_is_named(tmp_path: Path) -> None:
