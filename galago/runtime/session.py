@@ -28,6 +28,7 @@ from galago.runtime import abi
 from galago.runtime.closing import Closing
 from galago.runtime.errors import InvalidArgumentError, InvalidStateError, UnsupportedError, of_status
 from galago.runtime.events import NS_PER_S, Event, Failed, Final, decode
+from galago.runtime.fair_lock import FairLock
 from galago.runtime.image_planes import ImageFormat, Planes, describe_image
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Session(Closing):
         self._camera = threading.Lock()
         self._playback = threading.Lock()
         self._speaking = threading.Lock()
-        self._control = _FairLock()
+        self._control = FairLock()
         self._library = abi.library()
         self.bundle = bundle
         self.worker = worker
@@ -563,27 +564,6 @@ class Session(Closing):
         speaks = [f"speech at {info.speech_sample_rate_hz} Hz"] if info.speech_sample_rate_hz else []
         state = "closed" if self._handle is None else ", ".join(hears + sees + speaks)
         return f"<Session of {self.bundle.manifest.name}, {state}>"
-
-
-class _FairLock:
-    """A lock that whoever waits for it gets next.
-
-    `wait` takes the lock again at once after each nap; with a plain lock it would win every time, and a
-    thread that wants to change the grammar meanwhile could starve.
-    """
-
-    def __init__(self) -> None:
-        self._turnstile = threading.Lock()  # held by the one who is next
-        # Again by whoever has it: a KeyboardInterrupt that comes as it is taken leaves it taken, and this
-        # thread must still be able to close.
-        self._lock = threading.RLock()
-
-    def __enter__(self) -> None:
-        with self._turnstile:
-            self._lock.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
 
 
 def _count(name: str, value: int | None) -> int:
