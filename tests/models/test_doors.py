@@ -11,13 +11,22 @@ from pathlib import Path
 import pytest
 
 import galago.models
+import galago.models.training.distill
 import galago.models.training.ear
 import galago.models.training.eye
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("door", [galago.models, galago.models.training.ear, galago.models.training.eye])
+DOORS = [
+    galago.models,
+    galago.models.training.distill,
+    galago.models.training.ear,
+    galago.models.training.eye,
+]
+
+
+@pytest.mark.parametrize("door", DOORS)
 def test_every_name_is_there_and_no_other(door: types.ModuleType) -> None:
     assert dir(door) == sorted(door.__all__)
     for name in door.__all__:

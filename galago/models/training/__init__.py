@@ -8,6 +8,7 @@
     sources       recordings and photos from tars, JSONL manifests and folders
     plots         curves as a picture
     command       the command line that every role shares
+    distill       what teachers and students of every role share
     ear           a Conformer that hears phones and letters
     eye           a Swin Transformer that names what it sees
     voice         FastSpeech, a vocoder and the teacher that they are compared with

@@ -3,6 +3,9 @@
     losses          softened answers, hard labels, hidden states, relations
     alignment       CTC: teachers with other rows and spikes that come earlier
     layers          layer maps, taps, projections
+    pruning         a student that begins as a part of its teacher
+    pseudo_labels   what teachers are sure of, written as a corpus or an album
+    command         ``galago label``
 
 The roles call it: ``[distillation]`` in a recipe of an ear, an eye or a voice, and ``galago train`` as ever.
 Importing this package loads nothing; a name loads its module, and what that needs, when it is asked for.
@@ -22,7 +25,7 @@ if typing.TYPE_CHECKING:
         sampled_labels,
         sequence_loss,
     )
-    from galago.models.training.distill.layers import Projections, layer_pairs, spread, tapped
+    from galago.models.training.distill.layers import Projections, block_names, layer_pairs, spread, tapped
     from galago.models.training.distill.losses import (
         deit_loss,
         hard_label_loss,
@@ -32,17 +35,24 @@ if typing.TYPE_CHECKING:
         similarity_loss,
         softened_kl,
     )
+    from galago.models.training.distill.pruning import begin_as_part, head_importance, pruned
+    from galago.models.training.distill.recipe import PruningRecipe
 
 __all__ = [
     "Projections",
+    "PruningRecipe",
     "RowClock",
+    "begin_as_part",
+    "block_names",
     "deit_loss",
     "delayed_kl",
     "guided_loss",
     "hard_label_loss",
+    "head_importance",
     "hint_loss",
     "layer_pairs",
     "mean_answer",
+    "pruned",
     "relation_loss",
     "sampled_labels",
     "sequence_loss",
@@ -56,7 +66,7 @@ __getattr__, __dir__ = _lazy_names(
     __name__,
     {
         "alignment": ("RowClock", "delayed_kl", "guided_loss", "sampled_labels", "sequence_loss"),
-        "layers": ("Projections", "layer_pairs", "spread", "tapped"),
+        "layers": ("Projections", "block_names", "layer_pairs", "spread", "tapped"),
         "losses": (
             "deit_loss",
             "hard_label_loss",
@@ -66,5 +76,7 @@ __getattr__, __dir__ = _lazy_names(
             "similarity_loss",
             "softened_kl",
         ),
+        "pruning": ("begin_as_part", "head_importance", "pruned"),
+        "recipe": ("PruningRecipe",),
     },
 )

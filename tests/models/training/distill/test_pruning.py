@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,14 +55,6 @@ EYE = SwinConfig(
     norm="batch",
 )
 VIT = VitConfig(height=8, width=8, num_classes=3, patch=4, channels=16, depth=4, num_heads=4)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def networks() -> list[tuple[Prunable, tuple[Tensor, ...], Any]]:

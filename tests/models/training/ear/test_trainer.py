@@ -28,14 +28,6 @@ from galago.models.training.loop import Run
 from tests.models.training.ear.tone_corpus import NETWORK, tone_recipe, write_tone_corpus
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tones")
