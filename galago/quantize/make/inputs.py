@@ -48,6 +48,7 @@ class Stage:
     training: Training | None
     weights: Path | None
     criteria: tuple[Criterion, ...]
+    is_measured: bool = True  # beyond what its log says
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -126,9 +127,10 @@ def _stage(folder: Path, where: str, entry: TrainEntry, options: Options) -> Sta
         if not file.is_file():
             raise RecipeError(f"{where}.recipe: no {file}")
         training = read_training(file, options.data_root)
-        is_known = known_measures("stage", training.role)
+        has_graphs = training.role in ("ear", "eye")
+        is_known = known_measures("stage", "" if has_graphs and not entry.measure else training.role)
         criteria = _criteria(entry.accept, f"{where}.accept", training.name, is_known)
-        return Stage(training.name, training.role, training, None, criteria)
+        return Stage(training.name, training.role, training, None, criteria, entry.measure)
     assert entry.weights is not None and entry.name is not None
     weights = folder / entry.weights
     if not weights.is_file():

@@ -1,6 +1,6 @@
 """What a stage or a packed role reaches: a JSON document with its measures and with what went wrong.
 
-    {"measures": {"wer": 0.31, ...}, "examples": [...], "histograms": [...], "layers": [...]}
+    {"measures": {"wer": 0.31, ...}, "examples": [...], "histograms": [...], "choices": [...], ...}
 
 Stages of ears and eyes run as float graphs in the engine that the bundle is for, on the clips and photos that
 the packing recipe of their role names, so that all stages and int8 stand in one table.
@@ -73,8 +73,15 @@ def _role(job: Mapping[str, Any]) -> dict[str, Any]:
         "measures": measures,
         "examples": examples,
         "histograms": histograms(work),
+        "choices": _choices(quantization),
         "layers": [{**layer, "is_float": layer["name"] in reverted} for layer in quantization["layers"]],
     }
+
+
+def _choices(quantization: Mapping[str, Any]) -> list[str]:
+    """Of a role, or of each of its parts: whether it is packed in int8, and why not."""
+    parts: Mapping[str, Any] = quantization.get("parts") or {"": quantization}
+    return [f"{name}: {part['choice']['sentence']}".removeprefix(": ") for name, part in parts.items()]
 
 
 def _measures_of(path: str | None) -> dict[str, float]:

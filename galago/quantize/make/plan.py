@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import galago
 from galago.models.training.toml_tables import read_toml
 from galago.quantize.make.acceptance import Criterion
-from galago.quantize.make.content import files_of_source
+from galago.quantize.make.content import digest_of_values, files_of_source
 from galago.quantize.make.inputs import (
     Inputs,
     Options,
@@ -28,9 +28,9 @@ from galago.quantize.recipe import PACK_SCHEMA_VERSION
 
 __all__ = ["Plan", "plan"]
 
-#: Raised when the same inputs give other outputs than before. What is quick to do depends on the version of
-#: galago as well; training does not: nobody wants to lose a week for a new release.
+#: Raised when the same inputs give other outputs than before.
 _VERSIONS = {"import": 1, "train": 1, "quantize": 1, "measure": 1, "pack": 1}
+_CODE = Path(__file__).resolve().parents[1]  # galago/quantize
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class _Maker:
     def _values(self, kind: str, **values: Any) -> dict[str, Any]:
         versions: dict[str, Any] = {"version": _VERSIONS[kind]}
         if kind not in ("import", "train"):
-            versions["galago"] = galago.__version__
+            versions["code"] = _code_sha256()
         return {**versions, **values}
 
     def _work(self, do: str, **values: Any) -> tuple[str, ...]:
@@ -167,6 +167,7 @@ class _Maker:
 
     def _measure_stage(self, stage: Stage) -> Step:
         packing = next((p for p in self.inputs.packings if p.role == stage.role), None)
+        packing = packing if stage.is_measured else None
         job: dict[str, Any] = {"role": stage.role, "run": f"{RUNS}/{stage.name}"}
         return self._measure(stage.name, job, packing, self._models(stage.name), stage.criteria)
 
@@ -273,6 +274,18 @@ class _Maker:
             ),
             kind="pack",
         )
+
+
+@functools.cache
+def _code_sha256() -> str:
+    """Of the programs that quantize, measure and pack, which is done again when they change.
+
+    Training is not: nobody wants to lose a week for a renamed variable.
+    """
+    paths = sorted(path for path in _CODE.rglob("*") if path.suffix in (".py", ".md"))
+    return digest_of_values(
+        {str(path.relative_to(_CODE)): path.read_text(encoding="utf-8") for path in paths}
+    )
 
 
 def _claim(folder: Path, key: str, *, adopt: bool) -> None:

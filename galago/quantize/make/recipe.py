@@ -36,6 +36,7 @@ class TrainEntry:
     weights: str | None = None  # a model.pt, relative to this recipe
     name: str | None = None  # of weights; a recipe has its own
     accept: tuple[str, ...] = ()  # what it must reach before anything goes on from it
+    measure: bool = True  # in float, as its role is; without it only what its log says is known
 
     def __post_init__(self) -> None:
         if (self.recipe is None) == (self.weights is None):

@@ -182,7 +182,7 @@ def _lines(rows: Sequence[Mapping[str, float]], keys: Sequence[str]) -> Iterator
 
 def _quantized(role: str, found: Mapping[str, Any]) -> str:
     layers, spread = found.get("layers", []), found.get("histograms", [])
-    parts = []
+    parts = [f"<p>{html.escape(sentence)}</p>" for sentence in found.get("choices", [])]
     if layers:
         rows = [
             (

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import galago
 from galago.quantize.make.acceptance import Verdict, judge
 from galago.quantize.make.content import Contents
 from galago.quantize.make.plan import Plan
@@ -126,7 +125,7 @@ def _refuse(verdicts: list[Verdict]) -> None:
 
 def _run(step: Step, root: Path, lock: IO[str]) -> None:
     # A step runs in another folder: where this process found galago in its own, that must be said.
-    found = [str(Path(galago.__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+    found = [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in found if path)}
     process = subprocess.Popen(
         [sys.executable, "-m", "galago.quantize.make.child", str(os.getpid()), *step.command],

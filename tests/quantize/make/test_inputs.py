@@ -68,6 +68,7 @@ def test_a_good_recipe_is_checked_without_any_work(
         ("larger.toml", "runs/small", "runs/tiny", "larger.toml.initial_weights: goes on from runs/tiny"),
         ("larger.toml", "runs/small/model.pt", "model.pt", "larger.toml.initial_weights: must be runs/NAME"),
         ("larger.toml", 'name = "larger"', 'name = "small"', "another stage or role is called 'small'"),
+        ("colors.make.toml", "dev_accuracy", "accuracy", "nothing measures 'accuracy' of small"),
         ("eye.pack.toml", "max_cost", "max_cots", "unknown key 'max_cots'"),
         ("eye.pack.toml", 'role = "eye"', 'role = "nose"', "eye.pack.toml.role: must be one of"),
         ("eye.pack.toml", "[accuracy]", 'files = ["LICENSE"]\n[accuracy]', "eye.pack.toml.files: no "),

@@ -17,6 +17,9 @@ import torch
 from tests.quantize.make.kills import NUM_STEPS, bundle_hash, draw_moments, kill_at, logged
 from tests.quantize.make.tiny import command, environment, make, write_ear, write_eye
 
+#: A guard against hanging: a make is many processes, and the machine may do other things too.
+pytestmark = pytest.mark.timeout(1200)
+
 
 @pytest.fixture(scope="module")
 def eye(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -78,7 +81,7 @@ def test_kills_and_a_full_disk_change_no_byte_of_the_bundle(eye: Path, straight:
     assert "galago make: train small: ended with exit code 2" in full.stderr
     assert "Not made: train small" in (output / "report.html").read_text()
     assert checkpoint.read_bytes() == before and not list(output.rglob("*.part"))
-    assert all([kill_at(eye, output, moment) for moment in draw_moments(4, seed=3)[2:]])
+    assert all([kill_at(eye, output, moment) for moment in draw_moments(3, seed=3)[2:]])
     last = make(eye, output)
     assert last.returncode == 0, last.stderr
     assert bundle_hash(output) == bundle_hash(straight)
@@ -93,14 +96,15 @@ def test_what_has_changed_is_made_again_and_nothing_is_lost(
     shutil.copytree(straight, output)  # neither where it is made nor where its data is counts
     larger, recipe = recipes / "larger.toml", recipes / eye.name
     larger.write_text(larger.read_text().replace("_rate = 0.01", "_rate = 0.02"))
-    recipe.write_text(recipe.read_text().replace('["accuracy >= 0.0"', '["accuracy >= 1.5"'))
+    text = recipe.read_text()
+    recipe.write_text(text.replace('"larger.toml"', '"larger.toml"\naccept = ["accuracy >= 1.5"]'))
     done = make(recipe, output)
     found = steps(done.stdout)
     assert found["train small"] == found["measure small"] == "up to date"
-    assert found["train larger"] != "up to date" != found["quantize eye"]
+    assert found["train larger"] != "up to date" and "quantize eye" not in found
     assert (output / "runs" / "larger.old-1" / "model.pt").is_file()
-    assert done.returncode == 1 and "pack" not in found
-    assert re.search(r"not accepted: eye: accuracy is [\d.]+, wanted: accuracy >= 1.5", done.stderr)
+    assert done.returncode == 1
+    assert re.search(r"not accepted: larger: accuracy is [\d.]+, wanted: accuracy >= 1.5", done.stderr)
     assert bundle_hash(output) == bundle_hash(straight)  # what was accepted before still stands
 
 
@@ -111,8 +115,9 @@ def test_a_loss_that_is_no_number_stops_the_make(eye: Path, straight: Path, tmp_
     name = next(name for name in stored["model"] if name.endswith("weight"))
     stored["model"][name].fill_(torch.nan)
     torch.save(stored, recipe.parent / "spoilt.pt")
-    text = recipe.read_text().replace('recipe = "small.toml"', 'name = "small"\nweights = "spoilt.pt"')
-    recipe.write_text(text.replace('accept = ["dev_accuracy >= 0.0"]\n', "", 1))
+    first, _, rest = recipe.read_text().partition('recipe = "small.toml"')
+    _, _, others = rest.partition("measure = false")
+    recipe.write_text(f'{first}name = "small"\nweights = "spoilt.pt"{others}')
     done = make(recipe, tmp_path / "output")
     assert done.returncode == 1
     assert "galago train: runs/larger: the loss of step 0 is nan; the last checkpoint" in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,9 @@ from galago.quantize.make.steps import Layout, Step
 from tests.quantize.make.tiny import write_ear, write_eye
 
 
-def planned(recipe: Path, output: Path, **options: bool) -> Plan:
-    root = recipe.parent / "data"
-    return plan(recipe, load_make_recipe(recipe), Layout(output), replace(Options(root), **options))
+def planned(recipe: Path, output: Path, *, adopt: bool = False) -> Plan:
+    options = Options(recipe.parent / "data", adopt=adopt)
+    return plan(recipe, load_make_recipe(recipe), Layout(output), options)
 
 
 def step_of(found: Plan, name: str) -> Step:
@@ -80,9 +79,9 @@ def test_a_corpus_is_decoded_anew_with_what_was_made_of_it(adopt: bool, tmp_path
 
 
 def test_keys_follow_what_decides_and_nothing_else(tmp_path: Path) -> None:
-    def key(folder: Path, name: str = "train small", **options: bool) -> str:
-        found = planned(folder / "colors.make.toml", tmp_path / "output", **options)
-        return step_of(found, name).key(Contents())
+    def key(folder: Path, *, adopt: bool = False) -> str:
+        found = planned(folder / "colors.make.toml", tmp_path / "output", adopt=adopt)
+        return step_of(found, "train small").key(Contents())
 
     for name in ("one", "two"):
         write_eye(tmp_path / name)
