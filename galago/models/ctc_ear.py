@@ -135,12 +135,7 @@ class CtcEar(Ear):
         left_context_tokens: int | None = None,
     ) -> EarOutput:
         """See :meth:`Ear.forward`; frames are (B, T, 320) samples."""
-        encoded = self.network.encode(
-            features.flatten(1),
-            num_frames * self.network.samples_per_token,
-            chunk_tokens=chunk_tokens or features.shape[1] + self.config.lookahead_tokens,
-            left_context_tokens=left_context_tokens,
-        )
+        encoded = self.network.encode_frames(features, num_frames, chunk_tokens, left_context_tokens)
         logits = self.head(encoded.blocks[-1])
         nothing = logits.new_zeros(len(logits), self.config.voice_hold_tokens - 1)
         voice = self._voice(torch.log_softmax(logits, -1), torch.ones_like(logits[..., 0]), nothing)[0]

@@ -302,6 +302,21 @@ class Wav2Vec2(nn.Module):
             outputs[-1] = self.norm(x)
         return EncodedSpeech(features, tuple(outputs), num_tokens)
 
+    def encode_frames(
+        self, frames: Tensor, num_frames: Tensor, chunk_tokens: int | None, left_context_tokens: int | None
+    ) -> EncodedSpeech:
+        """What an ear makes of frames (B, T, samples_per_token): T rows, as a stream has them.
+
+        Without ``chunk_tokens`` it is one chunk of everything: convolutions hear as in a stream, attention
+        sees all.
+        """
+        return self.encode(
+            frames.flatten(1),
+            num_frames * self.samples_per_token,
+            chunk_tokens=chunk_tokens or frames.shape[1] + self.config.position_lookahead_tokens,
+            left_context_tokens=left_context_tokens,
+        )
+
     def forward(
         self,
         samples: Tensor,

@@ -76,13 +76,7 @@ class Wav2Vec2Ear(Ear):
         left_context_tokens: int | None = None,
     ) -> EarOutput:
         """See :meth:`Ear.forward`; frames are (B, T, 320) samples."""
-        encoded = self.network.encode(
-            features.flatten(1),
-            num_frames * self.network.samples_per_token,
-            # One chunk of everything hears like a stream in its convolutions, and all of it in attention.
-            chunk_tokens=chunk_tokens or features.shape[1] + self.config.lookahead_tokens,
-            left_context_tokens=left_context_tokens,
-        )
+        encoded = self.network.encode_frames(features, num_frames, chunk_tokens, left_context_tokens)
         return EarOutput(*self._heads(encoded.blocks), encoded.num_tokens)
 
     def initial_states(self, batch: int = 1) -> States:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,10 @@ num_held_out = 2
 
 [accuracy]
 max_cost = 1.0
+
+[decoding]
+method = "greedy"
+second_pass_chunk_tokens = 16
 """
 #: As a folder of Hugging Face's layout says it.
 DETAILS = {"tokens": ["<pad>", "<s>", "</s>", "<unk>", "|", "E", "T"], "blank": 0, "word_separator": "|"}
@@ -56,19 +61,21 @@ def write_imported(folder: Path) -> Path:
     return folder
 
 
-def packed(run: Path) -> Path:
+def packed(run: Path, text: str) -> Path:
     recipe = run / "raw.pack.toml"
-    recipe.write_text(RECIPE)
+    recipe.write_text(text)
     assert command.main([str(run), "-o", str(run / "bundle"), "--recipe", str(recipe), "--no-timing"]) == 0
     return run / "bundle"
 
 
 def test_a_run_on_raw_samples_is_packed(tmp_path: Path, native_library: Path) -> None:
-    bundle = packed(write_run(tmp_path))
+    bundle = packed(write_run(tmp_path), RECIPE)
     ear = read_manifest(bundle).ear
     assert ear is not None and ear.features.type == "raw_samples" and len(ear.phones) == 40
     assert (ear.features.hop_samples, ear.subsampling_factor) == (320, 1)
     assert [ear.chunk_ms(target) for target in ear.targets] == [160, 320]
+    report = json.loads((tmp_path / "pack/report.json").read_text())
+    assert report["targets"]["openvino-int8-chunk8"]["chunk_ms"] == 160
     results = verify_golden(bundle)
     assert [result.not_run for result in results] == [None, None]
     assert all(result.passed for result in results), results
@@ -78,10 +85,10 @@ def test_a_run_on_raw_samples_is_packed(tmp_path: Path, native_library: Path) ->
 
 
 def test_an_imported_head_of_characters_is_packed(tmp_path: Path, native_library: Path) -> None:
-    bundle = packed(write_imported(tmp_path))
+    bundle = packed(write_imported(tmp_path), RECIPE.replace("16", "8").replace("[8, 8]", "[8]"))
     ear = read_manifest(bundle).ear
     assert ear is not None and ear.phones == ("SIL", "VOICE") and ear.tokens == ("<blank>", " ", "e", "t")
-    assert [target.lookahead_tokens for target in ear.targets] == [2, 2]
+    assert [target.lookahead_tokens for target in ear.targets] == [2]
     assert np.exp(ear.phone_log_priors).sum() == pytest.approx(1.0, abs=1e-3)
     assert all(result.passed for result in verify_golden(bundle))
 
