@@ -128,16 +128,17 @@ class Oracle {
            const std::string& spelling, double language, int num_left) {
     const auto [known, is_new] = sounds_.insert({phones, 0.0});
     if (is_new) known->second = log_prob_of_phones(rows_, phones);
-    const double score = known->second + language +
-                         options_.language_weight * static_cast<double>(model_.log_prob(
-                                                        last, galago::WordModel::kSentenceEnd));
+    const double score =
+        known->second + language +
+        options_.language_weight *
+            static_cast<double>(log_prob(model_, {last, galago::WordModel::kSentenceEnd}));
     insert(&texts_, text, score);
     insert(&ends_, std::make_pair(spelling, phones.empty() ? '_' : phones.back()), score);
     if (num_left == 0) return;
     for (const SpokenWord& word : lexicon_.words) {
       const double next =
           language + options_.word_bonus +
-          options_.language_weight * static_cast<double>(model_.log_prob(last, word.word));
+          options_.language_weight * static_cast<double>(log_prob(model_, {last, word.word}));
       for (const std::string& sounds : word.pronunciations)
         add(text.empty() ? word.spelling : text + " " + word.spelling, phones + sounds, word.word,
             word.spelling, next, num_left - 1);

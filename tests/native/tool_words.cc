@@ -3,7 +3,8 @@
 //   tool_words --model words.bin < rows.f32     [num_rows][num_phones] -> one JSON object
 //     --beam-width 96  --beam 14  --phone-beam 8  --language-weight 1  --word-bonus 0
 //     --rows-per-call 8
-//     --show 1 (adds the model: phones, spellings, nodes, and ln P of every word after every other)
+//     --show 1 (adds the model: phones, spellings, nodes, and ln P of every word
+//              after every other, and after every two)
 //     --bench 100 (adds ns_per_row, best of 100)
 #include <algorithm>
 #include <cstdio>
@@ -40,11 +41,27 @@ void show(const galago::WordModel& model) {
     tool::print_string(model.spelling(word));
   }
   std::printf("], \"log_probs\": [");
-  for (uint16_t before = 0; before < num_words; ++before) {
-    std::printf(before == 0 ? "[" : ", [");
+  using Histories = std::vector<galago::WordModel::History>;
+  const auto print_row = [&](const galago::WordModel::History& before) {
+    Histories after(num_words);
     for (uint16_t word = 0; word < num_words; ++word)
-      std::printf("%s%.9g", word == 0 ? "" : ", ",
-                  static_cast<double>(model.log_prob(before, word)));
+      std::printf("%s%.9g", word == 0 ? "[" : ", ",
+                  static_cast<double>(model.log_prob(before, word, &after[word])));
+    std::printf("]");
+    return after;
+  };
+  std::vector<Histories> after_two;
+  for (uint16_t before = 0; before < num_words; ++before) {
+    if (before > 0) std::printf(", ");
+    after_two.push_back(print_row(galago::WordModel::after(before)));
+  }
+  std::printf("], \"log_probs_after_two\": [");
+  for (uint16_t first = 0; first < num_words; ++first) {
+    std::printf(first == 0 ? "[" : ", [");
+    for (uint16_t second = 0; second < num_words; ++second) {
+      if (second > 0) std::printf(", ");
+      print_row(after_two[first][second]);
+    }
     std::printf("]");
   }
   std::printf("]");

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int32_t kNone = -1;
 constexpr int kCandidatesPerHypothesis = 48;
+constexpr int kKnownWordsBits = 12;
 
 // A complete word of a hypothesis. Immutable, so hypotheses share their pasts.
 struct Link {
@@ -30,18 +31,24 @@ struct Link {
 // that of the word before, 0 where there is none.
 struct Place {
   uint32_t node;
-  uint16_t before;  // the last complete word
+  WordModel::History before;  // the complete words
   uint8_t last_phone;
 
   bool operator==(const Place& other) const {
     return node == other.node && before == other.before && last_phone == other.last_phone;
   }
   uint32_t hash() const {
-    uint64_t mixed =
-        (static_cast<uint64_t>(node) << 24 | static_cast<uint64_t>(before) << 8 | last_phone) *
-        0x9E3779B97F4A7C15u;
-    return static_cast<uint32_t>(mixed >> 32);
+    uint64_t mixed = static_cast<uint64_t>(node) << 32 | before.context;
+    mixed = mixed * 0x9E3779B97F4A7C15u ^ (uint32_t{before.word} << 8 | last_phone);
+    return static_cast<uint32_t>(mixed * 0x9E3779B97F4A7C15u >> 32);
   }
+};
+
+// What the model tells about a word after some others.
+struct KnownWord {
+  uint64_t key = ~uint64_t{0};  // none has this
+  float log_prob = 0.0f;
+  WordModel::History next{};
 };
 
 struct Hypothesis {
@@ -64,7 +71,9 @@ struct Hypothesis {
 bool is_better(const Hypothesis& a, const Hypothesis& b) {
   if (a.score != b.score) return a.score > b.score;
   if (a.place.node != b.place.node) return a.place.node < b.place.node;
-  if (a.place.before != b.place.before) return a.place.before < b.place.before;
+  if (a.place.before.word != b.place.before.word) return a.place.before.word < b.place.before.word;
+  if (a.place.before.context != b.place.before.context)
+    return a.place.before.context < b.place.before.context;
   return a.place.last_phone < b.place.last_phone;
 }
 
@@ -94,6 +103,7 @@ struct WordDecoder::Impl {
   uint32_t slot_mask = 0;
   float threshold = kImpossible;  // below it a candidate is not worth its place
   std::vector<float> row_log_probs;
+  std::vector<KnownWord> known_words;
 
   std::vector<int32_t> path;  // links, first word first
   std::vector<int32_t> other_path;
@@ -119,6 +129,7 @@ struct WordDecoder::Impl {
     slots.resize(num_slots);
     slot_mask = static_cast<uint32_t>(num_slots - 1);
     row_log_probs.resize(model->phones().size());
+    known_words.resize(size_t{1} << kKnownWordsBits);
     path.reserve(rows);
     other_path.reserve(rows);
     words.reserve(rows);
@@ -148,7 +159,7 @@ struct WordDecoder::Impl {
     links.clear();
     hypotheses.clear();
     Hypothesis silence{};
-    silence.place = {WordModel::kRoot, WordModel::kSentenceBegin, 0};
+    silence.place = {WordModel::kRoot, WordModel::after(WordModel::kSentenceBegin), 0};
     silence.log_nonblank = kImpossible;
     silence.link = kNone;
     silence.hotword = start_of_hotwords();
@@ -214,6 +225,19 @@ struct WordDecoder::Impl {
 
   // -- a row ----------------------------------------------------------------
 
+  // A hypothesis waits for several rows where a word may be complete: what the model told about it
+  // is asked again and again.
+  const KnownWord& look_up(const WordModel::History& before, uint16_t word) {
+    const uint64_t key =
+        static_cast<uint64_t>(before.context) << 32 | uint32_t{before.word} << 16 | word;
+    KnownWord& known = known_words[key * 0x9E3779B97F4A7C15u >> (64 - kKnownWordsBits)];
+    if (known.key != key) {
+      known.key = key;
+      known.log_prob = model->log_prob(before, word, &known.next);
+    }
+    return known;
+  }
+
   // False for a row that says nothing.
   bool read_row(const float* log_probs) {
     float best = kImpossible;
@@ -272,7 +296,7 @@ struct WordDecoder::Impl {
       if (to.log_nonblank > to.log_blank) {
         to.last_log_prob = std::max(from.last_log_prob, log_prob);
         if (from.place.node == WordModel::kRoot) {
-          to.complete = from.place.before;
+          to.complete = from.place.before.word;
           to.link = links[static_cast<size_t>(from.link)].previous;
         }
       }
@@ -291,6 +315,9 @@ struct WordDecoder::Impl {
     const float weight = options.language_weight;
     const float words_before =
         from.language - (is_first ? 0.0f : weight * model->look_ahead(from.place.node));
+    // No word is likelier than 1. What hotwords earn is not known yet.
+    const float most = paths + log_prob + words_before + std::max(0.0f, options.word_bonus);
+    if (most < threshold && !hotwords) return;
     Hypothesis to = from;
     to.place = {child, from.place.before, phone};
     to.log_blank = kImpossible;
@@ -305,10 +332,10 @@ struct WordDecoder::Impl {
     }
     for (uint32_t leaf = model->first_word(child); leaf < model->first_word(child + 1); ++leaf) {
       const uint16_t word = model->word(leaf);
-      to.place = {WordModel::kRoot, word, phone};
+      const KnownWord& known = look_up(from.place.before, word);
+      to.place = {WordModel::kRoot, known.next, phone};
       to.complete = word;
-      to.language =
-          words_before + weight * model->log_prob(from.place.before, word) + options.word_bonus;
+      to.language = words_before + options.word_bonus + weight * known.log_prob;
       if (hotwords) {
         to.hotword = after_word(from.hotword, word);
         to.language += hotwords->bonus(to.hotword) - hotwords->bonus(from.hotword);
@@ -422,8 +449,9 @@ struct WordDecoder::Impl {
     const float unfinished =
         hotwords ? hotwords->bonus(hypothesis.hotword) - hotwords->final_bonus(hypothesis.hotword)
                  : 0.0f;
+    WordModel::History end;
     return hypothesis.score - begun - unfinished +
-           weight * model->log_prob(hypothesis.place.before, WordModel::kSentenceEnd);
+           weight * model->log_prob(hypothesis.place.before, WordModel::kSentenceEnd, &end);
   }
 
   void finish() {
@@ -472,7 +500,7 @@ size_t WordDecoder::num_words() const { return impl_->words.size(); }
 size_t WordDecoder::num_bytes() const {
   const Impl& m = *impl_;
   return sizeof(m) + heap_bytes(m.hypotheses, m.candidates, m.links, m.slots, m.row_log_probs,
-                                m.path, m.other_path, m.text, m.words);
+                                m.known_words, m.path, m.other_path, m.text, m.words);
 }
 
 }  // namespace galago

@@ -3,9 +3,9 @@
 //
 // Hypotheses stand in the lexicon's tree; a row moves them along it as CTC allows (stay on a blank,
 // repeat a phone, go on to a child), and where a word is complete another may begin. Those that
-// stand alike, at one node after the same word, are one: what will come is the same for all of
-// them. A word counts its bigram when it is complete, and until then that of the likeliest word
-// still possible.
+// stand alike, at one node after words that matter alike, are one: what will come is the same for
+// all of them. A word counts its n-gram when it is complete, and until then that of the likeliest
+// word still possible.
 //
 // F. Jelinek, "Statistical Methods for Speech Recognition", 1997, ch. 5 (time-synchronous search
 // of a lexical tree); Y. Miao et al., "EESEN", ASRU 2015 (CTC with a lexicon and a grammar).

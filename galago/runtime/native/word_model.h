@@ -2,23 +2,31 @@
 //
 //   lexicon    a tree over phones; a node tells the words that are complete there, and the
 //              likeliest word that is still possible below it
-//   grammar    unigrams and bigrams with back-off: ln P(word | word before)
+//   grammar    unigrams, bigrams and trigrams with back-off: ln P(word | one or two words before)
 //
 // One file (galago/runtime/language/word_model.py), checked once and then searched where it lies:
 //
-//   header     "GWRD", version, numbers of words, nodes, leaves, bigrams, phones, bytes of the
-//              names and of the spellings
+//   header     "GWRD", version, numbers of words, nodes, leaves, contexts, phones, bytes of the
+//              names, of the spellings, of the bigrams and of the trigrams
 //   names      of the phones, a line each: those of the ear
-//   spellings  where each word begins, u32 x (words + 1); the letters. Word 0 is the beginning of a
-//              sentence, word 1 its end; both are spelled with nothing
+//   spellings  places of the words; the letters. Word 0 is the beginning of a sentence, word 1 its
+//              end; both are spelled with nothing
 //   unigrams   i16 x words: ln P(word) in 1/1024 nats; i16 x words: ln back-off
-//   bigrams    where those behind each word begin, u32 x (words + 1); the words that follow,
-//              rising, u16 x bigrams; ln P(word | before), u8 x bigrams, in -1/12 nats
-//   tree       breadth first: where each node's children begin, u32 x (nodes + 1); where its words
-//              begin, u32 x (nodes + 1); phones, u8 x nodes; look-ahead, u8 x nodes, in -1/12 nats;
-//              words of the nodes, u16 x leaves
+//   levels     16 x f32 each: ln P(word | before) that a bigram's value stands for, the ln back-off
+//              of a context's, ln P(word | two words before) of a trigram's
+//   bigrams    where those behind each word begin, u32 x (words + 1); for each word behind which
+//              another is listed: bytes of its contexts; number of the first of these, and the
+//              words that make a context with it, as a list; the words behind it, as a list
+//   trigrams   where those of every 16th context begin, u32; a list for each context: which of the
+//              words behind its second word follow
+//   tree       breadth first: places of the nodes' children, whose first is node 1; places of their
+//              words; phones, u8 x nodes; look-ahead, u8 x nodes, in -1/12 nats; words of the
+//              nodes, u16 x leaves
 //
-// Numbers are little-endian; every part begins at a multiple of 4 bytes.
+// A context is two words that trigrams begin with. Lists and the numbers before them are those of
+// packed_list.h; eight bytes that mean nothing follow the last of them. The places of n things that
+// lie one behind the other are n + 1 numbers: those of every 64th one, u32, and how far each is
+// behind that, u16. Numbers are little-endian; every part begins at a multiple of 4 bytes.
 #ifndef GALAGO_NATIVE_WORD_MODEL_H_
 #define GALAGO_NATIVE_WORD_MODEL_H_
 
@@ -29,7 +37,11 @@
 #include <string_view>
 #include <vector>
 
+#include "packed_list.h"
+
 namespace galago {
+
+class ByteReader;
 
 class WordModel {
  public:
@@ -54,11 +66,24 @@ class WordModel {
   // Whether a word is so spelled. Takes long: for the control thread.
   bool has_word(std::string_view spelling) const;
 
-  // ln P(word | before), by the bigram or by backing off. Does not allocate.
-  float log_prob(uint16_t before, uint16_t word) const;
+  // What came before, as far as it matters for what follows.
+  struct History {
+    uint32_t context;  // of the last two words, from 1; 0: no trigram begins with them
+    uint16_t word;     // the last one
+    uint8_t back_off;  // of the context
+
+    bool operator==(const History& other) const {
+      return context == other.context && word == other.word;
+    }
+  };
+  static constexpr History after(uint16_t word) { return {0, word, 0}; }
+
+  // ln P(word | history), by the trigram, the bigram, or by backing off; `*next` is the history
+  // with the word. Does not allocate.
+  float log_prob(const History& history, uint16_t word, History* next) const;
 
   // The tree. Children of a node are [first_child(node), first_child(node + 1)).
-  uint32_t first_child(uint32_t node) const { return child_begin_[node]; }
+  uint32_t first_child(uint32_t node) const { return 1 + child_begin_[node]; }
   uint8_t phone(uint32_t node) const { return node_phone_[node]; }
   // ln P of the likeliest word at or below the node, whatever came before it.
   float look_ahead(uint32_t node) const { return kStep * static_cast<float>(look_ahead_[node]); }
@@ -69,23 +94,46 @@ class WordModel {
  private:
   static constexpr float kStep = -1.0f / 12.0f;
   static constexpr float kUnigramStep = 1.0f / 1024.0f;
+  static constexpr size_t kGroup = 64;
+  static constexpr uint32_t kListsPerPlace = 16;
+  static constexpr size_t kNumLevels = 16;
+
+  // Where each of some things begins that lie one behind the other.
+  struct Places {
+    const uint32_t* of_groups = nullptr;
+    const uint16_t* within = nullptr;
+
+    uint32_t operator[](size_t index) const { return of_groups[index / kGroup] + within[index]; }
+  };
 
   WordModel() = default;
+  static Places take_places(ByteReader* reader, size_t num_things);
   void check() const;
+  // Answers the second word of each context; `num_behind` are the words behind each word.
+  std::vector<uint16_t> check_bigrams(std::vector<uint32_t>* num_behind) const;
+  void check_trigrams(const std::vector<uint16_t>& second_words,
+                      const std::vector<uint32_t>& num_behind) const;
+  void check_tree() const;
+  PackedList trigrams_of(uint32_t context) const;
 
   std::shared_ptr<const void> owner_;
   std::vector<std::string> phones_;
-  size_t num_words_ = 0, num_nodes_ = 0, num_leaves_ = 0, num_bigrams_ = 0;
-  size_t spellings_bytes_ = 0, longest_word_bytes_ = 0;
-  const uint32_t* spelling_begin_ = nullptr;
+  size_t num_words_ = 0, num_nodes_ = 0, num_leaves_ = 0, num_contexts_ = 0;
+  size_t spellings_bytes_ = 0, bigrams_bytes_ = 0, trigrams_bytes_ = 0;
+  size_t longest_word_bytes_ = 0;
+  Places spelling_begin_;
   const char* spellings_ = nullptr;
   const int16_t* unigrams_ = nullptr;
   const int16_t* back_offs_ = nullptr;
+  const float* bigram_levels_ = nullptr;
+  const float* context_levels_ = nullptr;
+  const float* trigram_levels_ = nullptr;
   const uint32_t* bigram_begin_ = nullptr;
-  const uint16_t* bigram_words_ = nullptr;
   const uint8_t* bigrams_ = nullptr;
-  const uint32_t* child_begin_ = nullptr;
-  const uint32_t* word_begin_ = nullptr;
+  const uint32_t* trigram_begin_ = nullptr;
+  const uint8_t* trigrams_ = nullptr;
+  Places child_begin_;
+  Places word_begin_;
   const uint8_t* node_phone_ = nullptr;
   const uint8_t* look_ahead_ = nullptr;
   const uint16_t* leaves_ = nullptr;

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from galago.runtime.language.lexicon import Lexicon
-from galago.runtime.language.ngrams import BigramModel, NgramError, read_arpa
+from galago.runtime.language.ngrams import NgramError, NgramModel, read_arpa
 from galago.runtime.language.phones import PHONE_INDEX, PHONES
 from galago.runtime.language.word_model import (
     MAX_WORDS,
@@ -29,18 +29,27 @@ SOUNDS = listed_pronunciations(LEXICON)
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> BigramModel:
+def model(tmp_path: Path) -> NgramModel:
     path = tmp_path / "tiny.arpa"
     path.write_text(TINY_ARPA, encoding="utf-8")
-    return read_arpa(path).limited(10, 10, keep=lambda word: bool(SOUNDS(word)))
+    return read_arpa(path).limited(10, 10, 10, keep=lambda word: bool(SOUNDS(word)))
 
 
-def words_alone(*words: str) -> BigramModel:
+def words_alone(*words: str) -> NgramModel:
     """Words that are all as likely, in any order."""
     size = len(words) + 2
     none = np.zeros(0, dtype=np.int64)
     log_probs = np.full(size, -np.log(size - 1))
-    return BigramModel(("<s>", "</s>", *words), log_probs, np.zeros(size), none, none, np.zeros(0))
+    return NgramModel.from_ngrams(
+        "words",
+        ("<s>", "</s>", *words),
+        log_probs,
+        np.zeros(size),
+        none.reshape(2, 0),
+        np.zeros((2, 0)),
+        none.reshape(3, 0),
+        np.zeros(0),
+    )
 
 
 def spoken(text: str, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -63,23 +72,27 @@ def hear(library: Path, data: bytes, folder: Path, text: str, **options: object)
     return decode(find_tool(library, "tool_words"), rows, {"model": path, **options})
 
 
-def test_the_parts_lie_aligned_and_fill_the_file(model: BigramModel) -> None:
+def test_the_parts_lie_aligned_and_fill_the_file(model: NgramModel) -> None:
     data = build_word_model(model, SOUNDS)
-    magic, version, *sizes = struct.unpack_from("<4s8I", data)
-    words, nodes, leaves, bigrams, phones, names_bytes, spellings_bytes = sizes
-    assert (magic, version) == (b"GWRD", 1)
-    assert (words, bigrams, phones) == (7, len(model.bigrams), 40)
+    magic, version, *sizes = struct.unpack_from("<4s10I", data)
+    words, nodes, leaves, contexts, phones, names_bytes, spellings_bytes, bigrams_bytes, trigrams_bytes = (
+        sizes
+    )
+    assert (magic, version) == (b"GWRD", 2)
+    assert (words, contexts, phones) == (7, len(set(model.contexts.tolist())), 40)
     sounds = {variant[:end] for word in model.words[2:] for variant in SOUNDS(word) for end in range(1, 9)}
     assert nodes == 1 + len(sounds)
     assert leaves == sum(len(set(SOUNDS(word))) for word in model.words[2:])
     assert names_bytes == sum(len(phone) + 1 for phone in PHONES)
     assert spellings_bytes == sum(len(word) for word in model.words[2:])
+    # Fewer than 64 of everything: one group.
+    assert nodes < 64
     parts = [
-        *(names_bytes, 4 * (words + 1), spellings_bytes, 2 * words, 2 * words),
-        *(4 * (words + 1), 2 * bigrams, bigrams),
-        *(4 * (nodes + 1), 4 * (nodes + 1), nodes, nodes, 2 * leaves),
+        *(names_bytes, 4, 2 * (words + 1), spellings_bytes, 2 * words, 2 * words, 3 * 16 * 4),
+        *(4 * (words + 1), bigrams_bytes, 4, trigrams_bytes),
+        *(4, 2 * (nodes + 1), 4, 2 * (nodes + 1), nodes, nodes, 2 * leaves),
     ]
-    at = struct.calcsize("<4s8I")
+    at = struct.calcsize("<4s10I")
     for num_bytes in parts:
         assert at % 4 == 0
         at += num_bytes
@@ -91,30 +104,34 @@ def test_the_parts_lie_aligned_and_fill_the_file(model: BigramModel) -> None:
 def test_the_same_words_give_the_same_bytes(tmp_path: Path) -> None:
     path, out = tmp_path / "tiny.arpa", tmp_path / "words.bin"
     path.write_text(TINY_ARPA, encoding="utf-8")
-    once = make_word_model(read_arpa(path), lexicon=LEXICON, num_words=4, num_bigrams=5)
-    assert once == make_word_model(read_arpa(path), lexicon=tiny_lexicon(), num_words=4, num_bigrams=5)
-    assert once != make_word_model(read_arpa(path), lexicon=LEXICON, num_words=3, num_bigrams=5)
-    assert main([str(out), "--arpa", str(path), "--num-words", "3", "--num-bigrams", "5"]) == 0
-    assert struct.unpack_from("<4s2I", out.read_bytes()) == (b"GWRD", 1, 5)
+    sizes = {"num_bigrams": 5, "num_trigrams": 2}
+    once = make_word_model(read_arpa(path), lexicon=LEXICON, num_words=4, **sizes)
+    assert once == make_word_model(read_arpa(path), lexicon=tiny_lexicon(), num_words=4, **sizes)
+    assert once != make_word_model(read_arpa(path), lexicon=LEXICON, num_words=3, **sizes)
+    assert once != make_word_model(
+        read_arpa(path), lexicon=LEXICON, num_words=4, num_bigrams=5, num_trigrams=0
+    )
+    options = ["--num-words", "3", "--num-bigrams", "5", "--num-trigrams", "1"]
+    assert main([str(out), "--arpa", str(path), *options]) == 0
+    assert struct.unpack_from("<4s2I", out.read_bytes()) == (b"GWRD", 2, 5)
 
 
-def test_the_core_reads_what_was_written(model: BigramModel, tmp_path: Path, native_library: Path) -> None:
+def test_the_core_reads_what_was_written(model: NgramModel, tmp_path: Path, native_library: Path) -> None:
     heard = hear(native_library, build_word_model(model, SOUNDS), tmp_path, "turn off", show=1)
     assert heard["phones"] == list(PHONES)
     assert heard["spellings"] == ["", "", *model.words[2:]]
-    expected = [[model.log_prob(before, after) for after in model.words] for before in model.words]
-    # Bigrams lie in steps of 1/12 nat, the others in the sum of two of 1/1024.
-    np.testing.assert_allclose(np.array(heard["log_probs"]), expected, atol=1 / 24 + 1e-5)
-    is_listed = np.zeros((len(model.words), len(model.words)), dtype=bool)
-    is_listed[model.before, model.after] = True
-    unlisted = ~is_listed
-    np.testing.assert_allclose(
-        np.array(heard["log_probs"])[unlisted], np.array(expected)[unlisted], atol=1 / 1024 + 1e-5
-    )
+    words = model.words
+    after_one = [[model.log_prob(before, word) for word in words] for before in words]
+    # Fewer than 16 n-grams stand for themselves; the others are sums of two in steps of 1/1024 nat.
+    np.testing.assert_allclose(np.array(heard["log_probs"]), after_one, atol=1 / 1024 + 1e-5)
+    after_two = [[[model.log_prob(g, h, w) for w in words] for h in words] for g in words]
+    np.testing.assert_allclose(np.array(heard["log_probs_after_two"]), after_two, atol=1 / 1024 + 1e-5)
+    assert len(model.trigrams) == 2
+    assert not np.allclose(after_two, np.array(after_one)[None], atol=0.1)
 
 
 @pytest.mark.parametrize("text", ["turn off", "turn to you", "two", "turn off turn to two"])
-def test_words_are_heard(text: str, model: BigramModel, tmp_path: Path, native_library: Path) -> None:
+def test_words_are_heard(text: str, model: NgramModel, tmp_path: Path, native_library: Path) -> None:
     heard = hear(native_library, build_word_model(model, SOUNDS), tmp_path, text)
     assert heard["text"] == text
     words = heard["words"]
@@ -138,7 +155,7 @@ def test_every_pronunciation_leads_to_its_word(tmp_path: Path, native_library: P
 
 def test_pronunciations_that_are_alike_count_once(tmp_path: Path, native_library: Path) -> None:
     data = build_word_model(words_alone("two"), lambda word: [("T", "UW"), ("T", "UW")])
-    assert struct.unpack_from("<4s8I", data)[4] == 1  # leaves
+    assert struct.unpack_from("<4s10I", data)[4] == 1  # leaves
     assert hear(native_library, data, tmp_path, "two two")["text"] == "two two"
 
 
@@ -196,7 +213,7 @@ def test_only_listed_words_of_letters_have_pronunciations() -> None:
 
 
 def test_a_damaged_file_is_refused_with_words(
-    model: BigramModel, tmp_path: Path, native_library: Path
+    model: NgramModel, tmp_path: Path, native_library: Path
 ) -> None:
     with pytest.raises(RuntimeError, match="word model: ends at byte"):
         hear(native_library, build_word_model(model, SOUNDS)[:-1], tmp_path, "two")

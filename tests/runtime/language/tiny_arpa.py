@@ -9,7 +9,7 @@ A head that no reader needs.
 \\data\\
 ngram 1=8
 ngram 2=9
-ngram 3=1
+ngram 3=2
 
 \\1-grams:
 -99\t<s>\t-0.30103
@@ -24,7 +24,7 @@ ngram 3=1
 \\2-grams:
 -0.30103 <s> turn
 -1.0 <s> two
--0.5 turn to
+-0.5 turn to -0.2
 -0.4 turn off
 -0.3 to you
 -1.2 to two
@@ -34,6 +34,7 @@ ngram 3=1
 
 \\3-grams:
 -0.1 turn to you
+-0.2 <s> turn off
 
 \\end\\
 """
