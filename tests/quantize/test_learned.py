@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
 import pytest
 import torch
 
@@ -68,13 +69,20 @@ def in_torch(model: Conformer) -> Array:
     return np.concatenate(rows, axis=1)
 
 
-@pytest.mark.parametrize("learned", [False, True])
-def test_an_ear_answers_in_int8_what_it_answered_in_training(learned: bool, tmp_path: Path) -> None:
-    model = trained_ear(learned=learned)
+@pytest.fixture(scope="module")
+def ear_graph(tmp_path_factory: pytest.TempPathFactory) -> ov.Model:
+    """The float graph of the plain network, whose weights no range changes."""
+    model = trained_ear(learned=False)
     plain = Conformer(model.config)
     plain.load_state_dict(plain_state(model))
-    export_ear(plain.eval(), CHUNK_TOKENS, tmp_path / "ear.onnx")
-    graph = convert_onnx(tmp_path / "ear.onnx")
+    path = tmp_path_factory.mktemp("ear") / "ear.onnx"
+    export_ear(plain.eval(), CHUNK_TOKENS, path)
+    return convert_onnx(path)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_an_ear_answers_in_int8_what_it_answered_in_training(learned: bool, ear_graph: ov.Model) -> None:
+    model, graph = trained_ear(learned=learned), ear_graph
     scales = learned_scales(model)
     quantized = quantize_graph(graph, plan_of_learned(graph, scales, QuantizationConfig()))
     assert {name.partition("/")[0] for name in quantized_layers(quantized)} == set(scales)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 
 from galago.models.fake_quantization import FakeQuantize, plain_state, read_scales
 from galago.models.training.checkpoints import CheckpointError, load
+from galago.models.training.command import main
 from galago.models.training.ear.batches import BatchMaker
 from galago.models.training.ear.trainer import EarTask, load_model
 from galago.models.training.eye.recipe import EyeRecipe
@@ -18,6 +20,7 @@ from galago.models.training.loop import Run
 from galago.models.training.quantization_aware import QuantizationAware
 from galago.models.training.toml_tables import RecipeError
 from tests.models.training.ear.tone_corpus import NETWORK, tone_recipe, write_tone_corpus
+from tests.models.training.eye.color_album import NETWORK as EYE_NETWORK
 from tests.models.training.eye.color_album import color_recipe, write_color_album
 
 SETTINGS = QuantizationAware(observe_steps=2)
@@ -77,6 +80,36 @@ def test_such_a_run_that_was_stopped_ends_with_the_same_bits(
     assert first["quantization"].keys() == second["quantization"].keys()
     for name, found in first["quantization"].items():
         assert torch.equal(found["input_scale"], second["quantization"][name]["input_scale"])
+
+
+def test_the_command_keeps_the_scales_when_it_fits_the_temperature(
+    tar: Path, in_float: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "integers.toml"
+    lines = (f"{key} = {json.dumps(value)}" for key, value in EYE_NETWORK.items())
+    recipe.write_text(
+        f"""
+schema_version = 1
+role = "eye"
+name = "integers"
+initial_weights = "{in_float}"
+[quantization_aware]
+observe_steps = 1
+[network]
+{chr(10).join(lines)}
+[[albums]]
+path = "{tar.name}"
+group = "color"
+[schedule]
+num_steps = 2
+batch_photos = 8
+stored_side = 24
+"""
+    )
+    assert main(recipe, run_folder=tmp_path / "run", data_root=tar.parent) == 0
+    _, description = load_eye(tmp_path / "run" / "model.pt")
+    assert description.temperature != 1.0
+    assert "head" in read_scales(load(tmp_path / "run" / "model.pt"))
 
 
 def test_its_checkpoint_belongs_to_no_run_in_float(tar: Path, in_float: Path, tmp_path: Path) -> None:

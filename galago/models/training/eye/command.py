@@ -18,7 +18,7 @@ from galago.models.training.eye.calibrate import (
 )
 from galago.models.training.eye.labels import EyeDescription
 from galago.models.training.eye.recipe import load_eye_recipe
-from galago.models.training.eye.trainer import EyeTask, load_eye, save_eye, scores_of
+from galago.models.training.eye.trainer import EyeTask, save_eye, scores_of
 from galago.models.training.interrupt import Interrupt
 from galago.models.training.loop import Run
 from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
@@ -73,8 +73,9 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         say(f"stopped after step {run.step}; the same command goes on from there")
         return INTERRUPTED
     if task.data.choice is not None:
-        model, description = load_eye(folder / "model.pt")
-        description = calibrated(model, description, task.data.choice)
+        model = run.average  # with its integers, where it was trained with them
+        assert isinstance(model, Swin)
+        description = calibrated(model, task.description, task.data.choice)
         save_eye(folder / "model.pt", model, description, recipe=recipe, step=run.step)
         say(f"temperature {description.temperature:g}, accept_probability {description.accept_probability:g}")
     say(f"{folder / 'model.pt'}: what galago pack takes")
