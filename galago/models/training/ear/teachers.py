@@ -77,7 +77,9 @@ class EarAsTeacher(EarTeacher):
         """See :meth:`EarTeacher.hear`."""
         front = self._front_end
         num_frames = (num_samples - front.window_samples) // front.hop_samples + 1
-        output = self._ear(front(samples), num_frames)
+        with torch.autocast(samples.device.type, enabled=False):  # energies lose their digits in bfloat16
+            features = front(samples)
+        output = self._ear(features, num_frames)
         return Taught(output.token_logits, output.phone_logits, output.num_tokens)
 
 

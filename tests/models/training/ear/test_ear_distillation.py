@@ -13,6 +13,7 @@ from galago.models.checkpoint import StoredNetwork, save_network
 from galago.models.tokenizer import TOKENS
 from galago.models.training.checkpoints import CheckpointError, save_atomically
 from galago.models.training.ear.batches import BatchMaker
+from galago.models.training.ear.checkpoint import load_model
 from galago.models.training.ear.distillation import EarDistillation
 from galago.models.training.ear.recipe import CorpusRecipe, EarDistillationRecipe, Recipe, load_recipe
 from galago.models.training.ear.teachers import load_teacher, token_columns
@@ -256,6 +257,29 @@ def test_teachers_that_do_not_fit_are_refused_by_name(teacher: Path, cache: Path
         load_teacher(tmp_path / "vit.pt")
     with pytest.raises(CheckpointError, match=r"nowhere.pt: cannot be read"):
         load_teacher(tmp_path / "nowhere.pt")
+
+
+def test_a_teacher_hears_what_an_ear_hears(teacher: Path, cache: Path) -> None:
+    """The same features, whatever precision the networks run in, and the same answers, padded or not."""
+    model, data = load_model(teacher), BatchMaker(distilled(teacher), cache, cache)
+    batch = data[0]  # clean: nothing is masked, so the batch has the teacher's own features
+    assert batch.samples is not None and batch.num_samples is not None
+    asked = load_teacher(teacher)
+    with torch.no_grad():
+        expected = model(batch.features, batch.num_frames)
+        taught = asked.hear(batch.samples, batch.num_samples)
+        assert torch.equal(taught.num_rows, expected.num_tokens)
+        valid = torch.arange(taught.token_logits.shape[1])[None] < taught.num_rows[:, None]
+        torch.testing.assert_close(
+            taught.token_logits[valid], expected.token_logits[valid], atol=1e-4, rtol=1e-4
+        )
+        heard: list[torch.Tensor] = []
+        handle = asked.network.register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            asked.hear(batch.samples, batch.num_samples)
+        handle.remove()
+    frames = torch.arange(batch.features.shape[1])[None] < batch.num_frames[:, None]
+    torch.testing.assert_close(heard[0][frames], batch.features[frames], atol=1e-3, rtol=1e-4)
 
 
 def test_columns_are_those_of_the_ears_tokens() -> None:
