@@ -5,6 +5,8 @@ Needs the extra galago[gstreamer] (or Debian's python3-gi) and GStreamer's intro
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib
 import threading
 import time
@@ -30,6 +32,7 @@ def load_gstreamer() -> Any:
     Raises:
         UnsupportedError: PyGObject or GStreamer's introspection data is not installed.
     """
+    _throw_with_gcc()
     gi = import_extra(
         "gi",
         extra="gstreamer",
@@ -46,6 +49,16 @@ def load_gstreamer() -> Any:
         ) from error
     gst.init(None)
     return gst
+
+
+def _throw_with_gcc() -> None:
+    """Let every library that is loaded from here on find the C++ exceptions of libgcc first.
+
+    GStreamer brings libunwind into the whole process, whose functions have the same names: a library that is
+    loaded after it, such as an inference engine, would die of the first exception that it throws.
+    """
+    with contextlib.suppress(OSError):  # another compiler's runtime
+        ctypes.CDLL("libgcc_s.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 class AppsinkSource(CameraSource):

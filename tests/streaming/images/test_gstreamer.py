@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -33,6 +35,7 @@ from tests.streaming.images.gstreamer import (
     wait_until,
 )
 
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES: dict[str, type[AppsinkSource] | type[GstLaunchSource]] = {
     "appsink": AppsinkSource,
     "gst-launch": GstLaunchSource,
@@ -316,3 +319,28 @@ def test_without_introspection_data_the_package_is_named(monkeypatch: pytest.Mon
     monkeypatch.setattr("importlib.import_module", lambda module: Gi)
     with pytest.raises(UnsupportedError, match=r"Namespace Gst.*apt-get install gir1.2-gst-plugins-base-1.0"):
         gstreamer_appsink.load_gstreamer()
+
+
+# Of a program that opens its camera before its bundle.
+CAMERA_FIRST = """
+import sys
+from galago.streaming.images.gstreamer_appsink import load_gstreamer
+load_gstreamer()
+import galago
+with galago.Bundle(sys.argv[1]):
+    print("opened")
+"""
+
+
+def test_a_bundle_can_be_opened_after_a_camera(tiny_eye_bundle: Path) -> None:
+    """GStreamer brings a library along whose functions are named as those that throw C++ exceptions."""
+    skip_without("appsink")
+    done = subprocess.run(
+        [sys.executable, "-c", CAMERA_FIRST, str(tiny_eye_bundle)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "opened\n"), done.stderr
