@@ -17,7 +17,7 @@ from galago.quantize import command
 from galago.quantize.ear.network import load_ear
 from galago.runtime.bundle import read_manifest
 from galago.runtime.golden import verify_golden
-from tests.quantize.ear.raw_bundle import TINY, two_heads
+from tests.quantize.ear.raw_bundle import BASE, TINY, two_heads
 
 RECIPE = """
 schema_version = 1
@@ -28,7 +28,7 @@ languages = ["en-US"]
 chunk_tokens = [8, 16]
 
 [quantization]
-ignored_layers = ['.*\\.attention/MatMul.*', '.*encoder\\.convolutions\\.0/.*']
+ignored_layers = ['.*\\.attention/MatMul.*', '(features|.*encoder\\.convolutions(\\.0)?)/.*']
 
 [calibration]
 num_streams = 2
@@ -56,7 +56,7 @@ def write_run(folder: Path) -> Path:
 
 def write_imported(folder: Path) -> Path:
     torch.manual_seed(1)
-    network = Wav2Vec2(Wav2Vec2Config(**{**TINY, "num_tokens": 7, "position_lookahead_tokens": 2}))
+    network = Wav2Vec2(Wav2Vec2Config(**{**TINY, **BASE, "num_tokens": 7}))
     save_network(folder / "model.pt", StoredNetwork("wav2vec2", network, DETAILS))
     return folder
 
