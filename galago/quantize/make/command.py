@@ -102,12 +102,15 @@ def _make(found: Plan, lock: IO[str]) -> int:
         outcome.error, code = str(error), _FAILED
     except Interrupted as error:
         outcome.error, code = f"{error}: stopped; the same command goes on from there", _INTERRUPTED
-    report = write_report(found, state, outcome)
     if outcome.error is not None:
         _complain(outcome.error)
     else:
         _say(f"{found.layout.bundle}: sha256 {bundle_sha256(found.layout.bundle)}")
-    _say(f"{report}: the report")
+    try:
+        _say(f"{write_report(found, state, outcome)}: the report")
+    except OSError as error:  # most likely the disk that ended the make
+        _complain(f"no report: {error}")
+        code = code or _FAILED
     return code
 
 
