@@ -89,13 +89,14 @@ class Subject(ABC):
             graph = quantize_graph(self.float_graph, plan)
         else:
             return {"errors_percent": self.errors_percent(self.float_graph), "num_int8_layers": 0}
-        float_ms, int8_ms = both_step_ms(self.request(self.float_graph), self.request(graph))
+        float_ms, int8_ms, ratio = both_step_ms(self.request(self.float_graph), self.request(graph))
         return {
             "errors_percent": self.errors_percent(graph),
             "kl_nats": round(self.divergence(graph, held_out).kl_nats, 6),
             "num_int8_layers": len(plan.layers),
             "step_ms_p50": int8_ms,
             "float_step_ms_p50": float_ms,
+            "step_ratio_p50": ratio,
         }
 
 

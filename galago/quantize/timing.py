@@ -36,15 +36,20 @@ def step_ms(request: Any) -> float:
     return _median_ms([_busy_ns(request) for _ in range(_NUM_TIMED_STEPS)])
 
 
-def both_step_ms(first: Any, second: Any) -> tuple[float, float]:
-    """:func:`step_ms` of two requests that take turns: a machine that slows down slows both."""
+def both_step_ms(first: Any, second: Any) -> tuple[float, float, float]:
+    """:func:`step_ms` of two requests that take turns, and the median of second / first of each turn.
+
+    A machine that slows down slows both steps of a turn: their ratio says which one is faster when the two
+    medians, each over slow and fast times, do not.
+    """
     times_ns: tuple[list[int], list[int]] = ([], [])
     for request in (first, second):
         request.infer()
     for _ in range(_NUM_TIMED_STEPS):
         for request, times in zip((first, second), times_ns, strict=True):
             times.append(_busy_ns(request))
-    return _median_ms(times_ns[0]), _median_ms(times_ns[1])
+    ratio = float(np.median(np.array(times_ns[1]) / np.maximum(times_ns[0], 1)))
+    return _median_ms(times_ns[0]), _median_ms(times_ns[1]), round(ratio, 3)
 
 
 def layer_times_ms(

@@ -23,12 +23,25 @@ def test_int8_that_is_faster_and_near_enough_is_packed() -> None:
 
 
 def test_int8_that_was_measured_slower_is_refused_with_the_reason() -> None:
-    choice = choose_dtype(controlled(0.05), AccuracyConfig(), {8: FASTER, 4: SLOWER}, what=WHAT)
+    little = StepTimes(1.0, 0.95)
+    choice = choose_dtype(controlled(0.05), AccuracyConfig(), {8: little, 4: SLOWER}, what=WHAT)
     assert choice.dtype == "f32"
     assert choice.refusal == "int8 takes 1.25 ms where float takes 1.00 ms (size 4)"
     assert choice.sentence() == f"Packed in float: {choice.refusal}."
     assert choice.row(4)["step_ms_p50"] == 1.0
-    assert choice.as_dict()["times"]["4"] == {"float_ms": 1.0, "int8_ms": 1.25}
+    assert choice.as_dict()["times"]["4"] == {"float_ms": 1.0, "int8_ms": 1.25, "ratio": None}
+
+
+def test_one_shape_that_gains_nothing_does_not_outweigh_the_others() -> None:
+    times = {8: FASTER, 4: StepTimes(1.0, 1.01)}
+    assert choose_dtype(controlled(0.05), AccuracyConfig(), times, what=WHAT).dtype == "int8"
+
+
+def test_of_graphs_that_took_turns_the_ratio_decides() -> None:
+    """Medians over a machine's slow and fast times can be the wrong way round."""
+    faster, slower = StepTimes(1.0, 1.01, ratio=0.9), StepTimes(1.0, 0.99, ratio=1.1)
+    assert choose_dtype(controlled(0.05), AccuracyConfig(), {8: faster}, what=WHAT).dtype == "int8"
+    assert choose_dtype(controlled(0.05), AccuracyConfig(), {8: slower}, what=WHAT).dtype == "f32"
 
 
 def test_a_recipe_may_insist_on_int8_that_is_slower() -> None:
