@@ -27,7 +27,7 @@ __all__ = ["build_word_model", "listed_pronunciations", "make_word_model"]
 
 NUM_WORDS = 60_000
 NUM_BIGRAMS = 1_700_000
-NUM_TRIGRAMS = 830_000
+NUM_TRIGRAMS = 725_000
 MAX_WORDS = 65_533  # rows of words, with the two ends of a sentence, are 16 bits
 _VERSION = 2
 _STEPS_PER_NAT = 12.0
