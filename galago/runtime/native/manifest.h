@@ -62,7 +62,7 @@ struct Ear {
   float word_beam_nats = 14.0f;
   float language_weight = 1.0f;
   float word_bonus = 0.0f;
-  float hotword_boost = 2.0f;  // nats a token
+  float hotword_boost = 2.0f;        // nats a token
   int second_pass_chunk_tokens = 0;  // of the target that finals come from; 0: of the opened one
 
   float voice_start_probability = 0.6f;
