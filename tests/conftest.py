@@ -51,6 +51,18 @@ def signals_find_a_stack() -> Iterator[None]:
         assert ctypes.CDLL(None).sigaltstack(ctypes.byref(disabled), None) == 0
 
 
+@pytest.fixture(autouse=True)
+def numbers_may_be_tiny() -> Iterator[None]:
+    """After each test, this thread has subnormal numbers again.
+
+    Training does without them (`torch.set_flush_denormal`), as is right for a process that trains and ends;
+    a test that calls its main function would leave it to all that follow.
+    """
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """Processes that the test starts end on SIGINT.

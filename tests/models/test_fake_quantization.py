@@ -185,7 +185,7 @@ def test_training_moves_weights_and_learned_scales_and_leaves_batch_statistics(n
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.9 * losses[0]
+    assert losses[-1] < 0.97 * losses[0]
     after = net.state_dict()
     for name in (
         "left.weight",
