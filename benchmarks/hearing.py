@@ -77,7 +77,7 @@ def running_target(bundle: galago.Bundle) -> str:
 
 
 def only_target(folder: Path, target: str, into: Path) -> Path:
-    """Copy a bundle with one of its targets, so that this one is the first that fits.
+    """Copy a bundle with one of its targets, so that this one is the first that fits, and the only pass.
 
     Raises:
         ValueError: no such target; the message lists those there are.
@@ -89,6 +89,7 @@ def only_target(folder: Path, target: str, into: Path) -> Path:
         raise ValueError(f"{folder}: no target {target!r}; there are {', '.join(names)}")
     shutil.copytree(folder, into)
     ear["targets"] = [t for t in ear["targets"] if t["name"] == target]
+    ear.get("decoding", {}).pop("second_pass_chunk_tokens", None)
     document["golden"] = [g for g in document.get("golden", []) if g["target"] == target]
     for name, entry in document["files"].items():
         data = (into / name).read_bytes()
