@@ -109,6 +109,12 @@ def see(models: Mapping[str, Path], args: argparse.Namespace) -> dict[str, dict[
     return right
 
 
+def named_teachers(distillation: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's ``[distillation]`` with each teacher as its run and file: where a run lies says nothing."""
+    teachers = [str(Path(*Path(teacher).parts[-2:])) for teacher in distillation["teachers"]]
+    return {**distillation, "teachers": teachers}
+
+
 def main() -> None:
     import torch
 
@@ -145,7 +151,7 @@ def main() -> None:
             "step": stored["alone"]["step"],
             "chunk_tokens": CHUNK_TOKENS if role == "ear" else None,
             "split": "dev" if role == "ear" else args.split,
-            "distillation": json.loads(stored["distilled"]["recipe"])["distillation"],
+            "distillation": named_teachers(json.loads(stored["distilled"]["recipe"])["distillation"]),
         },
     )
     print(common.table(["set", *next(iter(gains.values()))], ([k, *v.values()] for k, v in gains.items())))

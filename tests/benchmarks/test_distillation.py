@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.distillation import differences, ear_gains, eye_gains
+from benchmarks.distillation import differences, ear_gains, eye_gains, named_teachers
 
 
 def stored(*, step: int = 9, width: int = 8, **recipe: Any) -> dict[str, Any]:
@@ -49,3 +49,8 @@ def test_gains_are_relative_for_errors_and_points_for_photos() -> None:
         "better_percent": 15.0,
     }
     assert eye_gains({"all": {"alone": 50.0, "distilled": 53.5}})["all"]["better_points"] == 3.5
+
+
+def test_teachers_are_named_without_the_folder_that_runs_lie_in() -> None:
+    told = named_teachers({"teachers": ["/far/away/runs/big/model.pt", "model.pt"], "share": 0.8})
+    assert told == {"teachers": ["big/model.pt", "model.pt"], "share": 0.8}
