@@ -10,7 +10,13 @@ from torch.nn import functional as F
 
 from galago.models.masks import padding_mask
 
-__all__ = ["MultiResolutionStft", "guided_attention", "masked_mean", "structure_loss"]
+__all__ = [
+    "MultiResolutionStft",
+    "aligned_attention",
+    "guided_attention",
+    "masked_mean",
+    "structure_loss",
+]
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -82,3 +88,22 @@ def guided_attention(weights: Tensor, num_phones: Tensor, num_frames: Tensor, wi
     inside = padding_mask(num_frames, T)[:, :, None] & padding_mask(num_phones, P)[:, None, :]
     rows = (weights * (penalty * inside)[:, None]).sum(dim=(1, 2, 3))
     return (rows / (num_frames * weights.shape[1])).mean()
+
+
+def aligned_attention(weights: Tensor, counts: Tensor) -> Tensor:
+    """How unsure attention is of the phone that is spoken, where an alignment knows it, in nats.
+
+    Attention learns where it is from a forced alignment (Zhu et al. 2019, pre-alignment guided attention),
+    here by cross-entropy: minus the logarithm of the weight on the phone of a frame, averaged.
+
+    Args:
+        weights: (B, H, T, P) from frames to phones, rows sum to 1. counts: (B, P) int64 frames of each phone,
+            whose sum is an utterance's length; T is the longest one's.
+    """
+    _, _, T, P = weights.shape
+    num_frames = counts.sum(dim=1)
+    frame = torch.arange(T, device=weights.device).expand(len(counts), -1).contiguous()
+    phone = torch.searchsorted(counts.cumsum(dim=1), frame, right=True).clamp_max(P - 1)  # (B, T)
+    index = phone[:, None, :, None].expand(-1, weights.shape[1], -1, -1)
+    surprise = -weights.gather(3, index)[..., 0].clamp_min(1e-6).log()  # (B, H, T)
+    return masked_mean(surprise.mean(dim=1), padding_mask(num_frames, T))

@@ -134,6 +134,7 @@ class TeacherRecipe:
     mel: Weight = 1.0
     stop: Weight = 0.5
     guided_attention: Weight = 1.0
+    guide: Literal["diagonal", "alignment"] = "diagonal"  # to a broad diagonal, or to the forced alignment
     schedule: ScheduleRecipe = ScheduleRecipe(peak_learning_rate=5e-4)
 
 

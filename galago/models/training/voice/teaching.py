@@ -12,7 +12,7 @@ from galago.models.masks import padding_mask
 from galago.models.training.plots import Panel
 from galago.models.training.task import NetworkLosses, Row, moved
 from galago.models.training.voice.batches import SentenceBatch, SentenceBatches, collate
-from galago.models.training.voice.losses import guided_attention, masked_mean
+from galago.models.training.voice.losses import aligned_attention, guided_attention, masked_mean
 from galago.models.training.voice.recipe import TeacherRecipe
 from galago.models.training.voice.samples import save_spectrograms
 from galago.models.training.voice.task import VoiceTask
@@ -31,7 +31,7 @@ class TeacherTask(VoiceTask):
     panels = (
         Panel("mel, in deviations", ("mel", "dev_mel")),
         Panel("stop", ("stop", "dev_stop")),
-        Panel("attention off the diagonal", ("attention", "dev_attention")),
+        Panel("attention off its guide", ("attention", "dev_attention")),
         Panel("learning rate", ("learning_rate",), is_smoothed=False),
     )
 
@@ -67,13 +67,10 @@ class TeacherTask(VoiceTask):
         stop = F.binary_cross_entropy_with_logits(
             output.stop_logits.float(), is_last, weight=1.0 + STOP_WEIGHT * is_last, reduction="none"
         )
-        # The first two heads of each block are drawn to the diagonal; the others are free.
-        weights = torch.cat([block[:, :2].float() for block in output.attention], dim=1)
-        num_phones = (batch.phones != 0).sum(dim=1)
         each = {
             "mel": distance[0] + distance[1],
             "stop": masked_mean(stop, frames),
-            "attention": guided_attention(weights, num_phones, batch.num_frames),
+            "attention": self._strayed(output.attention, batch),
         }
         recipe = self.recipe
         total = (
@@ -82,6 +79,15 @@ class TeacherTask(VoiceTask):
             + recipe.guided_attention * each["attention"]
         )
         return {"total": total, **each}
+
+    def _strayed(self, attention: list[Tensor], batch: SentenceBatch) -> Tensor:
+        """How far the guided heads are from where they should look; the other heads are free."""
+        if self.recipe.guide == "alignment":
+            return aligned_attention(
+                torch.stack([block[:, 0].float() for block in attention], 1), batch.counts
+            )
+        weights = torch.cat([block[:, :2].float() for block in attention], dim=1)
+        return guided_attention(weights, (batch.phones != 0).sum(dim=1), batch.num_frames)
 
     def losses(self, batch: SentenceBatch, step: int) -> NetworkLosses:
         """One network, one loss."""

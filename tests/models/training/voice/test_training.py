@@ -20,7 +20,12 @@ from galago.models.training.options import DONE, TrainOptions
 from galago.models.training.toml_tables import RecipeError
 from galago.models.training.voice.checkpoint import load_fastspeech, load_teacher, load_vocoder
 from galago.models.training.voice.command import make_run, train_recipe
-from galago.models.training.voice.losses import MultiResolutionStft, guided_attention, structure_loss
+from galago.models.training.voice.losses import (
+    MultiResolutionStft,
+    aligned_attention,
+    guided_attention,
+    structure_loss,
+)
 from galago.models.training.voice.recipe import VocoderRecipe, VoiceRecipe, load_recipe
 from galago.models.training.voice.task import VoiceTask
 from galago.models.training.voice.voice_data import VoiceData, prepare
@@ -206,7 +211,9 @@ def test_a_recipe_that_cannot_be_is_refused_with_its_place(line: str, message: s
         load_recipe(toml)
 
 
-@pytest.mark.parametrize("name", ["voice-kathleen.toml", "voice-kathleen-cpu.toml"])
+@pytest.mark.parametrize(
+    "name", ["voice-kathleen.toml", "voice-kathleen-cpu.toml", "voice-kathleen-teacher-cpu.toml"]
+)
 def test_the_recipes_of_the_repository_can_be_read(name: str) -> None:
     recipe = load_recipe(Path(__file__).resolve().parents[4] / "recipes" / name)
     assert recipe.role == "voice" and recipe.corpora[0].path == "kathleen.tar"
@@ -233,3 +240,28 @@ def test_attention_on_the_diagonal_is_free() -> None:
     count = torch.tensor([8])
     assert float(guided_attention(diagonal, count, count)) < 1e-6
     assert float(guided_attention(flipped, count, count)) > 0.5
+
+
+def test_attention_is_free_where_the_alignment_is() -> None:
+    """Two utterances, the second with a phone of no frames and padding behind."""
+    counts = torch.tensor([[2, 1, 3], [1, 0, 2]])
+    spoken = torch.tensor([[0, 0, 1, 2, 2, 2], [0, 2, 2, 0, 0, 0]])
+    weights = torch.nn.functional.one_hot(spoken, 3).float()[:, None]  # (B, H, T, P)
+    assert float(aligned_attention(weights, counts)) == 0.0
+    even = torch.full_like(weights, 1 / 3)
+    assert float(aligned_attention(even, counts)) == pytest.approx(math.log(3))
+    late = weights.clone()
+    late[0, 0, 2] = torch.tensor([0.75, 0.25, 0.0])  # one of nine frames looks back
+    assert float(aligned_attention(late, counts)) == pytest.approx(math.log(4) / 9)
+    behind = weights.clone()
+    behind[1, 0, 3:] = 1 / 3  # behind the end nothing counts
+    assert float(aligned_attention(behind, counts)) == 0.0
+
+
+def test_a_teacher_guided_by_the_alignment_learns_where_it_is(cache: Path, tmp_path: Path) -> None:
+    recipe = with_schedule(num_steps=30, checkpoint_steps=100, peak_learning_rate=5e-3)
+    recipe = dataclasses.replace(recipe, teacher=dataclasses.replace(recipe.teacher, guide="alignment"))
+    run = run_of(recipe, "teacher", cache, tmp_path)
+    run.train()
+    attention = [row["attention"] for row in run.history]
+    assert sum(attention[-5:]) < 0.95 * sum(attention[:5])
