@@ -76,12 +76,26 @@ def look_up(row: Mapping[str, Any], path: str) -> Any:
 
 
 QUANTIZATION = (
-    Column("graph", "variant", is_number=False),
-    Column("wrong", "numbers.errors_percent", digits=2, unit=" %"),
-    Column("points lost", "numbers.points_lost", digits=2),
+    Column("weights of", "settings.weights", is_number=False),
+    Column("scales", "settings.scales", is_number=False),
+    Column("chunk", "settings.chunk", is_number=False),
+    Column("wrong", "numbers.sets.all.errors_percent", digits=2, unit=" %"),
+    Column("points lost", "numbers.sets.all.points_lost", digits=2),
+    Column("at least", "numbers.sets.all.points_lost_low", digits=2),
+    Column("at most", "numbers.sets.all.points_lost_high", digits=2),
     Column("KL from float, nats", "numbers.kl_nats", digits=5, optional=True),
-    Column("step", "numbers.step_ms_p50", digits=2, unit=" ms", optional=True),
-    Column("float step", "numbers.float_step_ms_p50", digits=2, unit=" ms", optional=True),
+    Column("step, times float's", "numbers.step_ratio_p50", digits=2, optional=True),
+)
+
+QUANTIZATION_SETS = (
+    Column("set", "key", is_number=False),
+    Column("chunk", "settings.chunk", is_number=False),
+    Column("words or photos", "entry.num_counted", digits=0),
+    Column("float", "entry.float_errors_percent", digits=2, unit=" %"),
+    Column("int8", "entry.errors_percent", digits=2, unit=" %"),
+    Column("points lost", "entry.points_lost", digits=2),
+    Column("at least", "entry.points_lost_low", digits=2),
+    Column("at most", "entry.points_lost_high", digits=2),
 )
 
 TABLES: dict[str, Table] = {
@@ -293,7 +307,23 @@ TABLES: dict[str, Table] = {
         each="numbers.sets",
     ),
     "quantization-ear": Table("quantization", QUANTIZATION, variants=("ear-*",)),
-    "quantization-eye": Table("quantization", QUANTIZATION, variants=("eye-*",)),
+    "quantization-ear-sets": Table(
+        "quantization",
+        QUANTIZATION_SETS,
+        variants=("ear-min-max-*-of-ear-en-us-two-latencies",),
+        each="numbers.sets",
+    ),
+    "quantization-eye": Table(
+        "quantization",
+        tuple(column for column in QUANTIZATION if column.title != "chunk"),
+        variants=("eye-*",),
+    ),
+    "quantization-eye-sets": Table(
+        "quantization",
+        tuple(column for column in QUANTIZATION_SETS if column.title != "chunk"),
+        variants=("eye-min-max-of-eye-groceries",),
+        each="numbers.sets",
+    ),
     "eye-unknown": Table(
         "eye_accuracy",
         (
