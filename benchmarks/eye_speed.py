@@ -147,17 +147,20 @@ def onnxruntime_eye(eye: Eye, graph: Path, threads: int) -> Look:
 def peer_graphs(checkpoint: Path, eye: Eye, folder: Path) -> dict[str, Path]:
     """The checkpoint's graphs for the peers. Ranges are those of drawn pictures: times do not ask for more.
 
-    Static quantisation is what ONNX Runtime's documents advise for a CPU; dynamic is beside it because a peer
-    is to be measured at its best.
+    They are the network as it is written, with BatchNorm folded; ``rewritten`` is the float graph that galago
+    packs, of convolutions only. Static quantisation is what ONNX Runtime documents for a CPU; dynamic
+    is beside it because a peer is to be measured at its best.
     """
     from galago.models.training.eye.trainer import load_eye
     from galago.quantize.eye.export import export_onnx
 
-    paths = {name: folder / f"{name}.onnx" for name in ("fp32", "int8", "int8-dynamic")}
+    names = ("fp32", "rewritten", "int8", "int8-rewritten", "int8-dynamic")
+    paths = {name: folder / f"{name}.onnx" for name in names}
     network, _ = load_eye(checkpoint)
     if (network.config.width, network.config.height) != (eye.image.width, eye.image.height):
         raise SystemExit(f"{checkpoint}: sees images of another size than the bundle's eye")
-    export_onnx(network, paths["fp32"])
+    export_onnx(network, paths["fp32"], as_written=True)
+    export_onnx(network, paths["rewritten"])
 
     def feeds() -> Iterator[dict[str, Values]]:
         rng = np.random.default_rng(1)
@@ -167,6 +170,7 @@ def peer_graphs(checkpoint: Path, eye: Eye, folder: Path) -> dict[str, Path]:
 
     print("quantising for ONNX Runtime ...", file=sys.stderr, flush=True)
     onnx_peer.quantise_static(paths["fp32"], paths["int8"], feeds())
+    onnx_peer.quantise_static(paths["rewritten"], paths["int8-rewritten"], feeds())
     onnx_peer.quantise_dynamic(paths["fp32"], paths["int8-dynamic"])
     return paths
 
@@ -249,7 +253,7 @@ def main() -> None:
         if eye is None:
             raise SystemExit(f"{folder}: the bundle has no eye")
         graphs = peer_graphs(args.checkpoint, eye, Path(scratch))
-        exact = fp32_bundle(folder, graphs["fp32"], Path(scratch) / "bundle")
+        exact = fp32_bundle(folder, graphs["rewritten"], Path(scratch) / "bundle")
         with galago.open(exact, num_threads=args.threads) as fp32, bundle.session() as session:
             with fp32.session() as fp32_session:
                 own = GalagoEye(session)
@@ -258,7 +262,11 @@ def main() -> None:
                         "galago": own,
                         "galago-fp32": GalagoEye(fp32_session),
                         "openvino-fp32": openvino_eye(eye, graphs["fp32"], args.threads),
+                        "openvino-fp32-rewritten": openvino_eye(eye, graphs["rewritten"], args.threads),
                         "onnxruntime-int8": onnxruntime_eye(eye, graphs["int8"], args.threads),
+                        "onnxruntime-int8-rewritten": onnxruntime_eye(
+                            eye, graphs["int8-rewritten"], args.threads
+                        ),
                         "onnxruntime-int8-dynamic": onnxruntime_eye(
                             eye, graphs["int8-dynamic"], args.threads
                         ),

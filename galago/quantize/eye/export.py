@@ -2,7 +2,8 @@
 
     image (1, 3, height, width) ── Swin ── logits (1, num_labels)
 
-What BatchNorm does in evaluation is folded into the weights before, so that no engine has to find it.
+What BatchNorm does in evaluation is folded into the weights before, so that no engine has to find it, and
+linear maps become convolutions, which costs engines less time (:mod:`galago.quantize.eye.convolutions`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from galago.models.swin import NormedConvolution, NormedLinear, Swin
 from galago.quantize.export import check_weights, write_onnx
+from galago.quantize.eye.convolutions import ConvolutionalSwin
 
 __all__ = ["export_onnx", "folded"]
 
@@ -43,7 +45,7 @@ def folded(model: Swin) -> Swin:
 class _ImageGraph(nn.Module):
     """The network under the name by which the exporter's layers are called."""
 
-    def __init__(self, model: Swin) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
@@ -52,12 +54,17 @@ class _ImageGraph(nn.Module):
         return logits
 
 
-def export_onnx(model: Swin, path: Path) -> None:
+def export_onnx(model: Swin, path: Path, *, as_written: bool = False) -> None:
     """Write the graph of ``model`` for single images of its height and width.
+
+    Args:
+        as_written: leave linear maps as they are, as those of networks with LayerNorm always are.
 
     Raises:
         ExportError: a weight is not finite.
     """
     check_weights(model)
+    plain = folded(model)
+    network = plain if as_written or model.config.norm != "batch" else ConvolutionalSwin(plain)
     image = torch.zeros(1, 3, model.config.height, model.config.width)
-    write_onnx(_ImageGraph(folded(model)), (image,), path, input_names=[INPUT], output_names=[OUTPUT])
+    write_onnx(_ImageGraph(network), (image,), path, input_names=[INPUT], output_names=[OUTPUT])
