@@ -5,13 +5,14 @@ slips, words are skipped or repeated. That, and the time of a step for every fra
 away with, and what it is measured against::
 
     phones ──► embedding, 3 convolutions ──► + positions ──► encoder blocks ─┐ memory
-    frames so far ──► 2-layer prenet ──► + positions ──► decoder blocks ◄────┘ ──► frame, stop
+    frames so far ──► 2-layer prenet ──► + positions ──► decoder blocks ◄────┘ ──► frame, stop, pitch
                                                                                     └► postnet
 
 Both front ends are the published ones: the convolutions stand in for the phrases that characters or phones
 alone do not show, the prenet's narrow layers with dropout keep the decoder from copying the last frame, and
 positions are sines scaled by a learned factor, because text and frames run at different rates. Blocks
-normalise first (Xiong et al. 2020), where the paper normalised last: a long warm-up is then not needed.
+normalise first (Xiong et al. 2020), where the paper normalised last: a long warm-up is then not needed. Pitch
+and voicing of each frame are drawn beside it, for the vocoder that FastSpeech has; they are not fed back.
 
 Letters: B batch, H heads, P phones, T frames, C width.
 """
@@ -32,6 +33,8 @@ from galago.models.network_config import NetworkConfig
 
 __all__ = [
     "TRANSFORMER_TTS_PRESETS",
+    "DrawnFrame",
+    "SpokenSentence",
     "TransformerTts",
     "TransformerTtsConfig",
     "TransformerTtsOutput",
@@ -92,7 +95,29 @@ class TransformerTtsOutput(NamedTuple):
     before_postnet: Tensor  # (B, T, num_mels)
     log_mel: Tensor  # (B, T, num_mels)
     stop_logits: Tensor  # (B, T): frame t is the last
+    log2_pitch: Tensor  # (B, T), log2 Hz
+    voiced_logits: Tensor  # (B, T)
     attention: list[Tensor]  # (B, H, T, P) each, rows sum to 1
+
+
+class DrawnFrame(NamedTuple):
+    """One frame of each utterance, drawn from those before it."""
+
+    log_mel: Tensor  # (B, num_mels), before the postnet
+    stop_logit: Tensor  # (B,): it is the last
+    log2_pitch: Tensor  # (B,), log2 Hz
+    voiced_logit: Tensor  # (B,)
+    attention: list[Tensor]  # (B, H, P) of each decoder block
+
+
+class SpokenSentence(NamedTuple):
+    """A sentence spoken freely, T frames."""
+
+    log_mel: Tensor  # (T, num_mels)
+    log2_pitch: Tensor  # (T,), log2 Hz
+    voiced_logits: Tensor  # (T,)
+    attention: list[Tensor]  # (1, H, T, P) of each decoder block
+    has_stopped: bool  # the network said that it was the end; else it was cut
 
 
 def positions(num: int, width: int, begin: int = 0) -> Tensor:
@@ -257,17 +282,20 @@ class TransformerBlock(nn.Module):
 class TransformerTts(nn.Module):
     """Phones in, frames out, one by one; see the module's text.
 
-    Frames are normalised inside by mean and deviation of the voice (``mean``, ``std``), which live here.
+    Frames are normalised inside by mean and deviation of the voice (``mean``, ``std``; ``pitch_scale`` holds
+    both of the pitch), which live here.
     """
 
     mean: Tensor
     std: Tensor
+    pitch_scale: Tensor
 
     def __init__(self, config: TransformerTtsConfig) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("mean", torch.zeros(config.num_mels))
         self.register_buffer("std", torch.ones(config.num_mels))
+        self.register_buffer("pitch_scale", torch.tensor([0.0, 1.0]))
         self.encoder_prenet = EncoderPrenet(config)
         self.encoder_positions = ScaledPositions(config.width, config.dropout)
         self.encoder_blocks = nn.ModuleList(
@@ -282,6 +310,7 @@ class TransformerTts(nn.Module):
         self.decoder_norm = nn.LayerNorm(config.width)
         self.mel_head = nn.Linear(config.width, config.num_mels)
         self.stop_head = nn.Linear(config.width, 1)
+        self.pitch_head = nn.Linear(config.width, 2)  # pitch, voicing
         self.postnet = Postnet(config)
 
     def encode(self, phones: Tensor) -> tuple[Tensor, Tensor]:
@@ -293,9 +322,12 @@ class TransformerTts(nn.Module):
             x, _ = block(x, block.self_keys(x), bias)
         return self.encoder_norm(x), bias
 
-    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """``x`` (B, T, C) -> normalised frames, stop logits, log2 pitch, voicing logits."""
         x = self.decoder_norm(x)
-        return self.mel_head(x), self.stop_head(x)[..., 0]
+        pitch, voiced = self.pitch_head(x).float().unbind(dim=-1)
+        log2_pitch = pitch * self.pitch_scale[1] + self.pitch_scale[0]
+        return self.mel_head(x), self.stop_head(x)[..., 0], log2_pitch, voiced
 
     def forward(self, phones: Tensor, log_mel: Tensor) -> TransformerTtsOutput:
         """Draw every frame from the recording's frames before it (teacher forcing).
@@ -314,10 +346,15 @@ class TransformerTts(nn.Module):
             assert isinstance(block, TransformerBlock)
             x, weights = block(x, block.self_keys(x), bias, block.memory_keys(memory), memory_bias)
             attention.append(weights)
-        drawn, stop = self._heads(x)
+        drawn, stop, log2_pitch, voiced = self._heads(x)
         refined = self.postnet(drawn)
         return TransformerTtsOutput(
-            drawn.float() * self.std + self.mean, refined.float() * self.std + self.mean, stop, attention
+            drawn.float() * self.std + self.mean,
+            refined.float() * self.std + self.mean,
+            stop,
+            log2_pitch,
+            voiced,
+            attention,
         )
 
     def initial_states(self, phones: Tensor) -> States:
@@ -334,7 +371,7 @@ class TransformerTts(nn.Module):
 
     def forward_frame(
         self, states: States, *, drop: bool = False, frame: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, States]:
+    ) -> tuple[DrawnFrame, States]:
         """Draw the next frame from those before it.
 
         Args:
@@ -343,13 +380,12 @@ class TransformerTts(nn.Module):
             frame: (B, num_mels), say that this was the last frame (teacher forcing) and not the one drawn.
 
         Returns:
-            the frame before the postnet, in log-mel (B, num_mels); the stop logit (B,); the states, whose
-            caches have grown by one.
+            the frame, and the states, whose caches have grown by one.
         """
         last = states["frame"] if frame is None else (frame - self.mean) / self.std
         begin = states["block0.key"].shape[1]
         x = self.decoder_positions(self.decoder_prenet(last[:, None], drop=drop), begin)
-        new = dict(states)
+        new, attention = dict(states), []
         for number, block in enumerate(self.decoder_blocks):
             assert isinstance(block, TransformerBlock)
             name = f"block{number}"
@@ -358,24 +394,31 @@ class TransformerTts(nn.Module):
             new[f"{name}.value"] = torch.cat([states[f"{name}.value"], value], dim=1)
             memory = states[f"{name}.memory_key"], states[f"{name}.memory_value"]
             keys = new[f"{name}.key"], new[f"{name}.value"]
-            x, _ = block(x, keys, x.new_zeros(1), memory, states["memory_bias"])
-        drawn, stop = self._heads(x)
-        new["frame"] = drawn[:, 0]
-        return drawn[:, 0] * self.std + self.mean, stop[:, 0], new
+            x, weights = block(x, keys, x.new_zeros(1), memory, states["memory_bias"])
+            attention.append(weights[:, :, 0])
+        drawn, stop, log2_pitch, voiced = (found[:, 0] for found in self._heads(x))
+        new["frame"] = drawn
+        return DrawnFrame(drawn * self.std + self.mean, stop, log2_pitch, voiced, attention), new
 
     @torch.no_grad()
-    def generate(self, phones: Tensor, *, max_frames: int, drop: bool = True) -> Tensor:
-        """Speak one sentence: ``phones`` (1, P) -> log-mel (T, num_mels), T at most ``max_frames``."""
+    def generate(self, phones: Tensor, *, max_frames: int, drop: bool = True) -> SpokenSentence:
+        """Speak one sentence: ``phones`` (1, P) -> T frames, at most ``max_frames`` and at least 1."""
         states = self.initial_states(phones)
-        rows: list[Tensor] = []
-        while len(rows) < max_frames:
-            frame, stop, states = self.forward_frame(states, drop=drop)
-            rows.append(frame)
-            if float(stop[0]) > 0:
-                break
-        drawn = (torch.stack(rows, dim=1) - self.mean) / self.std
+        frames: list[DrawnFrame] = []
+        has_stopped = False
+        while not has_stopped and len(frames) < max(1, max_frames):
+            frame, states = self.forward_frame(states, drop=drop)
+            frames.append(frame)
+            has_stopped = float(frame.stop_logit[0]) > 0
+        drawn = (torch.stack([frame.log_mel for frame in frames], dim=1) - self.mean) / self.std
         refined: Tensor = self.postnet(drawn)[0] * self.std + self.mean
-        return refined
+        return SpokenSentence(
+            refined,
+            torch.cat([frame.log2_pitch for frame in frames]),
+            torch.cat([frame.voiced_logit for frame in frames]),
+            [torch.stack(rows, dim=2) for rows in zip(*(f.attention for f in frames), strict=True)],
+            has_stopped,
+        )
 
 
 def focus_rates(attention: list[Tensor]) -> Tensor:

@@ -44,6 +44,7 @@ def teacher() -> TransformerTts:
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     model.mean.fill_(-5.0)
     model.std.fill_(2.0)
+    model.pitch_scale.copy_(torch.tensor([7.5, 0.3]))
     return model
 
 
@@ -62,9 +63,13 @@ def test_frame_by_frame_is_the_whole() -> None:
     states = model.initial_states(phones)
     for t in range(30):
         given = None if t == 0 else log_mel[:, t - 1]
-        frame, stop, states = model.forward_frame(states, frame=given)
-        torch.testing.assert_close(frame, whole.before_postnet[:, t], atol=1e-4, rtol=0)
-        torch.testing.assert_close(stop, whole.stop_logits[:, t], atol=1e-4, rtol=0)
+        frame, states = model.forward_frame(states, frame=given)
+        torch.testing.assert_close(frame.log_mel, whole.before_postnet[:, t], atol=1e-4, rtol=0)
+        for name in ("stop_logit", "voiced_logit"):
+            expected = getattr(whole, f"{name}s")[:, t]
+            torch.testing.assert_close(getattr(frame, name), expected, atol=1e-4, rtol=0)
+        torch.testing.assert_close(frame.log2_pitch, whole.log2_pitch[:, t], atol=1e-4, rtol=0)
+        torch.testing.assert_close(frame.attention[1], whole.attention[1][:, :, t], atol=1e-4, rtol=0)
     assert states["block1.key"].shape == (2, 30, SMALL.width)
 
 
@@ -86,18 +91,22 @@ def test_speaking_freely_feeds_on_itself_and_ends() -> None:
     model.stop_head.weight.data.zero_()
     model.stop_head.bias.data.fill_(-1.0)
     spoken = model.generate(phones[:1], max_frames=12, drop=False)
-    assert spoken.shape == (12, SMALL.num_mels)
+    assert spoken.log_mel.shape == (12, SMALL.num_mels) and not spoken.has_stopped
+    assert spoken.log2_pitch.shape == spoken.voiced_logits.shape == (12,)
     model.stop_head.bias.data.fill_(1.0)
-    assert model.generate(phones[:1], max_frames=12, drop=False).shape == (1, SMALL.num_mels)
+    shortest = model.generate(phones[:1], max_frames=12, drop=False)
+    assert shortest.log_mel.shape == (1, SMALL.num_mels) and shortest.has_stopped
     model.stop_head.bias.data.fill_(-1.0)
     forced = model(phones[:1], torch.zeros(1, 12, SMALL.num_mels))
     states, frames = model.initial_states(phones[:1]), []
     for _ in range(12):
-        frame, _, states = model.forward_frame(states)
-        frames.append(frame)
+        frame, states = model.forward_frame(states)
+        frames.append(frame.log_mel)
     own = model(phones[:1], torch.stack(frames, dim=1))
-    torch.testing.assert_close(spoken, own.log_mel[0], atol=1e-4, rtol=0)
-    assert not torch.allclose(spoken, forced.log_mel[0], atol=1e-2)
+    torch.testing.assert_close(spoken.log_mel, own.log_mel[0], atol=1e-4, rtol=0)
+    for mine, whole in zip(spoken.attention, own.attention, strict=True):
+        torch.testing.assert_close(mine, whole, atol=1e-4, rtol=0)
+    assert not torch.allclose(spoken.log_mel, forced.log_mel[0], atol=1e-2)
 
 
 @torch.no_grad()
@@ -149,7 +158,7 @@ def test_presets_have_their_size_and_the_small_one_is_a_fair_opponent() -> None:
             for name, config in TRANSFORMER_TTS_PRESETS.items()
         }
         fastspeech = sum(p.numel() for p in FastSpeech(FASTSPEECH_PRESETS["5m"]).parameters())
-    assert sizes == {"small": 6_210_995, "published": 52_983_027}
+    assert sizes == {"small": 6_211_381, "published": 52_984_053}
     assert abs(sizes["small"] / fastspeech - 1.0) < 0.02
     published = TRANSFORMER_TTS_PRESETS["published"]
     assert (published.embedding_width, published.encoder_prenet_layers, published.num_mels) == (512, 3, 80)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from galago.models.fastspeech import FastSpeech, FastSpeechConfig, FastSpeechOutput, Prosody
 from galago.models.masks import padding_mask
@@ -17,7 +16,7 @@ from galago.models.training.plots import Panel
 from galago.models.training.task import NetworkLosses, Row, moved
 from galago.models.training.voice.batches import SentenceBatch, SentenceBatches, collate
 from galago.models.training.voice.distillation import TaughtVoice
-from galago.models.training.voice.losses import masked_mean, structure_loss
+from galago.models.training.voice.losses import masked_mean, pitch_loss, structure_loss, voicing_loss
 from galago.models.training.voice.recipe import AcousticRecipe
 from galago.models.training.voice.samples import save_spectrograms, save_wav
 from galago.models.training.voice.task import VoiceTask
@@ -56,12 +55,8 @@ def acoustic_losses(
     each = {
         "mel": masked_mean((drawn - wanted).abs(), frames),
         "structure": structure_loss(drawn, wanted, frames),
-        "pitch": masked_mean(
-            ((output.log2_pitch - batch.log2_pitch) / std[-2]).abs(), frames & (batch.voiced > 0.5)
-        ),
-        "voicing": masked_mean(
-            F.binary_cross_entropy_with_logits(output.voiced_logits, batch.voiced, reduction="none"), frames
-        ),
+        "pitch": pitch_loss(output.log2_pitch, batch, std[-2]),
+        "voicing": voicing_loss(output.voiced_logits, batch),
         "durations": masked_mean((found.log_frames.float() - log_frames).square(), phones),
         "phone_pitch": masked_mean((found.pitch.float() - batch.phone_pitch).square(), spoken),
         "phone_energy": masked_mean((found.energy.float() - batch.phone_energy).square(), spoken),

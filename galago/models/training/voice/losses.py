@@ -9,13 +9,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.masks import padding_mask
+from galago.models.training.voice.batches import SentenceBatch
 
 __all__ = [
     "MultiResolutionStft",
     "aligned_attention",
     "guided_attention",
     "masked_mean",
+    "pitch_loss",
     "structure_loss",
+    "voicing_loss",
 ]
 
 
@@ -23,6 +26,18 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of ``values`` where ``mask`` (of its first dimensions, bool) holds; 0 where it holds nowhere."""
     mask = mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)).expand_as(values)
     return (values * mask).sum() / mask.sum().clamp_min(1)
+
+
+def pitch_loss(log2_pitch: Tensor, batch: SentenceBatch, std: Tensor) -> Tensor:
+    """Distance of the pitch (B, T), in deviations ``std`` of the voice, where the recording is voiced."""
+    frames = padding_mask(batch.num_frames, log2_pitch.shape[1])
+    return masked_mean(((log2_pitch - batch.log2_pitch) / std).abs(), frames & (batch.voiced > 0.5))
+
+
+def voicing_loss(voiced_logits: Tensor, batch: SentenceBatch) -> Tensor:
+    """Cross-entropy of the voicing of frames, (B, T) logits."""
+    wrong = F.binary_cross_entropy_with_logits(voiced_logits, batch.voiced, reduction="none")
+    return masked_mean(wrong, padding_mask(batch.num_frames, voiced_logits.shape[1]))
 
 
 def structure_loss(drawn: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:

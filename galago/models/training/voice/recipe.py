@@ -133,6 +133,8 @@ class TeacherRecipe:
     batch_frames: Annotated[int, Range(200)] = 8000
     mel: Weight = 1.0
     stop: Weight = 0.5
+    pitch: Weight = 0.5
+    voicing: Weight = 0.2
     guided_attention: Weight = 1.0
     guide: Literal["diagonal", "alignment"] = "diagonal"  # to a broad diagonal, or to the forced alignment
     schedule: ScheduleRecipe = ScheduleRecipe(peak_learning_rate=5e-4)

@@ -12,7 +12,13 @@ from galago.models.masks import padding_mask
 from galago.models.training.plots import Panel
 from galago.models.training.task import NetworkLosses, Row, moved
 from galago.models.training.voice.batches import SentenceBatch, SentenceBatches, collate
-from galago.models.training.voice.losses import aligned_attention, guided_attention, masked_mean
+from galago.models.training.voice.losses import (
+    aligned_attention,
+    guided_attention,
+    masked_mean,
+    pitch_loss,
+    voicing_loss,
+)
 from galago.models.training.voice.recipe import TeacherRecipe
 from galago.models.training.voice.samples import save_spectrograms
 from galago.models.training.voice.task import VoiceTask
@@ -31,6 +37,7 @@ class TeacherTask(VoiceTask):
     panels = (
         Panel("mel, in deviations", ("mel", "dev_mel")),
         Panel("stop", ("stop", "dev_stop")),
+        Panel("pitch and voicing of frames", ("pitch", "voicing", "dev_pitch", "dev_voicing")),
         Panel("attention off its guide", ("attention", "dev_attention")),
         Panel("learning rate", ("learning_rate",), is_smoothed=False),
     )
@@ -50,6 +57,7 @@ class TeacherTask(VoiceTask):
         self.model = TransformerTts(config)
         self.model.mean.copy_(torch.from_numpy(statistics.mel[0]))
         self.model.std.copy_(torch.from_numpy(statistics.mel[1]))
+        self.model.pitch_scale.copy_(torch.tensor(statistics.log2_pitch))
         self.model.to(device)
         self.networks: dict[str, nn.Module] = {"model": self.model}
         self.batches = SentenceBatches(data, statistics, recipe.batch_frames, recipe.schedule.seed)
@@ -70,12 +78,16 @@ class TeacherTask(VoiceTask):
         each = {
             "mel": distance[0] + distance[1],
             "stop": masked_mean(stop, frames),
+            "pitch": pitch_loss(output.log2_pitch, batch, model.pitch_scale[1]),
+            "voicing": voicing_loss(output.voiced_logits, batch),
             "attention": self._strayed(output.attention, batch),
         }
         recipe = self.recipe
         total = (
             recipe.mel * each["mel"]
             + recipe.stop * each["stop"]
+            + recipe.pitch * each["pitch"]
+            + recipe.voicing * each["voicing"]
             + recipe.guided_attention * each["attention"]
         )
         return {"total": total, **each}
@@ -109,7 +121,7 @@ class TeacherTask(VoiceTask):
         for clip in self.data.dev[:num_samples]:
             features = self.data.features(clip)
             phones = torch.from_numpy(features.phones)[None].to(self.device)
-            log_mel = model.generate(phones, max_frames=2 * len(features.voiced))
+            log_mel = model.generate(phones, max_frames=2 * len(features.voiced)).log_mel
             save_spectrograms(
                 {"spoken freely": log_mel.float().cpu().numpy(), "recorded": features.log_mel},
                 folder / f"{clip.clip.id}.png",
