@@ -1,5 +1,6 @@
 """What a student gains by its teacher: two finished runs that differ in nothing but ``[distillation]``.
 
+A student that begins as a part of its teacher (``[pruning]``) learns from it in that way too; a row says so.
 An ear is measured by its greedy word error rate in chunks of a stream, teachers with the full context; an eye
 by the share of held-out photos that it labels rightly.
 
@@ -25,7 +26,7 @@ from benchmarks.word_error_rate import score_groups
 CHUNK_TOKENS = 8  # 320 ms
 
 #: Keys of a recipe in which two runs may differ and still be compared.
-FREE = ("name", "distillation")
+FREE = ("name", "distillation", "pruning")
 
 
 def checkpoint(run: Path) -> Path:
@@ -51,7 +52,17 @@ def differences(alone: Mapping[str, Any], distilled: Mapping[str, Any]) -> list[
         found.append("the student alone had a teacher")
     if theirs.get("distillation") is None:
         found.append("the distilled student had no teacher")
+    elif part_of_teacher(theirs) is None and ours.get("pruning") != theirs.get("pruning"):
+        found.append("recipe.pruning: of a network that is no teacher")
     return found
+
+
+def part_of_teacher(recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+    """``[pruning]`` of a recipe whose student begins as a part of one of its teachers."""
+    pruning, distillation = recipe.get("pruning"), recipe.get("distillation")
+    if pruning is None or distillation is None or pruning["weights"] not in distillation["teachers"]:
+        return None
+    return {key: value for key, value in pruning.items() if key != "weights"}
 
 
 def ear_gains(wer: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
@@ -141,6 +152,7 @@ def main() -> None:
         parser.error(f"these runs cannot be compared: {'; '.join(wrong)}")
     role = stored["alone"].get("role", "ear")
     gains = ear_gains(hear(models, args)) if role == "ear" else eye_gains(see(models, args))
+    taught = json.loads(stored["distilled"]["recipe"])
     is_partial = args.limit is not None or args.every > 1
     row = common.make_row(
         "distillation",
@@ -151,7 +163,8 @@ def main() -> None:
             "step": stored["alone"]["step"],
             "chunk_tokens": CHUNK_TOKENS if role == "ear" else None,
             "split": "dev" if role == "ear" else args.split,
-            "distillation": named_teachers(json.loads(stored["distilled"]["recipe"])["distillation"]),
+            "distillation": named_teachers(taught["distillation"]),
+            "begins_as_part_of_teacher": part_of_teacher(taught),
         },
     )
     print(common.table(["set", *next(iter(gains.values()))], ([k, *v.values()] for k, v in gains.items())))

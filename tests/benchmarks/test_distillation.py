@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.distillation import differences, ear_gains, eye_gains, named_teachers
+from benchmarks.distillation import differences, ear_gains, eye_gains, named_teachers, part_of_teacher
 
 
 def stored(*, step: int = 9, width: int = 8, **recipe: Any) -> dict[str, Any]:
@@ -34,6 +34,16 @@ def test_runs_that_differ_in_their_teacher_alone_are_compared() -> None:
 )
 def test_other_runs_are_refused_by_what_differs(distilled: dict[str, Any], message: str) -> None:
     assert differences(stored(), distilled) == [message]
+
+
+def test_a_student_may_begin_as_a_part_of_its_teacher_and_of_no_other_network() -> None:
+    part = {"weights": "t.pt", "blocks": [2, 4]}
+    taught = stored(name="b", distillation=TAUGHT, pruning=part)
+    assert differences(stored(), taught) == []
+    assert part_of_teacher(json.loads(taught["recipe"])) == {"blocks": [2, 4]}
+    other = stored(name="b", distillation=TAUGHT, pruning={**part, "weights": "u.pt"})
+    assert differences(stored(), other) == ["recipe.pruning: of a network that is no teacher"]
+    assert part_of_teacher(json.loads(stored()["recipe"])) is None
 
 
 def test_a_student_alone_has_no_teacher() -> None:
