@@ -14,7 +14,10 @@ positions are sines scaled by a learned factor, because text and frames run at d
 normalise first (Xiong et al. 2020), where the paper normalised last: a long warm-up is then not needed. Pitch
 and voicing of each frame are drawn beside it, for the vocoder that FastSpeech has; they are not fed back.
 
-Letters: B batch, H heads, P phones, T frames, C width.
+As published, a step draws a frame. With ``frames_per_step`` it draws several from the last one before them
+(the reduction factor of Tacotron, Wang et al. 2017): fewer steps to speak, and to learn where it is.
+
+Letters: B batch, H heads, P phones, T frames, R frames a step, S steps, C width.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from galago.models.network_config import NetworkConfig
 
 __all__ = [
     "TRANSFORMER_TTS_PRESETS",
-    "DrawnFrame",
+    "DrawnFrames",
     "SpokenSentence",
     "TransformerTts",
     "TransformerTtsConfig",
@@ -63,6 +66,7 @@ class TransformerTtsConfig(NetworkConfig):
     postnet_width: int = 512
     postnet_layers: int = 5
     kernel_frames: int = 5
+    frames_per_step: int = 1
     dropout: float = 0.1
     prenet_dropout: float = 0.5
 
@@ -100,14 +104,14 @@ class TransformerTtsOutput(NamedTuple):
     attention: list[Tensor]  # (B, H, T, P) each, rows sum to 1
 
 
-class DrawnFrame(NamedTuple):
-    """One frame of each utterance, drawn from those before it."""
+class DrawnFrames(NamedTuple):
+    """The frames of one step of each utterance, drawn from those before them."""
 
-    log_mel: Tensor  # (B, num_mels), before the postnet
-    stop_logit: Tensor  # (B,): it is the last
-    log2_pitch: Tensor  # (B,), log2 Hz
-    voiced_logit: Tensor  # (B,)
-    attention: list[Tensor]  # (B, H, P) of each decoder block
+    log_mel: Tensor  # (B, R, num_mels), before the postnet
+    stop_logits: Tensor  # (B, R): it is the last
+    log2_pitch: Tensor  # (B, R), log2 Hz
+    voiced_logits: Tensor  # (B, R)
+    attention: list[Tensor]  # (B, H, R, P) of each decoder block
 
 
 class SpokenSentence(NamedTuple):
@@ -308,9 +312,10 @@ class TransformerTts(nn.Module):
             TransformerBlock(config, has_memory=True) for _ in range(config.num_decoder_blocks)
         )
         self.decoder_norm = nn.LayerNorm(config.width)
-        self.mel_head = nn.Linear(config.width, config.num_mels)
-        self.stop_head = nn.Linear(config.width, 1)
-        self.pitch_head = nn.Linear(config.width, 2)  # pitch, voicing
+        R = config.frames_per_step
+        self.mel_head = nn.Linear(config.width, R * config.num_mels)
+        self.stop_head = nn.Linear(config.width, R)
+        self.pitch_head = nn.Linear(config.width, R * 2)  # pitch, voicing
         self.postnet = Postnet(config)
 
     def encode(self, phones: Tensor) -> tuple[Tensor, Tensor]:
@@ -323,11 +328,13 @@ class TransformerTts(nn.Module):
         return self.encoder_norm(x), bias
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """``x`` (B, T, C) -> normalised frames, stop logits, log2 pitch, voicing logits."""
+        """``x`` (B, S, C) -> of S * R frames: normalised frames, stop logits, log2 pitch, voicing logits."""
         x = self.decoder_norm(x)
-        pitch, voiced = self.pitch_head(x).float().unbind(dim=-1)
+        frames = x.shape[1] * self.config.frames_per_step
+        pitch, voiced = self.pitch_head(x).float().reshape(len(x), frames, 2).unbind(dim=-1)
         log2_pitch = pitch * self.pitch_scale[1] + self.pitch_scale[0]
-        return self.mel_head(x), self.stop_head(x)[..., 0], log2_pitch, voiced
+        drawn = self.mel_head(x).reshape(len(x), frames, self.config.num_mels)
+        return drawn, self.stop_head(x).flatten(1), log2_pitch, voiced
 
     def forward(self, phones: Tensor, log_mel: Tensor) -> TransformerTtsOutput:
         """Draw every frame from the recording's frames before it (teacher forcing).
@@ -337,16 +344,17 @@ class TransformerTts(nn.Module):
         """
         memory, memory_bias = self.encode(phones)
         frames = (log_mel - self.mean) / self.std
-        T = frames.shape[1]
-        before = F.pad(frames, (0, 0, 1, 0))[:, :-1]  # a zero frame begins
-        bias = torch.where(chunk_mask(T, 1, None, frames.device), 0.0, MASKED)
+        T, R = frames.shape[1], self.config.frames_per_step
+        S = -(-T // R)
+        before = F.pad(frames, (0, 0, 1, 0))[:, : S * R : R]  # a zero frame begins
+        bias = torch.where(chunk_mask(S, 1, None, frames.device), 0.0, MASKED)
         x = self.decoder_positions(self.decoder_prenet(before))
         attention: list[Tensor] = []
         for block in self.decoder_blocks:
             assert isinstance(block, TransformerBlock)
             x, weights = block(x, block.self_keys(x), bias, block.memory_keys(memory), memory_bias)
-            attention.append(weights)
-        drawn, stop, log2_pitch, voiced = self._heads(x)
+            attention.append(weights.repeat_interleave(R, dim=2)[:, :, :T])
+        drawn, stop, log2_pitch, voiced = (found[:, :T] for found in self._heads(x))
         refined = self.postnet(drawn)
         return TransformerTtsOutput(
             drawn.float() * self.std + self.mean,
@@ -369,10 +377,10 @@ class TransformerTts(nn.Module):
             states[f"block{number}.key"] = states[f"block{number}.value"] = memory[:, :0]
         return states
 
-    def forward_frame(
+    def forward_step(
         self, states: States, *, drop: bool = False, frame: Tensor | None = None
-    ) -> tuple[DrawnFrame, States]:
-        """Draw the next frame from those before it.
+    ) -> tuple[DrawnFrames, States]:
+        """Draw the next R frames from those before them.
 
         Args:
             states: :meth:`initial_states`, or what the last call returned.
@@ -380,7 +388,7 @@ class TransformerTts(nn.Module):
             frame: (B, num_mels), say that this was the last frame (teacher forcing) and not the one drawn.
 
         Returns:
-            the frame, and the states, whose caches have grown by one.
+            the frames, and the states, whose caches have grown by one step.
         """
         last = states["frame"] if frame is None else (frame - self.mean) / self.std
         begin = states["block0.key"].shape[1]
@@ -395,30 +403,33 @@ class TransformerTts(nn.Module):
             memory = states[f"{name}.memory_key"], states[f"{name}.memory_value"]
             keys = new[f"{name}.key"], new[f"{name}.value"]
             x, weights = block(x, keys, x.new_zeros(1), memory, states["memory_bias"])
-            attention.append(weights[:, :, 0])
-        drawn, stop, log2_pitch, voiced = (found[:, 0] for found in self._heads(x))
-        new["frame"] = drawn
-        return DrawnFrame(drawn * self.std + self.mean, stop, log2_pitch, voiced, attention), new
+            attention.append(weights.expand(-1, -1, self.config.frames_per_step, -1))
+        drawn, stop, log2_pitch, voiced = self._heads(x)
+        new["frame"] = drawn[:, -1]
+        return DrawnFrames(drawn * self.std + self.mean, stop, log2_pitch, voiced, attention), new
 
     @torch.no_grad()
     def generate(self, phones: Tensor, *, max_frames: int, drop: bool = True) -> SpokenSentence:
         """Speak one sentence: ``phones`` (1, P) -> T frames, at most ``max_frames`` and at least 1."""
         states = self.initial_states(phones)
-        frames: list[DrawnFrame] = []
-        has_stopped = False
-        while not has_stopped and len(frames) < max(1, max_frames):
-            frame, states = self.forward_frame(states, drop=drop)
-            frames.append(frame)
-            has_stopped = float(frame.stop_logit[0]) > 0
-        drawn = (torch.stack([frame.log_mel for frame in frames], dim=1) - self.mean) / self.std
-        refined: Tensor = self.postnet(drawn)[0] * self.std + self.mean
-        return SpokenSentence(
-            refined,
-            torch.cat([frame.log2_pitch for frame in frames]),
-            torch.cat([frame.voiced_logit for frame in frames]),
-            [torch.stack(rows, dim=2) for rows in zip(*(f.attention for f in frames), strict=True)],
-            has_stopped,
+        steps: list[DrawnFrames] = []
+        num_frames, most, has_stopped = 0, max(1, max_frames), False
+        while not has_stopped and num_frames < most:
+            drawn, states = self.forward_step(states, drop=drop)
+            steps.append(drawn)
+            ends = [place for place, logit in enumerate(drawn.stop_logits[0].tolist(), 1) if logit > 0]
+            has_stopped = bool(ends) and num_frames + ends[0] <= most
+            num_frames = min(most, num_frames + (ends[0] if ends else self.config.frames_per_step))
+        log_mel, _, log2_pitch, voiced = (
+            torch.cat(found, dim=1)[:, :num_frames]
+            for found in zip(*(step[:4] for step in steps), strict=True)
         )
+        refined: Tensor = self.postnet((log_mel - self.mean) / self.std)[0] * self.std + self.mean
+        attention = [
+            torch.cat(rows, dim=2)[:, :, :num_frames]
+            for rows in zip(*(s.attention for s in steps), strict=True)
+        ]
+        return SpokenSentence(refined, log2_pitch[0], voiced[0], attention, has_stopped)
 
 
 def focus_rates(attention: list[Tensor]) -> Tensor:

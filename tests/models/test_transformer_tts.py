@@ -37,9 +37,9 @@ SMALL = TransformerTtsConfig(
 )
 
 
-def teacher() -> TransformerTts:
+def teacher(frames_per_step: int = 1) -> TransformerTts:
     torch.manual_seed(3)
-    model = TransformerTts(SMALL).eval()
+    model = TransformerTts(SMALL.with_(frames_per_step=frames_per_step)).eval()
     for parameter in model.parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     model.mean.fill_(-5.0)
@@ -55,22 +55,27 @@ def sentence(num_phones: int, num_frames: int) -> tuple[Tensor, Tensor]:
     return phones, -5.0 + 2.0 * torch.randn(2, num_frames, SMALL.num_mels, generator=generator)
 
 
+@pytest.mark.parametrize("frames_per_step", [1, 4])
 @torch.no_grad()
-def test_frame_by_frame_is_the_whole() -> None:
-    model = teacher()
-    phones, log_mel = sentence(9, 30)
+def test_step_by_step_is_the_whole(frames_per_step: int) -> None:
+    model, R = teacher(frames_per_step), frames_per_step
+    phones, log_mel = sentence(9, 30)  # of the last step of 4 frames, 2 lie behind the end
     whole = model(phones, log_mel)
+    assert whole.attention[0].shape == (2, SMALL.num_heads, 30, 9)
     states = model.initial_states(phones)
-    for t in range(30):
+    for t in range(0, 30, R):
         given = None if t == 0 else log_mel[:, t - 1]
-        frame, states = model.forward_frame(states, frame=given)
-        torch.testing.assert_close(frame.log_mel, whole.before_postnet[:, t], atol=1e-4, rtol=0)
-        for name in ("stop_logit", "voiced_logit"):
-            expected = getattr(whole, f"{name}s")[:, t]
-            torch.testing.assert_close(getattr(frame, name), expected, atol=1e-4, rtol=0)
-        torch.testing.assert_close(frame.log2_pitch, whole.log2_pitch[:, t], atol=1e-4, rtol=0)
-        torch.testing.assert_close(frame.attention[1], whole.attention[1][:, :, t], atol=1e-4, rtol=0)
-    assert states["block1.key"].shape == (2, 30, SMALL.width)
+        drawn, states = model.forward_step(states, frame=given)
+        num = min(R, 30 - t)
+        expected = {"log_mel": whole.before_postnet} | {
+            name: getattr(whole, name) for name in ("stop_logits", "voiced_logits", "log2_pitch")
+        }
+        for name, values in expected.items():
+            found = getattr(drawn, name)[:, :num]
+            torch.testing.assert_close(found, values[:, t : t + num], atol=1e-4, rtol=0)
+        looked = whole.attention[1][:, :, t : t + num]
+        torch.testing.assert_close(drawn.attention[1][:, :, :num], looked, atol=1e-4, rtol=0)
+    assert states["block1.key"].shape == (2, -(-30 // R), SMALL.width)
 
 
 @torch.no_grad()
@@ -100,13 +105,27 @@ def test_speaking_freely_feeds_on_itself_and_ends() -> None:
     forced = model(phones[:1], torch.zeros(1, 12, SMALL.num_mels))
     states, frames = model.initial_states(phones[:1]), []
     for _ in range(12):
-        frame, states = model.forward_frame(states)
-        frames.append(frame.log_mel)
-    own = model(phones[:1], torch.stack(frames, dim=1))
+        drawn, states = model.forward_step(states)
+        frames.append(drawn.log_mel)
+    own = model(phones[:1], torch.cat(frames, dim=1))
     torch.testing.assert_close(spoken.log_mel, own.log_mel[0], atol=1e-4, rtol=0)
     for mine, whole in zip(spoken.attention, own.attention, strict=True):
         torch.testing.assert_close(mine, whole, atol=1e-4, rtol=0)
     assert not torch.allclose(spoken.log_mel, forced.log_mel[0], atol=1e-2)
+
+
+@torch.no_grad()
+def test_several_frames_a_step_end_at_the_frame_that_says_so() -> None:
+    model = teacher(4)
+    phones, _ = sentence(9, 1)
+    model.stop_head.weight.data.zero_()
+    model.stop_head.bias.data.copy_(torch.tensor([-1.0, -1.0, 1.0, 1.0]))
+    spoken = model.generate(phones[:1], max_frames=12, drop=False)
+    assert len(spoken.log_mel) == 3 and spoken.has_stopped and spoken.attention[0].shape[2] == 3
+    cut = model.generate(phones[:1], max_frames=2, drop=False)
+    assert len(cut.log_mel) == len(cut.log2_pitch) == 2 and not cut.has_stopped
+    model.stop_head.bias.data.fill_(-1.0)
+    assert len(model.generate(phones[:1], max_frames=10, drop=False).log_mel) == 10
 
 
 @torch.no_grad()
