@@ -11,11 +11,12 @@ letters, long lists, tongue twisters, a single word, much punctuation. Counted i
 
 What the recogniser itself gets wrong stands beside: the same count over recordings of the speaker, and how
 many words it finds that were cut out of them or doubled, and that FastSpeech was told to leave out or to say
-twice. The teacher speaks until it stops, at most twice as long as FastSpeech.
+twice. The teacher speaks until it stops, at most twice as long as FastSpeech. Each voice is a row of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from benchmarks.spoken_script import (
 from benchmarks.torch_voices import Drawn, Student, Teacher, vocode
 from benchmarks.voice_speed import read_sentences
 from benchmarks.word_counter import Variants, WordCounter
+from galago.models.training.checkpoints import load
 from galago.models.training.ear.align import sound_out
 from galago.models.training.voice.checkpoint import load_fastspeech, load_teacher, load_vocoder
 from galago.models.vocoder import Vocoder
@@ -47,6 +49,7 @@ from galago.runtime.bundle import find_bundle
 SENTENCES = common.ROOT / "benchmarks" / "hard_sentences.txt"
 PRICE = 1e-4  # of a fault; of 1e-4 to 1e-20 the one that finds most faults in 40 training recordings
 REPEAT_FRAMES = 5  # a shorter look back is no word
+VOICES = ("recordings", "fastspeech", "bundle", "teacher")
 LONGEST = 2  # times as long as FastSpeech the teacher may speak
 
 
@@ -190,32 +193,18 @@ def calibrate_on_student(
     return {"cut_found_percent": percent(cut), "doubled_found_percent": percent(doubled)}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    made = common.parser(__doc__)
-    made.add_argument("--run", type=Path, required=True, help="folder of a voice's run")
-    made.add_argument("--teacher", type=Path, help="model.pt of the teacher [FastSpeech alone]")
-    made.add_argument("--limit", type=int, help="sentences, spread evenly")
-    made.add_argument(
-        "--price",
-        type=float,
-        default=PRICE,
-        help="of a fault, as a probability [%(default)s]",
-    )
-    made.add_argument("--split", default="dev", help="recordings that the recogniser is judged on [dev]")
-    made.add_argument("--num-clips", type=int, default=60, help="of them, spread evenly")
-    made.add_argument("--recordings-only", action="store_true", help="judge the recogniser, print, stop")
-    args = made.parse_args(arguments)
-    torch.set_num_threads(1)
+def measure(
+    voices: Sequence[str], texts: Sequence[str], args: argparse.Namespace
+) -> dict[str, dict[str, Any]]:
+    """Numbers by the name of a row, of the chosen VOICES."""
     counter = WordCounter(args.price)
-    clips = list(read_clips("kathleen", args.split, limit=args.num_clips))
-    numbers: dict[str, dict[str, Any]] = {"her recordings": calibrate_on_recordings(counter, clips)}
-    if args.recordings_only:
-        print(numbers)
-        return
+    numbers: dict[str, dict[str, Any]] = {}
+    if "recordings" in voices:
+        clips = list(read_clips("kathleen", args.split, limit=args.num_clips))
+        numbers["her recordings"] = calibrate_on_recordings(counter, clips)
+    if voices == ["recordings"]:
+        return numbers
     folder = find_bundle(args.bundle or "default")
-    texts = read_sentences(SENTENCES)
-    if args.limit is not None:
-        texts = [texts[i * len(texts) // args.limit] for i in range(args.limit)]
     scripts = list(map(script_reader(folder), texts))
     student = Student(load_fastspeech(args.run / "acoustic" / "model.pt"))
     vocoder = load_vocoder(args.run / "vocoder" / "model.pt")
@@ -223,37 +212,62 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def by_student(script: Script, num_words: int) -> Said:
         return say_by_student(student, vocoder, script, num_words)
 
-    def plainly(number: int) -> Said:
-        return by_student(scripts[number], len(scripts[number].words))
-
-    numbers["FastSpeech, float"] = {
-        **count_faults(counter, scripts, plainly, "FastSpeech"),
-        **calibrate_on_student(counter, texts, scripts, by_student),
-    }
-    with galago.open(folder, num_threads=1, roles=("voice",)) as bundle, bundle.session() as session:
-        numbers["FastSpeech, int8, native core"] = count_faults(
-            counter, scripts, lambda number: Said(session.synthesise(texts[number])), "int8"
-        )
-    if args.teacher is not None:
+    if "fastspeech" in voices:
+        numbers["FastSpeech, float"] = {
+            **count_faults(
+                counter, scripts, lambda i: by_student(scripts[i], len(scripts[i].words)), "float"
+            ),
+            **calibrate_on_student(counter, texts, scripts, by_student),
+        }
+    if "bundle" in voices:
+        with galago.open(folder, num_threads=1, roles=("voice",)) as bundle, bundle.session() as session:
+            numbers["FastSpeech, int8, native core"] = count_faults(
+                counter, scripts, lambda i: Said(session.synthesise(texts[i])), "int8"
+            )
+    if "teacher" in voices:
         teacher = Teacher(load_teacher(args.teacher))
-        numbers["its teacher, float"] = count_faults(
-            counter,
-            scripts,
-            lambda number: say_by_teacher(teacher, student, vocoder, scripts[number]),
-            "teacher",
-        )
+        numbers[teacher.name] = {
+            **count_faults(
+                counter, scripts, lambda i: say_by_teacher(teacher, student, vocoder, scripts[i]), "teacher"
+            ),
+            "steps_trained": load(args.teacher)["step"],
+        }
+    return numbers
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    made = common.parser(__doc__)
+    made.add_argument("--run", type=Path, required=True, help="folder of a voice's run")
+    made.add_argument("--teacher", type=Path, help="model.pt of the teacher")
+    made.add_argument("--voices", nargs="+", choices=VOICES, default=list(VOICES), help="which rows [all]")
+    made.add_argument("--limit", type=int, help="sentences, spread evenly")
+    made.add_argument("--price", type=float, default=PRICE, help="of a fault, as a probability [%(default)s]")
+    made.add_argument("--split", default="dev", help="recordings that the recogniser is judged on [dev]")
+    made.add_argument("--num-clips", type=int, default=60, help="of them, spread evenly")
+    args = made.parse_args(arguments)
+    if "teacher" in args.voices and args.teacher is None:
+        made.error("--teacher is missing: name its model.pt, or leave it out of --voices")
+    torch.set_num_threads(1)
+    texts = read_sentences(SENTENCES)
+    if args.limit is not None:
+        texts = [texts[i * len(texts) // args.limit] for i in range(args.limit)]
+    numbers = measure(args.voices, texts, args)
     shown = ("num_sentences", "num_words", "skipped", "repeated", "faulty_sentences")
     lines = [[name, *(row[key] for key in shown)] for name, row in numbers.items()]
     print(common.table(["voice", "sentences", "words", "skipped", "repeated", "with a fault"], lines))
-    row = common.make_row(
-        "hard_sentences",
-        numbers,
-        variant="" if args.limit is None else "-limit",
-        bundle=folder,
-        threads=1,
-        settings={"price": args.price, "split": args.split, "sentences": len(texts)},
-    )
-    common.finish([row], args)
+    is_whole = args.limit is None and args.split == "dev" and args.price == PRICE
+    rows = [
+        common.make_row(
+            "hard_sentences",
+            found,
+            variant=name + ("" if is_whole else "-limit"),
+            bundle=find_bundle(args.bundle or "default") if name.endswith("core") else None,
+            threads=1,
+            settings={"price": args.price, "split": args.split, "sentences": len(texts)},
+        )
+        for name, found in numbers.items()
+    ]
+    common.finish(rows, args)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 Both in PyTorch, float, one thread, with the same vocoder behind them, sentence by sentence in turns, each
 drawn several times; CPU time over the length of the speech, the median over all. The teacher keeps keys and
 values of its past (no frame is computed twice) and draws until it stops, or until it has as many frames as
-FastSpeech where it does not. Beside them, text to sound, the bundle's own voice: the same FastSpeech in int8
-in the native core.
+FastSpeech where it does not. Several teachers may be named, of one frame a step as published and of more.
+Beside them, text to sound, the bundle's own voice: the same FastSpeech in int8 in the native core.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks import common
 from benchmarks.spoken_script import Script, phones_of_segment, script_reader
 from benchmarks.torch_voices import Drawn, Student, Teacher, vocode
 from benchmarks.voice_speed import read_sentences
+from galago.models.training.checkpoints import load
 from galago.models.training.voice.checkpoint import load_fastspeech, load_teacher, load_vocoder
 from galago.models.vocoder import Vocoder
 from galago.models.voice_features import VoiceFeatureConfig
@@ -31,7 +32,7 @@ from galago.runtime.bundle import find_bundle
 
 T = TypeVar("T")
 
-FASTSPEECH, TEACHER, CORE = "FastSpeech, float", "its teacher, float", "FastSpeech, int8, native core"
+FASTSPEECH, CORE = "FastSpeech, float", "FastSpeech, int8, native core"
 
 
 def cpu_ms(work: Callable[[], T]) -> tuple[float, T]:
@@ -42,11 +43,16 @@ def cpu_ms(work: Callable[[], T]) -> tuple[float, T]:
 
 
 def measure(
-    scripts: Sequence[Script], student: Student, teacher: Teacher, vocoder: Vocoder, repeats: int
+    scripts: Sequence[Script],
+    student: Student,
+    teachers: Sequence[Teacher],
+    vocoder: Vocoder,
+    repeats: int,
 ) -> dict[str, dict[str, list[float]]]:
     """Milliseconds per second of speech, by voice: ``mel`` and ``sound`` of each sentence and repeat."""
     found: dict[str, dict[str, list[float]]] = {
-        name: {"mel": [], "sound": [], "stopped": [], "speech_s": []} for name in (FASTSPEECH, TEACHER)
+        name: {"mel": [], "sound": [], "stopped": [], "speech_s": []}
+        for name in (FASTSPEECH, *(teacher.name for teacher in teachers))
     }
     rate_hz = VoiceFeatureConfig().frame_rate_hz
 
@@ -67,7 +73,8 @@ def measure(
             num_frames = len(student.draw(phones).phone_of_frame)  # the first call of a shape is slower
             for _ in range(repeats):
                 record(FASTSPEECH, lambda p=phones: student.draw(p))
-                record(TEACHER, lambda p=phones, n=num_frames: teacher.draw(p, n))
+                for teacher in teachers:
+                    record(teacher.name, lambda t=teacher, p=phones, n=num_frames: t.draw(p, n))
     return found
 
 
@@ -109,7 +116,7 @@ def summary(found: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Any
 def main(arguments: Sequence[str] | None = None) -> None:
     made = common.parser(__doc__)
     made.add_argument("--run", type=Path, required=True, help="folder of a voice's run")
-    made.add_argument("--teacher", type=Path, required=True, help="model.pt of the teacher")
+    made.add_argument("--teacher", type=Path, nargs="+", required=True, help="model.pt of each teacher")
     made.add_argument("--num-sentences", type=int, default=20, help="of benchmarks/sentences.txt, spread")
     made.add_argument("--repeats", type=int, default=3, help="of every sentence")
     args = made.parse_args(arguments)
@@ -119,14 +126,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = [listed[i * len(listed) // args.num_sentences] for i in range(args.num_sentences)]
     read = script_reader(folder)
     student = Student(load_fastspeech(args.run / "acoustic" / "model.pt"))
-    teacher = Teacher(load_teacher(args.teacher))
+    teachers = [Teacher(load_teacher(path)) for path in args.teacher]
     vocoder = load_vocoder(args.run / "vocoder" / "model.pt")
-    found = measure([read(text) for text in chosen], student, teacher, vocoder, args.repeats)
+    found = measure([read(text) for text in chosen], student, teachers, vocoder, args.repeats)
     with galago.open(folder, num_threads=1, roles=("voice",)) as bundle:
         found[CORE] = measure_core(bundle, chosen, args.repeats)
     numbers = summary(found)
-    for name, network in ((FASTSPEECH, student.model), (TEACHER, teacher.model)):
-        numbers[name]["num_parameters"] = sum(p.numel() for p in network.parameters())
+    numbers[FASTSPEECH]["num_parameters"] = sum(p.numel() for p in student.model.parameters())
+    for teacher, path in zip(teachers, args.teacher, strict=True):
+        numbers[teacher.name]["num_parameters"] = sum(p.numel() for p in teacher.model.parameters())
+        numbers[teacher.name]["steps_trained"] = load(path)["step"]
     lines = [
         [name, row.get("mel_ms", ""), row.get("mel_ratio", ""), row["sound_ms"], row["sound_ratio"]]
         for name, row in numbers.items()
