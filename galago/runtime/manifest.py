@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -245,13 +245,7 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
     if lexicon is not None:
         keys.listed("lexicon", lexicon, files)
     decoding = keys.object("decoding", required=False)
-    word_model = decoding.optional_text("word_model")
-    if word_model is not None:
-        decoding.listed("word_model", word_model, files)
-    if "second_pass_chunk_tokens" in decoding.names():
-        second = decoding.integer("second_pass_chunk_tokens", minimum=1)
-        if all(target.chunk_tokens != second for target in targets):
-            raise decoding.wrong("second_pass_chunk_tokens", "the chunk_tokens of a target", second)
+    _check_decoding(decoding, tokens, targets, files)
     return Ear(
         features=_features(keys.object("features")),
         subsampling_factor=keys.integer("subsampling_factor", minimum=1),
@@ -265,6 +259,26 @@ def _ear(keys: Keys, files: Mapping[str, FileEntry]) -> Ear:
         endpoint=keys.object("endpoint", required=False).document,
         grammar=grammar.document,
     )
+
+
+def _check_decoding(
+    keys: Keys, tokens: Sequence[str], targets: Sequence[Target], files: Mapping[str, FileEntry]
+) -> None:
+    word_model = keys.optional_text("word_model")
+    if word_model is not None:
+        keys.listed("word_model", word_model, files)
+    for name, most in (("final_word_beam_width", 1024), ("num_hypotheses", 256)):
+        if name in keys.names() and keys.integer(name, minimum=1) > most:
+            raise keys.wrong(name, f"an integer of at most {most}", keys.integer(name, minimum=1))
+    character_weight = keys.number("character_weight", default=0.0)
+    if not 0.0 <= character_weight <= 100.0:
+        raise keys.wrong("character_weight", "a number from 0 to 100", character_weight)
+    if character_weight > 0.0 and all(len(token.encode()) != 1 for token in tokens[1:]):
+        raise keys.wrong("character_weight", "0, or tokens that are characters", character_weight)
+    if "second_pass_chunk_tokens" in keys.names():
+        second = keys.integer("second_pass_chunk_tokens", minimum=1)
+        if all(target.chunk_tokens != second for target in targets):
+            raise keys.wrong("second_pass_chunk_tokens", "the chunk_tokens of a target", second)
 
 
 def _features(keys: Keys) -> Features:

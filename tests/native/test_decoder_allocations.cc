@@ -84,6 +84,7 @@ TEST(features_and_decoders_know_their_memory) {
   const auto model = TinyWords().builder.parse();
   galago::WordDecoderOptions word_options;
   word_options.max_tokens = 500;
+  word_options.num_hypotheses = 20;
   before = num_bytes_allocated;
   const galago::WordDecoder words(model, word_options);
   asked = num_bytes_allocated - before;
@@ -139,14 +140,26 @@ TEST(word_decoding_allocates_nothing_after_construction) {
   const std::vector<float> rows = noisy_rows_of(classes, num_phones, 1.5, 5);
   galago::WordDecoderOptions options;
   options.max_tokens = 600;
+  options.num_hypotheses = 20;
   galago::WordDecoder decoder(tiny.builder.parse(), options);
+  options.num_hypotheses = 1;
+  options.beam_width /= 2;
+  options.assigned_beam_width = 2 * options.beam_width;
+  galago::WordDecoder draft(tiny.builder.parse(), options);
   const int before = num_allocations;
   for (int utterance = 0; utterance < 3; ++utterance) {
     decoder.reset(0);
-    for (int first = 0; first + 8 <= 700; first += 8)
+    for (int first = 0; first + 8 <= 700; first += 8) {
       decoder.advance(rows.data() + first * num_phones, 8, num_phones);
+      draft.assign(decoder);
+      draft.advance(rows.data() + first * num_phones, 8, num_phones);
+    }
     decoder.finish();
-    CHECK(decoder.num_words() > 50);
+    CHECK_EQ(decoder.num_hypotheses(), 20u);
+    for (size_t i = 0; i < decoder.num_hypotheses(); ++i) {
+      decoder.choose(i);
+      CHECK(decoder.num_words() > 50);
+    }
   }
   CHECK_EQ(num_allocations, before);
 }

@@ -97,6 +97,33 @@ TEST(an_acceptance_is_read_whole_or_refused) {
   CHECK_THROWS(Manifest::parse(pieces), "needs tokens that are characters");
 }
 
+TEST(finals_may_be_chosen_by_their_characters) {
+  const Ear plain = *Manifest::parse(manifest_text()).ear;
+  CHECK_EQ(plain.character_weight, 0.0f);
+  CHECK_EQ(plain.final_word_beam_width, 0);
+  const std::string from = "\"endpoint\": {";
+  const auto with = [&from](const std::string& decoding) {
+    return changed(from, "\"decoding\": {" + decoding + "}, " + from);
+  };
+  const Ear ear =
+      *Manifest::parse(
+           with(R"("final_word_beam_width": 200, "num_hypotheses": 20, "character_weight": 0.5)"))
+           .ear;
+  CHECK_EQ(ear.final_word_beam_width, 200);
+  CHECK_EQ(ear.num_hypotheses, 20);
+  CHECK_EQ(ear.character_weight, 0.5f);
+  CHECK_THROWS(Manifest::parse(with(R"("final_word_beam_width": 0)")),
+               "decoding.final_word_beam_width: 0 is outside");
+  CHECK_THROWS(Manifest::parse(with(R"("num_hypotheses": 257)")),
+               "decoding.num_hypotheses: 257 is outside");
+  CHECK_THROWS(Manifest::parse(with(R"("character_weight": -1)")),
+               "decoding.character_weight: -1 is outside");
+  std::string pieces = with(R"("character_weight": 0.5)");
+  pieces.replace(pieces.find("\" \", \"a\"]"), 9, "\"ab\", \"cd\"]");
+  CHECK_THROWS(Manifest::parse(pieces),
+               "decoding.character_weight: needs tokens that are characters");
+}
+
 TEST(a_bundle_without_an_ear_is_read_too) {
   std::string text = changed("\"ear\": {\"type\"", "\"nose\": {\"type\"");
   CHECK(!Manifest::parse(text).ear.has_value());

@@ -195,6 +195,25 @@ TEST(a_second_pass_that_breaks_tells_so_and_gives_no_half_answer) {
   }
 }
 
+TEST(partials_and_finals_of_words_may_have_beams_of_their_own) {
+  WordModelBuilder builder("_abk");
+  builder.add_word("cab", {"kab"}, -1.0f);
+  builder.add_word("kab", {"kab"}, -1.5f);
+  builder.add_word("back", {"bak"}, -1.0f);
+  for (const int draft_width : {4, 64}) {
+    SessionFixture fixture(kFirst);
+    fixture.opened.ear.phones = {"_", "a", "b", "k"};
+    fixture.opened.ear.decoding_method = "words";
+    fixture.opened.ear.word_beam_width = draft_width;
+    fixture.opened.ear.final_word_beam_width = 32;
+    fixture.opened.ear.character_weight = 0.1f;
+    fixture.opened.word_model = builder.parse();
+    fixture.look_twice(kSecond);
+    CHECK_EQ(final_text(&fixture), "back");
+    CHECK(!fixture.of_type(GALAGO_EVENT_PARTIAL).empty());
+  }
+}
+
 TEST(words_are_looked_at_twice) {
   WordModelBuilder builder("_abk");
   builder.add_word("cab", {"kab"}, -1.0f);

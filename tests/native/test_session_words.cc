@@ -23,8 +23,10 @@ std::shared_ptr<const WordModel> words() {
 
 class WordsFixture : public SessionFixture {
  public:
-  explicit WordsFixture(uint32_t flags = 0, std::shared_ptr<const WordModel> model = words())
+  explicit WordsFixture(uint32_t flags = 0, std::shared_ptr<const WordModel> model = words(),
+                        float character_weight = 0.0f)
       : SessionFixture(kScript) {
+    opened.ear.character_weight = character_weight;
     opened.ear.phones = {"_", "a", "b", "k"};
     opened.ear.decoding_method = "words";
     opened.word_model = std::move(model);
@@ -52,6 +54,15 @@ TEST(a_final_holds_the_words_of_the_lexicon_with_their_times) {
   CHECK_EQ(finals[0].word_begins_ns[0], 7'000'000'000 + 4 * kTokenNs);
   CHECK_EQ(finals[0].stable_bytes, 3u);
   CHECK(!fixture.of_type(GALAGO_EVENT_PARTIAL).empty());
+}
+
+// Spelled "cab": "ccb" has one letter of it more than "bcb", which is likelier by its sounds.
+TEST(words_that_sound_alike_are_told_apart_by_their_letters) {
+  WordsFixture fixture(0, words(), 0.5f);
+  CHECK_EQ(fixture.final_text(), "ccb");
+  for (const Heard& partial : fixture.of_type(GALAGO_EVENT_PARTIAL))
+    CHECK_EQ(partial.text, "bcb");  // letters are asked when the utterance is over
+  CHECK_EQ(WordsFixture(0, words(), 0.001f).final_text(), "bcb");
 }
 
 TEST(a_session_may_ask_for_letters) {

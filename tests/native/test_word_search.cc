@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -106,6 +107,12 @@ class Oracle {
 
   double of_text(const std::string& text) const { return texts_.at(text); }
   double best() const { return highest(texts_); }
+  template <typename More>
+  double best_with(const More& more) const {
+    double highest = kNever;
+    for (const auto& [text, score] : texts_) highest = std::max(highest, score + more(text));
+    return highest;
+  }
   // Of the last word, whatever stands before it.
   double of_end(const std::string& text) const {
     double highest = kNever;
@@ -256,6 +263,54 @@ TEST(the_last_word_is_the_best_and_the_text_nearly_so) {
   }
   CHECK(num_best >= kNumDraws * 9 / 10);
   CHECK(num_of_three >= 15);
+}
+
+// What else is known of texts is a number for each, drawn by chance: who knows them all adds it to
+// all and takes the best. The hypotheses must hold it, and their scores must lead there.
+TEST(among_the_hypotheses_is_what_would_be_chosen_of_all_texts) {
+  std::mt19937 random(4);
+  int num_best = 0, num_changed = 0;
+  constexpr int kNumDraws = 200;
+  for (int draw = 0; draw < kNumDraws; ++draw) {
+    const Lexicon lexicon = some_words(&random);
+    const auto model = lexicon.builder.parse();
+    const std::string sounds = random_sounds(&random, lexicon, draw % 4, draw % 3 == 0 ? 6 : 7);
+    const Rows rows = random_rows(&random, sounds, 3.0 + draw % 4);
+    galago::WordDecoderOptions options = exhaustive();
+    options.num_hypotheses = 256;
+    galago::WordDecoder decoder(model, options);
+    const Oracle oracle(lexicon, *model, rows, options);
+    const std::string likeliest = decode(&decoder, rows);
+    std::map<std::string, double> more;
+    const double best = oracle.best_with([&](const std::string& text) {
+      return more.insert({text, 6.0 * uniform(&random)}).first->second;
+    });
+    double highest = kNever;
+    std::string chosen;
+    std::set<std::string> seen;
+    for (size_t i = 0; i < decoder.num_hypotheses(); ++i) {
+      decoder.choose(i);
+      const std::string text = decoder.text();
+      CHECK(seen.insert(text).second);
+      CHECK(i == 0 || decoder.score(i) <= decoder.score(i - 1));
+      int64_t end = 0;
+      for (size_t w = 0; w < decoder.num_words(); ++w) {
+        CHECK(end <= decoder.words()[w].begin_token);
+        CHECK(decoder.words()[w].begin_token < decoder.words()[w].end_token);
+        end = decoder.words()[w].end_token;
+      }
+      const auto found = more.find(text);
+      if (found == more.end()) continue;  // four words
+      const double score = static_cast<double>(decoder.score(i)) + found->second;
+      if (score <= highest) continue;
+      highest = score;
+      chosen = text;
+    }
+    if (chosen != likeliest) ++num_changed;
+    if (oracle.of_text(chosen) + more[chosen] > best - 0.1) ++num_best;
+  }
+  CHECK(num_best >= kNumDraws * 9 / 10);
+  CHECK(num_changed >= kNumDraws / 8);
 }
 
 // Two words may begin a sentence, two may follow each of them, and two each of those.

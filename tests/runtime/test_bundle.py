@@ -128,6 +128,9 @@ TARGET = (*EAR, "targets", 0)
         (at(*EAR, "targets", value=[]), "roles.ear.targets: expected one target"),
         (at(*EAR, "targets", value=[3]), "roles.ear.targets: expected a list of objects"),
         (at(*EAR, "lexicon", value="lexicon.gz"), "roles.ear.lexicon: expected a file that stands in files"),
+        (at(*EAR, "decoding", value={"final_word_beam_width": 0}), "final_word_beam_width: expected an int"),
+        (at(*EAR, "decoding", value={"num_hypotheses": 257}), "num_hypotheses: expected .* at most 256"),
+        (at(*EAR, "decoding", value={"character_weight": -1}), "decoding.character_weight: expected .* 0 to"),
         (at(*EAR, "features", "num_mels", value=None), "roles.ear.features.num_mels"),
         (at(*EAR, "features", "low_hz", value=float("inf")), "features.low_hz: expected a finite number"),
         (at(*EAR, "features", value={"type": "raw_samples"}), "features.sample_rate_hz is missing"),
@@ -145,6 +148,15 @@ def test_each_wrong_value_is_named(change: Change, named: str, document: Documen
     change(document)
     with pytest.raises(CorruptError, match=rf"here/manifest\.json: .*{named}"):
         parse_manifest(document, "here/manifest.json")
+
+
+def test_words_are_chosen_by_tokens_that_are_characters(document: Document) -> None:
+    ear = document["roles"]["ear"]
+    ear["decoding"] = {"character_weight": 0.5, "num_hypotheses": 20, "final_word_beam_width": 200}
+    assert parse_manifest(document, "manifest.json").ear is not None
+    ear["tokens"] = ["<blank>", "the", "ing"]
+    with pytest.raises(CorruptError, match="character_weight: expected 0, or tokens that are characters"):
+        parse_manifest(document, "manifest.json")
 
 
 def test_a_schema_of_the_future_is_refused(document: Document, copy: Path) -> None:

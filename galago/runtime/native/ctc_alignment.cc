@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "heap_bytes.h"
 #include "status.h"
 
 namespace galago {
@@ -92,5 +93,7 @@ CtcAlignment::Fit CtcAlignment::align(std::string_view text) {
   if (num_labels >= 2) best = std::max(best, scores_[num_labels - 2]);
   return {num_characters, std::max(best, worst)};
 }
+
+size_t CtcAlignment::num_bytes() const { return heap_bytes(ratios_, peaks_, labels_, scores_); }
 
 }  // namespace galago

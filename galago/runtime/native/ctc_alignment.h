@@ -42,6 +42,8 @@ class CtcAlignment {
   // Letters of either case; what no token spells is left out. Costs rows * characters additions.
   Fit align(std::string_view text);
 
+  size_t num_bytes() const;  // on the heap
+
   int num_rows() const { return static_cast<int>(num_rows_); }
   // Log-probability of a row's likeliest token; <= 0, and 0 for a row that says nothing.
   float peak(int row) const { return peaks_[static_cast<size_t>(row)]; }

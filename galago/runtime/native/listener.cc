@@ -97,7 +97,11 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
         endpoint_.max_preroll_tokens(voice_) + options.chunk_tokens + target.lookahead_tokens;
     second_pass_.emplace(ear, *options.second_pass, options.chunk_tokens * ear.subsampling_factor,
                          max_backtrack_tokens, max_tokens(ear, options));
-    if (options.partials) draft_.emplace(ear, decoding_options(ear, options));
+    if (options.partials) {
+      DecodingOptions draft = decoding_options(ear, options);
+      draft.is_draft = true;
+      draft_.emplace(ear, draft);
+    }
   }
   const size_t most_rows = history_rows_ + static_cast<size_t>(options.chunk_tokens);
   phone_history_.resize(most_rows * num_phones_);

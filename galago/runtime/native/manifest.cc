@@ -100,13 +100,17 @@ EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& file
   return target;
 }
 
-Acceptance read_acceptance(const Entry& entry, const std::vector<std::string>& tokens) {
+void expect_characters(const Entry& entry, const std::vector<std::string>& tokens) {
   if (tokens.size() > CtcAlignment::kMaxTokens ||
       std::none_of(tokens.begin() + 1, tokens.end(),
                    [](const std::string& token) { return token.size() == 1; })) {
     entry.complain("needs tokens that are characters, at most " +
                    std::to_string(CtcAlignment::kMaxTokens));
   }
+}
+
+Acceptance read_acceptance(const Entry& entry, const std::vector<std::string>& tokens) {
+  expect_characters(entry, tokens);
   const auto read = [&entry](const char* key, double low, double high) {
     return static_cast<float>(entry.at(key).number(low, high));
   };
@@ -156,9 +160,13 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
     }
     read_int(*decoding, "beam_width", 1, 64, &ear.beam_width);
     read_int(*decoding, "word_beam_width", 1, 1024, &ear.word_beam_width);
+    read_int(*decoding, "final_word_beam_width", 1, 1024, &ear.final_word_beam_width);
     read_float(*decoding, "word_beam_nats", 0.1, 1000, &ear.word_beam_nats);
     read_float(*decoding, "language_weight", 0, 100, &ear.language_weight);
     read_float(*decoding, "word_bonus", -100, 100, &ear.word_bonus);
+    read_int(*decoding, "num_hypotheses", 1, 256, &ear.num_hypotheses);
+    read_float(*decoding, "character_weight", 0, 100, &ear.character_weight);
+    if (ear.character_weight > 0) expect_characters(decoding->at("character_weight"), ear.tokens);
     read_float(*decoding, "hotword_boost", 0.01, 20, &ear.hotword_boost);
     if (const auto chunk = decoding->find("second_pass_chunk_tokens")) {
       ear.second_pass_chunk_tokens = static_cast<int>(chunk->integer(1, 1024));

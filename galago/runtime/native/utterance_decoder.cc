@@ -1,5 +1,7 @@
 #include "utterance_decoder.h"
 
+#include <limits>
+
 #include "status.h"
 
 namespace galago {
@@ -18,8 +20,12 @@ std::optional<WordDecoder> make_word_decoder(const Ear& ear, const DecodingOptio
   if (ear.decoding_method != "words" || options.beam || options.greedy) return std::nullopt;
   if (options.word_model && options.word_model->phones() != ear.phones)
     fail(GALAGO_E_CORRUPT, "the word model is for other phones than the ear's");
+  const int final_width =
+      ear.final_word_beam_width != 0 ? ear.final_word_beam_width : ear.word_beam_width;
   WordDecoderOptions words;
-  words.beam_width = ear.word_beam_width;
+  words.beam_width = options.is_draft ? ear.word_beam_width : final_width;
+  words.assigned_beam_width = options.is_draft ? final_width : 0;
+  if (!options.is_draft && ear.character_weight > 0) words.num_hypotheses = ear.num_hypotheses;
   words.beam_nats = ear.word_beam_nats;
   words.language_weight = ear.language_weight;
   words.word_bonus = ear.word_bonus;
@@ -27,13 +33,21 @@ std::optional<WordDecoder> make_word_decoder(const Ear& ear, const DecodingOptio
   return WordDecoder(options.word_model, words);
 }
 
+std::optional<CtcAlignment> make_characters(const Ear& ear, const DecodingOptions& options,
+                                            bool has_words) {
+  if (!has_words || options.is_draft || ear.character_weight == 0) return std::nullopt;
+  return CtcAlignment(ear.tokens, options.max_tokens);
+}
+
 }  // namespace
 
 UtteranceDecoder::UtteranceDecoder(const Ear& ear, const DecodingOptions& options)
     : tokens_(ear.tokens),
       num_phones_(static_cast<int>(ear.phones.size())),
+      character_weight_(ear.character_weight),
       ctc_(ear.tokens, ctc_options(ear, options)),
-      words_(make_word_decoder(ear, options)) {
+      words_(make_word_decoder(ear, options)),
+      characters_(make_characters(ear, options, words_.has_value())) {
   reset(0);
 }
 
@@ -41,6 +55,7 @@ void UtteranceDecoder::reset(int64_t first_token) {
   has_words_ = words_ && words_know_hotwords_;
   if (has_words_) {
     words_->reset(first_token);
+    if (characters_) characters_->reset();
   } else {
     ctc_.reset(first_token);
   }
@@ -62,6 +77,7 @@ void UtteranceDecoder::advance(const float* phone_log_probs, const float* token_
   const int num_tokens = static_cast<int>(tokens_.size());
   if (has_words_) {
     words_->advance(phone_log_probs, num_rows, num_phones_);
+    if (characters_) characters_->advance(token_log_probs, num_rows, num_tokens);
   } else {
     ctc_.advance(token_log_probs, num_rows, num_tokens);
   }
@@ -74,10 +90,26 @@ void UtteranceDecoder::advance(const float* phone_log_probs, const float* token_
 const GrammarResult* UtteranceDecoder::finish() {
   if (has_words_) {
     words_->finish();
+    if (characters_) choose_words();
   } else {
     ctc_.finish();
   }
   return grammar_ ? &grammar_->finish() : nullptr;
+}
+
+void UtteranceDecoder::choose_words() {
+  size_t best = 0;
+  float best_score = -std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < words_->num_hypotheses(); ++i) {
+    words_->choose(i);
+    const std::string_view text(words_->text(), words_->text_bytes());
+    const float score = words_->score(i) + character_weight_ * characters_->align(text).ratio;
+    if (score > best_score) {
+      best_score = score;
+      best = i;
+    }
+  }
+  words_->choose(best);
 }
 
 void UtteranceDecoder::set_hotwords(const std::shared_ptr<const HotwordGraph>& hotwords,
@@ -88,7 +120,8 @@ void UtteranceDecoder::set_hotwords(const std::shared_ptr<const HotwordGraph>& h
 }
 
 size_t UtteranceDecoder::num_bytes() const {
-  return ctc_.num_bytes() + (words_ ? words_->num_bytes() : 0);
+  return ctc_.num_bytes() + (words_ ? words_->num_bytes() : 0) +
+         (characters_ ? characters_->num_bytes() : 0);
 }
 
 }  // namespace galago

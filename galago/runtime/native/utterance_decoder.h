@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "ctc_alignment.h"
 #include "ctc_decoder.h"
 #include "grammar_decoder.h"
 #include "hotwords.h"
@@ -20,6 +21,7 @@ struct DecodingOptions {
   int max_tokens = 1024;                        // rows of the longest utterance
   bool greedy = false;                          // whatever the ear's decoding method
   bool beam = false;                            // the same, over greedy
+  bool is_draft = false;                        // for partials only: it is never finished
   std::shared_ptr<const WordModel> word_model;  // for the method "words"; may be null
 };
 
@@ -66,13 +68,18 @@ class UtteranceDecoder {
             decoder.num_words()};
   }
 
+  // Of the words that the phones may be, those that the characters fit as well.
+  void choose_words();
+
   const std::vector<std::string> tokens_;
   const int num_phones_;
+  const float character_weight_;
 
   CtcDecoder ctc_;
   std::optional<WordDecoder> words_;
-  bool words_know_hotwords_ = true;  // all of them, so that words_ can hear them
-  bool has_words_ = false;           // words_ hears the running utterance, and ctc_ does not
+  std::optional<CtcAlignment> characters_;  // of the running utterance, to choose words by
+  bool words_know_hotwords_ = true;         // all of them, so that words_ can hear them
+  bool has_words_ = false;                  // words_ hears the running utterance, and ctc_ does not
   std::unique_ptr<GrammarDecoder> grammar_;
 };
 

@@ -10,6 +10,7 @@
 #include "heap_bytes.h"
 #include "log_sum.h"
 #include "status.h"
+#include "word_lattice.h"
 
 namespace galago {
 namespace {
@@ -21,10 +22,8 @@ constexpr int kKnownWordsBits = 12;
 // A complete word of a hypothesis. Immutable, so hypotheses share their pasts.
 struct Link {
   int32_t previous;  // index in the pool; kNone: the first
-  uint16_t word;
-  int32_t begin_row;  // of the utterance
-  int32_t end_row;
-  float confidence;
+  int32_t text;      // in the lattice: up to this word
+  HeardWord heard;
 };
 
 // Where a hypothesis stands. `last_phone` is what may be repeated: the node's own, and at the root
@@ -65,6 +64,12 @@ struct Hypothesis {
   uint16_t num_phones;
   uint16_t complete;            // a word that this row completed and that has no link yet; 0: none
   HotwordGraph::State hotword;  // after the last complete word
+
+  // The word that this row completed.
+  HeardWord completed(int32_t row) const {
+    const float mean = (phone_log_probs + last_log_prob) / static_cast<float>(num_phones);
+    return {complete, begin_row, row + 1, std::min(1.0f, std::exp(mean))};
+  }
 };
 
 // The order of the beam; the same on every machine.
@@ -94,6 +99,7 @@ struct WordDecoder::Impl {
   std::vector<Hypothesis> hypotheses;  // best first
   std::vector<Hypothesis> candidates;
   std::vector<Link> links;  // a pool that one utterance fills from the front
+  WordLattice lattice;      // of the texts in it, if there are to be alternatives
   // Open addressing over candidates; a slot counts if it is of this row.
   struct Slot {
     int32_t row;
@@ -105,16 +111,15 @@ struct WordDecoder::Impl {
   std::vector<float> row_log_probs;
   std::vector<KnownWord> known_words;
 
-  std::vector<int32_t> path;  // links, first word first
-  std::vector<int32_t> other_path;
+  std::vector<HeardWord> path;  // first word first
+  std::vector<HeardWord> other_path;
   std::vector<char> text;
   size_t text_bytes = 0;
   size_t stable_bytes = 0;
   std::vector<DecodedWord> words;
 
   Impl(std::shared_ptr<const WordModel> word_model, const WordDecoderOptions& o)
-      : model(std::move(word_model)), options(o) {
-    validate();
+      : model(std::move(word_model)), options(validated(model, o)), lattice(make_lattice(o)) {
     const size_t width = static_cast<size_t>(o.beam_width);
     const size_t rows = static_cast<size_t>(o.max_tokens);
     hypotheses.reserve(width);
@@ -122,7 +127,7 @@ struct WordDecoder::Impl {
     candidates.clear();
     // Written once: memory that is only reserved would be the process's growth at its first long
     // utterance.
-    links.resize(rows * width);
+    links.resize(rows * static_cast<size_t>(std::max(o.beam_width, o.assigned_beam_width)));
     links.clear();
     size_t num_slots = 1;
     while (num_slots < 2 * candidates.capacity()) num_slots *= 2;
@@ -136,7 +141,8 @@ struct WordDecoder::Impl {
     text.resize(rows * (model->longest_word_bytes() + 1) + 1);
   }
 
-  void validate() const {
+  static const WordDecoderOptions& validated(const std::shared_ptr<const WordModel>& model,
+                                             const WordDecoderOptions& options) {
     const auto require = [](bool condition, const char* what) {
       if (!condition) fail(GALAGO_E_INVALID_ARGUMENT, "word decoder: %s", what);
     };
@@ -150,6 +156,20 @@ struct WordDecoder::Impl {
     require(std::isfinite(options.word_bonus), "word_bonus must be finite");
     require(options.max_tokens >= 1 && options.max_tokens <= 65536,
             "max_tokens must be in [1, 65536]");
+    require(options.num_hypotheses >= 1 && options.num_hypotheses <= 256,
+            "num_hypotheses must be in [1, 256]");
+    require(options.assigned_beam_width >= 0 && options.assigned_beam_width <= 1024,
+            "assigned_beam_width must be in [0, 1024]");
+    return options;
+  }
+
+  // A word that ends in each of several rows has a link for each, and one text: half as many texts
+  // as links are plenty.
+  static WordLattice make_lattice(const WordDecoderOptions& options) {
+    const auto rows = static_cast<size_t>(options.max_tokens);
+    const size_t num_texts =
+        options.num_hypotheses > 1 ? rows * static_cast<size_t>(options.beam_width) / 2 : 0;
+    return WordLattice(num_texts, rows, static_cast<size_t>(options.num_hypotheses));
   }
 
   void reset(int64_t token) {
@@ -157,6 +177,7 @@ struct WordDecoder::Impl {
     first_token = token;
     num_rows = 0;
     links.clear();
+    lattice.clear();
     hypotheses.clear();
     Hypothesis silence{};
     silence.place = {WordModel::kRoot, WordModel::after(WordModel::kSentenceBegin), 0};
@@ -174,8 +195,12 @@ struct WordDecoder::Impl {
     finished = other.finished;
     first_token = other.first_token;
     num_rows = other.num_rows;
-    hypotheses = other.hypotheses;
+    const size_t num_kept =
+        std::min(other.hypotheses.size(), static_cast<size_t>(options.beam_width));
+    hypotheses.assign(other.hypotheses.begin(),
+                      other.hypotheses.begin() + static_cast<std::ptrdiff_t>(num_kept));
     links = other.links;
+    lattice.clear();
     for (Slot& slot : slots) slot.row = kNone;  // rows that this one was ahead by come again
     path = other.path;
     std::copy_n(other.text.data(), other.text_bytes + 1, text.data());
@@ -212,9 +237,8 @@ struct WordDecoder::Impl {
       hypothesis.hotword = start_of_hotwords();
       if (hotwords) {
         trace_back(hypothesis.link, &other_path);
-        for (const int32_t link : other_path)
-          hypothesis.hotword =
-              after_word(hypothesis.hotword, links[static_cast<size_t>(link)].word);
+        for (const HeardWord& heard : other_path)
+          hypothesis.hotword = after_word(hypothesis.hotword, heard.word);
         change += hotwords->bonus(hypothesis.hotword);
       }
       hypothesis.language += change;
@@ -267,10 +291,21 @@ struct WordDecoder::Impl {
     candidates.push_back(candidate);
   }
 
-  static void join(Hypothesis* held, const Hypothesis& other) {
+  int32_t text_of(int32_t link) const {
+    return link == kNone ? WordLattice::kEmpty : links[static_cast<size_t>(link)].text;
+  }
+
+  int32_t text_of(const Hypothesis& candidate) {
+    const int32_t text = text_of(candidate.link);
+    return candidate.complete == 0 ? text : lattice.append(text, candidate.completed(num_rows));
+  }
+
+  void join(Hypothesis* held, const Hypothesis& other) {
     const bool is_held_better = held->score >= other.score;
     const Hypothesis& one = is_held_better ? *held : other;
     const Hypothesis& two = is_held_better ? other : *held;
+    if (options.num_hypotheses > 1 && (one.link != two.link || one.complete != two.complete))
+      lattice.add_detour(text_of(one), text_of(two), one.score - two.score);
     Hypothesis joined = one;
     // Sounds are summed under one history's words: measured from the better one's.
     const float difference = two.language - one.language;
@@ -333,9 +368,11 @@ struct WordDecoder::Impl {
     for (uint32_t leaf = model->first_word(child); leaf < model->first_word(child + 1); ++leaf) {
       const uint16_t word = model->word(leaf);
       const KnownWord& known = look_up(from.place.before, word);
+      to.language = words_before + options.word_bonus + weight * known.log_prob;
+      // Most words end here, and cost nothing more.
+      if (to.log_nonblank + to.language < threshold && !hotwords) continue;
       to.place = {WordModel::kRoot, known.next, phone};
       to.complete = word;
-      to.language = words_before + options.word_bonus + weight * known.log_prob;
       if (hotwords) {
         to.hotword = after_word(from.hotword, word);
         to.language += hotwords->bonus(to.hotword) - hotwords->bonus(from.hotword);
@@ -365,9 +402,10 @@ struct WordDecoder::Impl {
     const size_t num_left = static_cast<size_t>(first_lost - candidates.begin());
     if (num_left == 0) return;  // no hypothesis can go on with this row: as if it said nothing
     const size_t num_kept = std::min(num_left, static_cast<size_t>(options.beam_width));
-    std::partial_sort(candidates.begin(),
-                      candidates.begin() + static_cast<std::ptrdiff_t>(num_kept), first_lost,
-                      is_better);
+    const auto first_dropped = candidates.begin() + static_cast<std::ptrdiff_t>(num_kept);
+    if (first_dropped != first_lost)
+      std::nth_element(candidates.begin(), first_dropped, first_lost, is_better);
+    std::sort(candidates.begin(), first_dropped, is_better);
     // Only differences count: measured from the best one, the sums keep their precision.
     const float score = candidates[0].score, language = candidates[0].language;
     hypotheses.clear();
@@ -378,10 +416,8 @@ struct WordDecoder::Impl {
       kept.language -= language;
       kept.score -= score;
       if (kept.complete != 0) {
-        const float mean =
-            (kept.phone_log_probs + kept.last_log_prob) / static_cast<float>(kept.num_phones);
-        links.push_back({kept.link, kept.complete, kept.begin_row, num_rows + 1,
-                         std::min(1.0f, std::exp(mean))});
+        const HeardWord heard = kept.completed(num_rows);
+        links.push_back({kept.link, lattice.append(text_of(kept.link), heard), heard});
         kept.link = static_cast<int32_t>(links.size()) - 1;
         kept.complete = 0;
       }
@@ -391,10 +427,22 @@ struct WordDecoder::Impl {
 
   // -- answers --------------------------------------------------------------
 
-  void trace_back(int32_t link, std::vector<int32_t>* found) const {
+  void trace_back(int32_t link, std::vector<HeardWord>* found) const {
     found->clear();
-    for (; link != kNone; link = links[static_cast<size_t>(link)].previous) found->push_back(link);
+    for (; link != kNone; link = links[static_cast<size_t>(link)].previous)
+      found->push_back(links[static_cast<size_t>(link)].heard);
     std::reverse(found->begin(), found->end());
+  }
+
+  // Of words that were heard on different ways, none begins before the one before it is over.
+  static void part(std::vector<HeardWord>* words) {
+    for (size_t i = 1; i < words->size(); ++i) {
+      HeardWord& before = (*words)[i - 1];
+      HeardWord& word = (*words)[i];
+      before.end_row = std::max(before.begin_row + 1, std::min(before.end_row, word.begin_row));
+      word.begin_row = std::max(word.begin_row, before.end_row);
+      word.end_row = std::max(word.end_row, word.begin_row + 1);
+    }
   }
 
   // path -> text and words; answers where the text of its first num_shared words ends.
@@ -403,11 +451,12 @@ struct WordDecoder::Impl {
     text_bytes = 0;
     size_t shared_bytes = 0;
     for (size_t i = 0; i < path.size(); ++i) {
-      const Link& link = links[static_cast<size_t>(path[i])];
-      const std::string_view spelling = model->spelling(link.word);
+      const HeardWord& heard = path[i];
+      const std::string_view spelling = model->spelling(heard.word);
       if (text_bytes > 0) text[text_bytes++] = ' ';
       words.push_back({static_cast<uint32_t>(text_bytes), static_cast<uint32_t>(spelling.size()),
-                       first_token + link.begin_row, first_token + link.end_row, link.confidence});
+                       first_token + heard.begin_row, first_token + heard.end_row,
+                       heard.confidence});
       std::memcpy(text.data() + text_bytes, spelling.data(), spelling.size());
       text_bytes += spelling.size();
       if (i < num_shared) shared_bytes = text_bytes;
@@ -418,14 +467,13 @@ struct WordDecoder::Impl {
 
   // How many words all hypotheses begin with. It never falls: what is to come grows from them.
   size_t num_shared_words() {
-    const auto word_of = [this](int32_t link) { return links[static_cast<size_t>(link)].word; };
     size_t num_shared = path.size();
     for (size_t i = 1; i < hypotheses.size() && num_shared > 0; ++i) {
       if (hypotheses[i].link == hypotheses[0].link) continue;
       trace_back(hypotheses[i].link, &other_path);
       const size_t most = std::min(num_shared, other_path.size());
       num_shared = 0;
-      while (num_shared < most && word_of(path[num_shared]) == word_of(other_path[num_shared]))
+      while (num_shared < most && path[num_shared].word == other_path[num_shared].word)
         ++num_shared;
     }
     return num_shared;
@@ -457,16 +505,29 @@ struct WordDecoder::Impl {
   void finish() {
     if (finished) return;
     finished = true;
+    const auto is_complete = [](const Hypothesis& hypothesis) {
+      return hypothesis.place.node == WordModel::kRoot;
+    };
     // Complete words first: half a word is an answer only where there is no other.
-    const Hypothesis* best = nullptr;
+    const bool is_any_complete = std::any_of(hypotheses.begin(), hypotheses.end(), is_complete);
     for (const Hypothesis& hypothesis : hypotheses) {
-      const bool is_complete = hypothesis.place.node == WordModel::kRoot;
-      const bool best_is_complete = best != nullptr && best->place.node == WordModel::kRoot;
-      if (best == nullptr || (is_complete && !best_is_complete) ||
-          (is_complete == best_is_complete && final_score(hypothesis) > final_score(*best)))
-        best = &hypothesis;
+      if (is_complete(hypothesis) == is_any_complete)
+        lattice.offer({final_score(hypothesis), text_of(hypothesis.link), hypothesis.link});
     }
-    trace_back(best->link, &path);
+    lattice.take_detours();
+    choose(0);
+  }
+
+  void choose(size_t index) {
+    const WordLattice::Alternative& chosen = lattice.alternatives()[index];
+    if (chosen.link != kNone) {
+      trace_back(chosen.link, &path);
+    } else {
+      path.clear();
+      lattice.append_reversed(chosen.text, &path);
+      std::reverse(path.begin(), path.end());
+      part(&path);
+    }
     write_text(0);
     stable_bytes = text_bytes;
   }
@@ -491,6 +552,10 @@ void WordDecoder::advance(const float* log_probs, int num_rows, int stride) {
 }
 void WordDecoder::finish() { impl_->finish(); }
 
+size_t WordDecoder::num_hypotheses() const { return impl_->lattice.alternatives().size(); }
+float WordDecoder::score(size_t index) const { return impl_->lattice.alternatives()[index].score; }
+void WordDecoder::choose(size_t index) { impl_->choose(index); }
+
 const char* WordDecoder::text() const { return impl_->text.data(); }
 size_t WordDecoder::text_bytes() const { return impl_->text_bytes; }
 size_t WordDecoder::stable_bytes() const { return impl_->stable_bytes; }
@@ -499,8 +564,9 @@ size_t WordDecoder::num_words() const { return impl_->words.size(); }
 
 size_t WordDecoder::num_bytes() const {
   const Impl& m = *impl_;
-  return sizeof(m) + heap_bytes(m.hypotheses, m.candidates, m.links, m.slots, m.row_log_probs,
-                                m.known_words, m.path, m.other_path, m.text, m.words);
+  return sizeof(m) + m.lattice.num_bytes() +
+         heap_bytes(m.hypotheses, m.candidates, m.links, m.slots, m.row_log_probs, m.known_words,
+                    m.path, m.other_path, m.text, m.words);
 }
 
 }  // namespace galago

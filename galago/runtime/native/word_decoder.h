@@ -31,6 +31,8 @@ struct WordDecoderOptions {
   float language_weight = 1.0f;  // of ln P(word | word before); >= 0
   float word_bonus = 0.0f;       // nats a word
   int max_tokens = 1024;         // rows of the longest utterance; [1, 65536]
+  int num_hypotheses = 1;        // of finish(); [1, 256]
+  int assigned_beam_width = 0;   // of the widest that assign() is given, if above beam_width
 };
 
 // Like CtcDecoder: reset(), advance() chunk by chunk, finish(); times count tokens of the stream.
@@ -52,8 +54,9 @@ class WordDecoder {
   // Begin an utterance whose first row is the stream's row `first_token`.
   void reset(int64_t first_token);
 
-  // Hears on from where `other`, made alike and told of the same hotwords, stands in its utterance.
-  // Allocates nothing.
+  // Hears on from where `other` stands in its utterance, with as many of its hypotheses as are kept
+  // here; it is made alike but for beam_width and num_hypotheses, and told of the same hotwords.
+  // Alternatives from before are forgotten. Allocates nothing.
   void assign(const WordDecoder& other);
 
   // Hear num_rows rows of phone log-probabilities, `stride` floats apart; [0] is silence and the
@@ -63,6 +66,12 @@ class WordDecoder {
 
   // The utterance is over: a word that is not complete is not one, and the whole text is stable.
   void finish();
+
+  // After finish(), the likeliest texts, at least one and at most options.num_hypotheses, the
+  // likeliest first: what each is worth, and making it the answer.
+  size_t num_hypotheses() const;
+  float score(size_t index) const;
+  void choose(size_t index);
 
   // Of the best hypothesis, its complete words; NUL-terminated.
   const char* text() const;

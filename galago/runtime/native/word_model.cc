@@ -100,7 +100,7 @@ WordModel::Places WordModel::take_places(ByteReader* reader, size_t num_things) 
 }
 
 // After this every walk stays inside, and a path through the tree ends.
-void WordModel::check() const {
+void WordModel::check() {
   check_ranges(spelling_begin_, num_words_, spellings_bytes_, "spellings");
   for (size_t word = 0; word < num_words_; ++word) {
     const size_t length = spelling_begin_[word + 1] - spelling_begin_[word];
@@ -120,10 +120,20 @@ void WordModel::check() const {
   check_tree();
 }
 
-std::vector<uint16_t> WordModel::check_bigrams(std::vector<uint32_t>* num_behind) const {
+void WordModel::remember_bigram(uint16_t before, uint16_t word) {
+  const uint64_t hash = hash_of(before, word);
+  listed_[hash >> listed_shift_] |= bits_of(hash);
+}
+
+std::vector<uint16_t> WordModel::check_bigrams(std::vector<uint32_t>* num_behind) {
   check_ranges(bigram_begin_, num_words_, bigrams_bytes_ - kSlackBytes, "bigrams");
   const auto limit = static_cast<uint32_t>(num_words_);
-  std::vector<uint16_t> second_words;
+  // About six bits a bigram.
+  int log2_size = 1;
+  while (log2_size < 32 && (size_t{16} << log2_size) < bigrams_bytes_) ++log2_size;
+  listed_.assign(size_t{1} << log2_size, 0);
+  listed_shift_ = 64 - log2_size;
+  std::vector<uint16_t> second_words, words_behind;
   for (size_t word = 0; word < num_words_; ++word) {
     const uint8_t* at = bigrams_ + bigram_begin_[word];
     const uint8_t* const end = bigrams_ + bigram_begin_[word + 1];
@@ -138,9 +148,11 @@ std::vector<uint16_t> WordModel::check_bigrams(std::vector<uint32_t>* num_behind
           PackedList::check(at, bigrams, limit, &second_words) != bigrams)
         CORRUPT("the contexts of word %zu are no list", word);
     }
-    if (PackedList::check(bigrams, end, limit, nullptr) != end)
+    words_behind.clear();
+    if (PackedList::check(bigrams, end, limit, &words_behind) != end)
       CORRUPT("the words behind word %zu are no list", word);
-    (*num_behind)[word] = PackedList(bigrams).size();
+    (*num_behind)[word] = static_cast<uint32_t>(words_behind.size());
+    for (const uint16_t behind : words_behind) remember_bigram(static_cast<uint16_t>(word), behind);
   }
   if (second_words.size() != num_contexts_)
     CORRUPT("holds %zu contexts of %zu", second_words.size(), num_contexts_);
@@ -196,7 +208,7 @@ float WordModel::log_prob(const History& history, uint16_t word, History* next) 
   const uint8_t* at = bigrams_ + bigram_begin_[history.word];
   PackedList::Entry bigram, found;
   bool is_listed = false;
-  if (at != bigrams_ + bigram_begin_[history.word + 1]) {
+  if (at != bigrams_ + bigram_begin_[history.word + 1] && may_be_bigram(history.word, word)) {
     const uint32_t contexts_bytes = read_packed_number(&at);
     is_listed = PackedList(at + contexts_bytes).find(word, &bigram);
     if (is_listed) {

@@ -108,13 +108,27 @@ class WordModel {
 
   WordModel() = default;
   static Places take_places(ByteReader* reader, size_t num_things);
-  void check() const;
+  void check();
   // Answers the second word of each context; `num_behind` are the words behind each word.
-  std::vector<uint16_t> check_bigrams(std::vector<uint32_t>* num_behind) const;
+  std::vector<uint16_t> check_bigrams(std::vector<uint32_t>* num_behind);
   void check_trigrams(const std::vector<uint16_t>& second_words,
                       const std::vector<uint32_t>& num_behind) const;
   void check_tree() const;
   PackedList trigrams_of(uint32_t context) const;
+
+  // Whether a bigram is listed: "no" is sure. Most of those that are asked for are not, and
+  // searching a list takes long.
+  void remember_bigram(uint16_t before, uint16_t word);
+  bool may_be_bigram(uint16_t before, uint16_t word) const {
+    const uint64_t hash = hash_of(before, word);
+    return (listed_[hash >> listed_shift_] & bits_of(hash)) == bits_of(hash);
+  }
+  static uint64_t hash_of(uint16_t before, uint16_t word) {
+    return (uint64_t{before} << 16 | word) * 0x9E3779B97F4A7C15u;
+  }
+  static uint64_t bits_of(uint64_t hash) {
+    return uint64_t{1} << (hash >> 24 & 63) | uint64_t{1} << (hash >> 30 & 63);
+  }
 
   std::shared_ptr<const void> owner_;
   std::vector<std::string> phones_;
@@ -132,6 +146,10 @@ class WordModel {
   const uint8_t* bigrams_ = nullptr;
   const uint32_t* trigram_begin_ = nullptr;
   const uint8_t* trigrams_ = nullptr;
+  // Two bits for each bigram, in one of the numbers (B. H. Bloom, "Space/time trade-offs in hash
+  // coding with allowable errors", 1970).
+  std::vector<uint64_t> listed_;
+  int listed_shift_ = 0;
   Places child_begin_;
   Places word_begin_;
   const uint8_t* node_phone_ = nullptr;
