@@ -110,6 +110,7 @@ struct WordDecoder::Impl {
   float threshold = kImpossible;  // below it a candidate is not worth its place
   std::vector<float> row_log_probs;
   std::vector<KnownWord> known_words;
+  KnownWord unlisted_word;  // the last one; those are not worth their place among the known
 
   std::vector<HeardWord> path;  // first word first
   std::vector<HeardWord> other_path;
@@ -249,9 +250,13 @@ struct WordDecoder::Impl {
 
   // -- a row ----------------------------------------------------------------
 
-  // A hypothesis waits for several rows where a word may be complete: what the model told about it
+  // A hypothesis waits for several rows where a word may be complete: what the model found about it
   // is asked again and again.
   const KnownWord& look_up(const WordModel::History& before, uint16_t word) {
+    if (!model->may_be_listed(before.word, word)) {
+      unlisted_word.log_prob = model->log_prob(before, word, &unlisted_word.next);
+      return unlisted_word;
+    }
     const uint64_t key =
         static_cast<uint64_t>(before.context) << 32 | uint32_t{before.word} << 16 | word;
     KnownWord& known = known_words[key * 0x9E3779B97F4A7C15u >> (64 - kKnownWordsBits)];

@@ -120,19 +120,10 @@ void WordModel::check() {
   check_tree();
 }
 
-void WordModel::remember_bigram(uint16_t before, uint16_t word) {
-  const uint64_t hash = hash_of(before, word);
-  listed_[hash >> listed_shift_] |= bits_of(hash);
-}
-
 std::vector<uint16_t> WordModel::check_bigrams(std::vector<uint32_t>* num_behind) {
   check_ranges(bigram_begin_, num_words_, bigrams_bytes_ - kSlackBytes, "bigrams");
   const auto limit = static_cast<uint32_t>(num_words_);
-  // About six bits a bigram.
-  int log2_size = 1;
-  while (log2_size < 32 && (size_t{16} << log2_size) < bigrams_bytes_) ++log2_size;
-  listed_.assign(size_t{1} << log2_size, 0);
-  listed_shift_ = 64 - log2_size;
+  listed_.assign(bigrams_bytes_, 0);
   std::vector<uint16_t> second_words, words_behind;
   for (size_t word = 0; word < num_words_; ++word) {
     const uint8_t* at = bigrams_ + bigram_begin_[word];
@@ -152,7 +143,10 @@ std::vector<uint16_t> WordModel::check_bigrams(std::vector<uint32_t>* num_behind
     if (PackedList::check(bigrams, end, limit, &words_behind) != end)
       CORRUPT("the words behind word %zu are no list", word);
     (*num_behind)[word] = static_cast<uint32_t>(words_behind.size());
-    for (const uint16_t behind : words_behind) remember_bigram(static_cast<uint16_t>(word), behind);
+    for (const uint16_t behind : words_behind) {
+      const uint32_t hash = hash_of(behind);
+      listed_[listed_at(static_cast<uint16_t>(word), hash)] |= bits_of(hash);
+    }
   }
   if (second_words.size() != num_contexts_)
     CORRUPT("holds %zu contexts of %zu", second_words.size(), num_contexts_);
@@ -208,7 +202,7 @@ float WordModel::log_prob(const History& history, uint16_t word, History* next) 
   const uint8_t* at = bigrams_ + bigram_begin_[history.word];
   PackedList::Entry bigram, found;
   bool is_listed = false;
-  if (at != bigrams_ + bigram_begin_[history.word + 1] && may_be_bigram(history.word, word)) {
+  if (may_be_listed(history.word, word)) {
     const uint32_t contexts_bytes = read_packed_number(&at);
     is_listed = PackedList(at + contexts_bytes).find(word, &bigram);
     if (is_listed) {

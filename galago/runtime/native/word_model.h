@@ -78,6 +78,14 @@ class WordModel {
   };
   static constexpr History after(uint16_t word) { return {0, word, 0}; }
 
+  // Whether the word may follow the last one by a bigram or a trigram; "no" is sure, and quick:
+  // most words are not listed, and searching the lists takes long.
+  bool may_be_listed(uint16_t before, uint16_t word) const {
+    if (bigram_begin_[before] == bigram_begin_[before + 1]) return false;
+    const uint32_t hash = hash_of(word);
+    return (listed_[listed_at(before, hash)] & bits_of(hash)) == bits_of(hash);
+  }
+
   // ln P(word | history), by the trigram, the bigram, or by backing off; `*next` is the history
   // with the word. Does not allocate.
   float log_prob(const History& history, uint16_t word, History* next) const;
@@ -116,18 +124,14 @@ class WordModel {
   void check_tree() const;
   PackedList trigrams_of(uint32_t context) const;
 
-  // Whether a bigram is listed: "no" is sure. Most of those that are asked for are not, and
-  // searching a list takes long.
-  void remember_bigram(uint16_t before, uint16_t word);
-  bool may_be_bigram(uint16_t before, uint16_t word) const {
-    const uint64_t hash = hash_of(before, word);
-    return (listed_[hash >> listed_shift_] & bits_of(hash)) == bits_of(hash);
+  static uint32_t hash_of(uint16_t word) { return word * 0x9E3779B1u; }
+  static uint8_t bits_of(uint32_t hash) {
+    return static_cast<uint8_t>(1u << (hash & 7) | 1u << (hash >> 3 & 7));
   }
-  static uint64_t hash_of(uint16_t before, uint16_t word) {
-    return (uint64_t{before} << 16 | word) * 0x9E3779B97F4A7C15u;
-  }
-  static uint64_t bits_of(uint64_t hash) {
-    return uint64_t{1} << (hash >> 24 & 63) | uint64_t{1} << (hash >> 30 & 63);
+  // The byte of listed_ for a word behind another, whose bigrams are not empty.
+  size_t listed_at(uint16_t before, uint32_t hash) const {
+    const uint64_t size = bigram_begin_[before + 1] - bigram_begin_[before];
+    return bigram_begin_[before] + static_cast<size_t>(hash * size >> 32);
   }
 
   std::shared_ptr<const void> owner_;
@@ -146,10 +150,10 @@ class WordModel {
   const uint8_t* bigrams_ = nullptr;
   const uint32_t* trigram_begin_ = nullptr;
   const uint8_t* trigrams_ = nullptr;
-  // Two bits for each bigram, in one of the numbers (B. H. Bloom, "Space/time trade-offs in hash
-  // coding with allowable errors", 1970).
-  std::vector<uint64_t> listed_;
-  int listed_shift_ = 0;
+  // Two bits of a byte for each bigram, among as many bytes as its list has: what was asked for
+  // lately is near (B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors",
+  // 1970).
+  std::vector<uint8_t> listed_;
   Places child_begin_;
   Places word_begin_;
   const uint8_t* node_phone_ = nullptr;
