@@ -28,8 +28,10 @@ from torch.nn import functional as F
 
 from galago.models.masks import padding_mask
 
-__all__ = ["FeatureEncoder", "normalise_utterance", "running_moments"]
+__all__ = ["FeatureEncoder", "band_passes", "normalise_utterance", "running_moments"]
 
+SAMPLE_RATE_HZ = 16_000
+LONG_KERNEL_SAMPLES = 80  # 5 ms: a filter of this length or more can tell frequencies apart
 SAMPLE_NORM_EPS = 1e-7  # of the published feature extractors
 _PIECE_TOKENS = 64
 
@@ -85,8 +87,38 @@ def normalise_utterance(samples: Tensor, num_samples: Tensor) -> Tensor:
     return normed.masked_fill(~padding_mask(num_samples, samples.shape[1]), 0.0)
 
 
+def band_passes(num_filters: int, kernel_samples: int) -> Tensor:
+    """Filters (num_filters, kernel_samples) of an ear: four to a band, bands evenly spaced in mel.
+
+    The four are a cosine, a sine and both with the other sign. What a layer with GELU hears in them is nearly
+    the band's magnitude, whatever its phase. A filter is as long as its band needs (Hann window, in the
+    middle), and as large as ``kaiming_normal_`` makes one. Filters that are over are random.
+    """
+    filters = torch.empty(num_filters, kernel_samples)
+    nn.init.kaiming_normal_(filters)
+    num_bands = num_filters // 4
+
+    def mel(hz: float) -> float:
+        return 1127.0 * math.log1p(hz / 700.0)
+
+    edges = torch.linspace(mel(60.0), mel(7600.0), num_bands + 1, dtype=torch.float64)
+    hz = 700.0 * torch.expm1(edges / 1127.0)
+    time_samples = torch.arange(kernel_samples, dtype=torch.float64) - (kernel_samples - 1) / 2
+    for band in range(num_bands):
+        low, high = float(hz[band]), float(hz[band + 1])
+        length = min(float(kernel_samples), 2.0 * SAMPLE_RATE_HZ / (high - low))
+        window = torch.cos(math.pi * time_samples / length).square() * (time_samples.abs() <= length / 2)
+        angle = math.pi * (low + high) / SAMPLE_RATE_HZ * time_samples
+        for place, wave in enumerate((angle.cos(), angle.sin(), -angle.cos(), -angle.sin())):
+            shape = window * wave
+            filters[4 * band + place] = (math.sqrt(2.0) * shape / shape.norm()).float()
+    return filters
+
+
 class FeatureEncoder(nn.Module):
     """Samples (B, N) -> features (B, T, widths[-1]), one row for every ``samples_per_token``.
+
+    A first layer that hears 5 ms or more at once begins as a bank of band-passes, a shorter one at random.
 
     Args:
         widths, kernels, strides: one of each for a layer.
@@ -129,6 +161,17 @@ class FeatureEncoder(nn.Module):
         for layer in self.convolutions:
             assert isinstance(layer, nn.Conv1d)  # a ModuleList forgets what it holds
             nn.init.kaiming_normal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        first = self.convolutions[0]
+        assert isinstance(first, nn.Conv1d)
+        if first.bias is not None:
+            # Samples of speech are about as large. With biases as torch draws them a LayerNorm would hear little
+            # else, with none it would not hear how loud they are.
+            nn.init.uniform_(first.bias, -0.02, 0.02)
+        if kernels[0] >= LONG_KERNEL_SAMPLES:  # found from random filters, this takes thousands of steps
+            with torch.no_grad():
+                first.weight.copy_(band_passes(widths[0], kernels[0])[:, None])
 
     @property
     def samples_per_token(self) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from galago.models.flops import count_parameters
 from galago.models.wav2vec2 import WAV2VEC2_PRESETS, Wav2Vec2, Wav2Vec2Config
-from galago.models.waveform import FeatureEncoder, normalise_utterance, running_moments
+from galago.models.waveform import FeatureEncoder, band_passes, normalise_utterance, running_moments
 
 #: 5 * 2 * 2 = 20 samples a token; everything else is as in the published networks.
 SMALL = Wav2Vec2Config(
@@ -265,3 +265,20 @@ def test_a_network_that_cannot_be_is_refused(changes: dict[str, Any], message: s
 def test_an_encoder_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Wav2Vec2(SMALL.with_(**changes))
+
+
+def test_a_long_first_layer_begins_as_bands_and_hears_how_loud_they_are() -> None:
+    encoder = FeatureEncoder((64, 8), (320, 4), (80, 4), norm="layer", has_bias=True)
+    filters = encoder.get_parameter("convolutions.0.weight")[:, 0].detach()
+    torch.testing.assert_close(filters, band_passes(64, 320))
+    torch.testing.assert_close(filters.norm(dim=1), torch.full((64,), 2.0**0.5))
+    tone = torch.sin(2 * torch.pi * 1000.0 / 16_000 * torch.arange(3200))
+    heard = torch.nn.functional.conv1d(tone[None, None], filters[:, None])[0]  # (64, T)
+    loudest = int(heard.square().sum(1).reshape(16, 4).sum(1).argmax())
+    peak_hz = int(torch.fft.rfft(filters[4 * loudest], 16_000).abs().argmax())
+    assert abs(peak_hz - 1000) < 150
+    magnitudes = torch.relu(heard[4 * loudest : 4 * loudest + 4]).sum(0)
+    assert float(magnitudes.std() / magnitudes.mean()) < 0.15  # whatever the phase of the tone
+    with torch.no_grad():
+        quiet, clear = (encoder(scale * tone[None], torch.tensor([3200])) for scale in (1e-4, 0.1))
+    assert not torch.allclose(quiet, clear, atol=0.05)

@@ -12,6 +12,7 @@
     ear           a Conformer that hears phones and letters
     eye           a Swin Transformer that names what it sees
     voice         FastSpeech, a vocoder and the teacher that they are compared with
+    pretrain      networks on samples, from sound that nobody wrote down
     g2p           letters to phones, for words that no dictionary has
 
 Everything here may load torch, so a program imports the module that it means.

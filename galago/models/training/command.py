@@ -27,6 +27,7 @@ ROLES = {
     "eye": "galago.models.training.eye.command",
     "voice": "galago.models.training.voice.command",
     "g2p": "galago.models.training.g2p",
+    "pretraining": "galago.models.training.pretrain.command",
 }
 
 
@@ -59,6 +60,7 @@ def main(
     device: str = "cpu",
     prepare_only: bool = False,
     num_workers: int = 1,
+    changes: Sequence[str] = (),
 ) -> int:
     """Prepare and train a recipe; a run that was cut short goes on where its last checkpoint stands.
 
@@ -66,7 +68,7 @@ def main(
         recipe: a TOML file, see ``docs/training.md``.
         data_root: what the recipe's paths are relative to; by default ``$GALAGO_DATA`` or the current folder.
         threads: of torch; by default its own choice.
-        run_folder, cache, num_steps, device, prepare_only, num_workers: see :class:`TrainOptions`.
+        run_folder, cache, num_steps, device, prepare_only, num_workers, changes: see :class:`TrainOptions`.
 
     Returns:
         an exit code: 0 done, 2 failed (a message is on standard error), 130 stopped by Ctrl-C.
@@ -89,6 +91,7 @@ def main(
             device=device,
             prepare_only=prepare_only,
             num_workers=num_workers,
+            changes=tuple(changes),
         )
         return train(recipe, options)
     except TrainingError as error:
@@ -114,6 +117,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--cache", type=Path, help="decoded corpora [corpora, beside the run's folder]")
     parser.add_argument("--num-steps", type=int, help="instead of the recipe's")
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a line of TOML in place of what the recipe says, such as schedule.seed=2; may be repeated",
+    )
     parser.add_argument("--threads", type=int, help="of torch [its own choice]")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N [cpu]")
     parser.add_argument("--prepare-only", action="store_true", help="decode, synthesise and align, then stop")

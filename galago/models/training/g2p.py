@@ -94,9 +94,9 @@ class G2pRecipe:
         return config
 
 
-def load_g2p_recipe(path: Path) -> G2pRecipe:
+def load_g2p_recipe(path: Path, changes: Sequence[str] = ()) -> G2pRecipe:
     """Read a recipe with ``role = "g2p"``. Raises RecipeError naming file, table and key."""
-    recipe: G2pRecipe = build(G2pRecipe, read_toml(path, SCHEMA_VERSION), str(path))
+    recipe: G2pRecipe = build(G2pRecipe, read_toml(path, SCHEMA_VERSION, changes), str(path))
     if recipe.role != "g2p":
         raise RecipeError(f'{path}: role must be "g2p", got {recipe.role!r}')
     recipe.config()
@@ -281,7 +281,7 @@ def train_g2p(
 
 def train_recipe(path: Path, options: TrainOptions) -> int:
     """What ``galago train`` calls for a recipe whose ``role`` is ``g2p``; see ``options.Train``."""
-    recipe = load_g2p_recipe(path)
+    recipe = load_g2p_recipe(path, options.changes)
     if options.num_steps is not None:
         schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
         recipe = dataclasses.replace(recipe, schedule=schedule)

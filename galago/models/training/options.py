@@ -26,6 +26,7 @@ class TrainOptions:
         device: ``cpu``, ``cuda`` or ``cuda:1``; it is there.
         prepare_only: stop before training.
         num_workers: processes that make batches ahead; 0 makes them between the steps.
+        changes: lines of TOML in place of what the recipe says; see ``toml_tables.read_toml``.
     """
 
     data_root: Path = Path()
@@ -35,6 +36,7 @@ class TrainOptions:
     device: str = "cpu"
     prepare_only: bool = False
     num_workers: int = 1
+    changes: tuple[str, ...] = ()
 
     def folder_of(self, name: str) -> Path:
         """The folder of the run of a recipe called ``name``."""

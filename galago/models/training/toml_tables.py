@@ -18,6 +18,7 @@ import math
 import sys
 import types
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -88,11 +89,15 @@ Count = Annotated[int, Range(0)]
 Positive = Annotated[int, Range(1)]
 
 
-def read_toml(path: Path, schema_version: int) -> dict[str, Any]:
+def read_toml(path: Path, schema_version: int, changes: Sequence[str] = ()) -> dict[str, Any]:
     """The document at ``path``, whose key ``schema_version`` must say what this version of galago reads.
 
+    Args:
+        changes: lines of TOML such as ``schedule.seed = 2``, which stand in place of what the file says; a
+            table keeps what no line names.
+
     Raises:
-        RecipeError: no such file, no UTF-8, no TOML, another schema version.
+        RecipeError: no such file, no UTF-8, no TOML, another schema version, a change that is no TOML.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -105,7 +110,23 @@ def read_toml(path: Path, schema_version: int) -> dict[str, Any]:
     found = document.get("schema_version")
     if found != schema_version:
         raise RecipeError(f"{path}: schema_version must be {schema_version}, got {found!r}")
+    for line in changes:
+        try:
+            change = tomllib.loads(line)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{line!r} does not change a recipe: {error}") from error
+        document = _changed(document, change)
     return document
+
+
+def _changed(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """``document`` with the values of ``change``; of tables that both have, each by its keys."""
+    changed = dict(document)
+    for key, value in change.items():
+        before = document.get(key)
+        both_tables = isinstance(before, dict) and isinstance(value, dict)
+        changed[key] = _changed(before, value) if both_tables else value
+    return changed
 
 
 def build(kind: Any, value: Any, where: str) -> Any:

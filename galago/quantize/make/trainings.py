@@ -2,7 +2,7 @@
 
 Nothing here knows the tables of a role. Paths of data stand under the keys ``path``, ``sentences`` and
 ``dictionary``; what begins with ``runs/`` is a run of the same output folder, wherever it stands, and under
-``initial_weights``, ``teachers`` and ``weights`` nothing else does.
+``initial_weights``, ``teachers``, ``weights`` and ``features_of`` nothing else does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["RUNS", "Source", "Training", "read_training"]
 
 RUNS = "runs"  # the folder of runs in the output folder, where training recipes look for other runs
 _DATA_KEYS = ("path", "sentences", "dictionary")
-_WEIGHT_KEYS = ("initial_weights", "teachers", "weights")
+_WEIGHT_KEYS = ("initial_weights", "teachers", "weights", "features_of")
 
 #: Role -> module and function that reads its recipes, with all that may be wrong in them.
 _READERS = {
@@ -28,6 +28,7 @@ _READERS = {
     "eye": ("galago.models.training.eye.recipe", "load_eye_recipe"),
     "voice": ("galago.models.training.voice.recipe", "load_recipe"),
     "g2p": ("galago.models.training.g2p", "load_g2p_recipe"),
+    "pretraining": ("galago.models.training.pretrain.recipe", "load_pretraining_recipe"),
 }
 
 
@@ -54,8 +55,8 @@ class Training:
 
     @property
     def sources(self) -> Iterator[Source]:
-        """The corpora of an ear or a voice; albums are read where they are."""
-        if self.role not in ("ear", "voice"):
+        """The corpora of an ear, a voice or a pre-training; albums are read where they are."""
+        if self.role not in ("ear", "voice", "pretraining"):
             return
         paths = dict(self.data)
         for key, table in _tables(self.document, self.path.name):

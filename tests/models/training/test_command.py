@@ -46,11 +46,12 @@ def test_a_recipe_goes_to_its_role_with_the_options(
 ) -> None:
     recipe = write(tmp_path, "role = 'nose'")
     assert run([str(recipe), "--data-root", "d", "--cache", "c", "--num-workers", "0"]) == DONE
-    assert run([str(recipe), "--num-steps", "1", "--prepare-only"]) == INTERRUPTED
+    further = ["--num-steps", "1", "--prepare-only", "--set", "a=1", "--set", "b.c=2"]
+    assert run([str(recipe), *further]) == INTERRUPTED
     (first, options), (_, others) = trained
     assert first == recipe
     assert options == TrainOptions(data_root=Path("d"), cache=Path("c"), num_workers=0)
-    assert (others.num_steps, others.prepare_only) == (1, True)
+    assert (others.num_steps, others.prepare_only, others.changes) == (1, True, ("a=1", "b.c=2"))
     assert options.folder_of("n") == Path("runs/n") and options.cache_of("n") == Path("c")
     assert others.cache_of("n") == Path("runs/corpora")
 

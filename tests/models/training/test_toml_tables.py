@@ -85,3 +85,12 @@ def test_files_that_are_no_recipe(tmp_path: Path) -> None:
             read_toml(path, 2)
     path.write_text("schema_version = 2\n[table]\nkey = 1")
     assert read_toml(path, 2) == {"schema_version": 2, "table": {"key": 1}}
+
+
+def test_changes_stand_in_place_of_what_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("schema_version = 1\nname = 'a'\n[table]\nkey = 1\nother = 2\n")
+    found = read_toml(path, 1, ["table.key = 3", "name='b'", "new.table = [1]"])
+    assert found == {"schema_version": 1, "name": "b", "table": {"key": 3, "other": 2}, "new": {"table": [1]}}
+    with pytest.raises(RecipeError, match="'name = b' does not change a recipe: "):
+        read_toml(path, 1, ["name = b"])

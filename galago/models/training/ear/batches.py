@@ -6,7 +6,7 @@ position in any stream has to be saved, and workers may make batches ahead in an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,9 @@ from galago.models.tokenizer import encode_phones, encode_words
 from galago.models.training.ear.align import Alignment, load_alignments
 from galago.models.training.ear.augment import Augmenter, NoiseBank, Samples, room_responses, spec_augment
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError, import_corpus
+from galago.models.training.ear.label_budget import within_minutes
 from galago.models.training.ear.recipe import CorpusRecipe, Recipe, network_config
+from galago.models.training.epochs import Epochs, batches_by_length
 
 __all__ = ["IGNORED", "Batch", "BatchMaker", "CorpusPart", "Example", "Source", "collate", "load_corpora"]
 
@@ -87,7 +89,8 @@ def _part(corpus: Corpus, clips: list[Clip], share: float) -> CorpusPart:
 def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPart], NoiseBank]:
     """Import what a recipe names, or open what was imported: clips with their alignments, and the noise.
 
-    Unlabelled corpora of a distillation come last; their words, if any are known, are not used.
+    Unlabelled corpora of a distillation come last; their words, if any are known, are not used. Of a recipe
+    with ``label_minutes``, the corpora give no more than these together; synthetic speech stays as it is.
 
     Raises:
         CorpusError: a corpus cannot be read, or gives no clip to learn from.
@@ -105,6 +108,13 @@ def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPa
         parts.append(_part(corpus, [c for c in clips if c.words], entry.share))
         if not parts[-1].sources:
             raise CorpusError(f"{entry.path}: no clip with a transcript in {', '.join(entry.splits)}")
+    if recipe.label_minutes is not None:
+        longest_s = recipe.schedule.max_clip_s
+        every = ((p.corpus.name, s.clip) for p in parts for s in p.sources if s.clip.duration_s <= longest_s)
+        kept = within_minutes(every, recipe.label_minutes)
+        parts = [
+            replace(p, sources=[s for s in p.sources if (p.corpus.name, s.clip.id) in kept]) for p in parts
+        ]
     if recipe.synthetic is not None:
         corpus = Corpus(cache, f"synthetic-{recipe.name}")
         parts.append(_part(corpus, corpus.clips, recipe.synthetic.share))
@@ -117,14 +127,16 @@ def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPa
     return parts, NoiseBank.of_corpora([chosen(entry) for entry in recipe.noise])
 
 
-class BatchMaker(torch.utils.data.Dataset[Batch]):
-    """``self[step]`` is the batch of that training step.
+class BatchMaker(Epochs[list[list[Source]]], torch.utils.data.Dataset[Batch]):
+    """``self[step]`` is the batch of that training step: a list of utterances, an utterance a list of clips
+    to join.
 
     Raises:
         CorpusError: what :func:`load_corpora` raises, or every clip is too long for the recipe.
     """
 
     def __init__(self, recipe: Recipe, root: Path, cache: Path) -> None:
+        super().__init__()
         self.recipe = recipe
         self.parts, noise = load_corpora(recipe, root, cache)
         longest_s = recipe.schedule.max_clip_s
@@ -141,59 +153,35 @@ class BatchMaker(torch.utils.data.Dataset[Batch]):
         self.front_end = network_config(recipe).front_end
         self._with_twins = recipe.loss.consistency > 0
         self._with_samples = recipe.distillation is not None
-        self._epochs: dict[int, list[list[list[Source]]]] = {}
-        self._first_steps = [0]
 
     def __len__(self) -> int:
         return self.recipe.schedule.num_steps
 
-    def epoch(self, number: int) -> list[list[list[Source]]]:
-        """The batches of an epoch; a batch is a list of utterances, an utterance a list of clips to join."""
-        if number not in self._epochs:
-            schedule, augmentation = self.recipe.schedule, self.recipe.augmentation
-            rng = np.random.default_rng((schedule.seed, 1, number))
-            drawn: list[Source] = []
-            for part, usable in zip(self.parts, self._usable, strict=True):
-                count = round(part.share * len(usable))
-                drawn += [usable[i] for i in rng.permutation(len(usable))[:count]]
-            rng.shuffle(drawn)
-            utterances: list[list[Source]] = []
-            waiting: list[Source] = []
-            for source in drawn:
-                if (
-                    source.clip.duration_s < SHORT_CLIP_S
-                    and rng.random() < augmentation.concatenate_probability
-                ):
-                    waiting.append(source)
-                    if len(waiting) >= rng.integers(2, 6):
-                        utterances.append(waiting)
-                        waiting = []
-                else:
-                    utterances.append([source])
-            utterances += [[source] for source in waiting]
-            lengths = [sum(s.clip.duration_s for s in u) * rng.uniform(0.95, 1.05) for u in utterances]
-            batches: list[list[list[Source]]] = []
-            current: list[list[Source]] = []
-            for i in np.argsort(lengths):
-                if current and lengths[i] * (len(current) + 1) > schedule.batch_s:
-                    batches.append(current)
-                    current = []
-                current.append(utterances[i])
-            batches.append(current)
-            order = rng.permutation(len(batches))
-            self._epochs = {number: [batches[i] for i in order]}
-        return self._epochs[number]
-
-    def locate(self, step: int) -> tuple[int, int]:
-        """The epoch of a step and the step within it."""
-        while self._first_steps[-1] <= step:
-            self._first_steps.append(self._first_steps[-1] + len(self.epoch(len(self._first_steps) - 1)))
-        number = int(np.searchsorted(self._first_steps, step, side="right")) - 1
-        return number, step - self._first_steps[number]
+    def _draw(self, number: int) -> list[list[list[Source]]]:
+        schedule, augmentation = self.recipe.schedule, self.recipe.augmentation
+        rng = np.random.default_rng((schedule.seed, 1, number))
+        drawn: list[Source] = []
+        for part, usable in zip(self.parts, self._usable, strict=True):
+            count = round(part.share * len(usable))
+            drawn += [usable[i] for i in rng.permutation(len(usable))[:count]]
+        rng.shuffle(drawn)
+        utterances: list[list[Source]] = []
+        waiting: list[Source] = []
+        for source in drawn:
+            if source.clip.duration_s < SHORT_CLIP_S and rng.random() < augmentation.concatenate_probability:
+                waiting.append(source)
+                if len(waiting) >= rng.integers(2, 6):
+                    utterances.append(waiting)
+                    waiting = []
+            else:
+                utterances.append([source])
+        utterances += [[source] for source in waiting]
+        lengths_s = [sum(s.clip.duration_s for s in u) for u in utterances]
+        batches = batches_by_length(lengths_s, schedule.batch_s, rng)
+        return [[utterances[i] for i in batch] for batch in batches]
 
     def __getitem__(self, step: int) -> Batch:
-        number, within = self.locate(step)
-        utterances = self.epoch(number)[within]
+        utterances = self.at(step)
         rng = np.random.default_rng((self.recipe.schedule.seed, 2, step))
         clean = step < self.recipe.schedule.clean_steps
         examples = [self._example(utterance, rng, clean) for utterance in utterances]

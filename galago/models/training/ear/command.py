@@ -107,7 +107,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         TrainingError: recipe, corpora, checkpoint or run are at fault.
         OSError: nothing can be written.
     """
-    recipe = load_recipe(path)
+    recipe = load_recipe(path, options.changes)
     if options.num_steps is not None:
         schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
         recipe = dataclasses.replace(recipe, schedule=schedule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -38,6 +38,7 @@ __all__ = [
     "SyntheticRecipe",
     "load_recipe",
     "network_config",
+    "shape_of",
 ]
 
 #: Networks by family and preset.
@@ -203,8 +204,11 @@ class Recipe:
     distillation: EarDistillationRecipe | None = None
     pruning: PruningRecipe | None = None
     quantization_aware: QuantizationAware | None = None
+    label_minutes: Annotated[float, Range(0.1)] | None = None  # learn from so much of the corpora; None: all
     dictionary: str | None = None  # a CMUdict-style file; None: the one that PocketSphinx ships
-    initial_weights: str | None = None  # another run's model.pt to begin with; its shape, or with a lookahead
+    #: Another run's model.pt to begin with: an ear of this shape, or without its lookahead, or what a
+    #: pre-training left.
+    initial_weights: str | None = None
     role: Literal["ear"] = "ear"
     schema_version: int = SCHEMA_VERSION
 
@@ -216,12 +220,17 @@ class Recipe:
 
 
 def network_config(recipe: Recipe, where: str = "network") -> EarShape:
-    """The network of a recipe: its preset with the fields that differ.
+    """The network of a recipe; see :func:`shape_of`."""
+    return shape_of(recipe.network, where)
+
+
+def shape_of(network: Mapping[str, Any], where: str) -> EarShape:
+    """The network of a ``[network]`` table: its preset with the fields that differ.
 
     Raises:
         RecipeError: an unknown family, preset or field, or values that make no network.
     """
-    changes = dict(recipe.network)
+    changes = dict(network)
     family, preset = changes.pop("family", "conformer"), changes.pop("preset", "3m")
     if family not in tuple(FAMILIES):
         raise RecipeError(f"{where}.family: no family {family!r} (known: {', '.join(FAMILIES)})")
@@ -236,14 +245,14 @@ def network_config(recipe: Recipe, where: str = "network") -> EarShape:
     return config
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe.
+def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe, with ``changes`` as ``read_toml`` has them.
 
     Raises:
         RecipeError: no such file, no UTF-8, no TOML, an unknown or missing key, a wrong type, a value out
             of range, a network that cannot be, another schema version.
     """
-    data = read_toml(path, SCHEMA_VERSION)
+    data = read_toml(path, SCHEMA_VERSION, changes)
     recipe: Recipe = build(Recipe, data, path.name)
     network_config(recipe, f"{path.name}.network")
     return recipe

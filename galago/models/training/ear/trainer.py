@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from galago.models.conformer import Conformer, EarOutput
 from galago.models.fake_quantization import load_plain_state, plain_state, stored_scales
 from galago.models.tokenizer import greedy_text
-from galago.models.training.checkpoints import CheckpointError, save_atomically
+from galago.models.training.checkpoints import CheckpointError, load, save_atomically
 from galago.models.training.distill.layers import tapped
 from galago.models.training.distill.pruning import Judged, begin_as_part
 from galago.models.training.distill.recipe import PruningRecipe
@@ -31,10 +31,13 @@ from galago.models.training.ear.distillation import EarDistillation
 from galago.models.training.ear.losses import Losses, disagreement, losses
 from galago.models.training.ear.recipe import Recipe, network_config
 from galago.models.training.loop import Run
+from galago.models.training.options import say
 from galago.models.training.plots import Panel
+from galago.models.training.pretrain.checkpoint import begin_pretrained, is_pretrained
 from galago.models.training.quantization_aware import begin_quantization_aware, follow_ranges
 from galago.models.training.task import NetworkLosses, Row, Task, moved
 from galago.models.training.toml_tables import RecipeError
+from galago.models.wav2vec2_ear import Wav2Vec2Ear
 from galago.runtime.language.letter_to_sound import edit_distance
 
 __all__ = ["EarTask", "dev_batches", "load_model", "train"]
@@ -102,12 +105,24 @@ class EarTask(Task):
         """
         recipe = self.recipe
         if recipe.initial_weights is not None:
-            path = Path(recipe.initial_weights)
-            self._take_over(load_model(path).state_dict(), path)
+            self._begin_with(Path(recipe.initial_weights))
         elif recipe.pruning is not None:
             self._begin_as_part(recipe.pruning)
         else:
             self._measure_features()
+
+    def _begin_with(self, path: Path) -> None:
+        """Begin with another run's ear, or with a pre-trained network and new heads."""
+        stored = load(path)
+        if not is_pretrained(stored):
+            self._take_over(load_model(path).state_dict(), path)
+            return
+        if not isinstance(self.model, Wav2Vec2Ear):
+            raise RecipeError(
+                f"{self.recipe.name}.initial_weights: {path} is a pre-trained network on samples; "
+                'network.family must be "wav2vec2"'
+            )
+        say(f"begins with {begin_pretrained(self.model, stored, path)}")
 
     def _take_over(self, weights: dict[str, Tensor], path: Path) -> None:
         """Begin with weights of ``path``; a lookahead that they lack begins as a pure delay."""
@@ -143,8 +158,12 @@ class EarTask(Task):
         self.model.know_data(frames)
 
     def identity(self) -> dict[str, Any]:
-        """The network's shape, the seed, the recipe's name, and the teachers where there are any."""
+        """The network's shape, the seed, the recipe's name, and, where there are any, label minutes, integers
+        and teachers.
+        """
         who = {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
+        if self.recipe.label_minutes is not None:
+            who["label_minutes"] = self.recipe.label_minutes
         if self.recipe.quantization_aware is not None:
             who["quantization_aware"] = asdict(self.recipe.quantization_aware)
         return who if self.distillation is None else {**who, "teachers": self.distillation.identity()}

@@ -57,7 +57,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
     Albums are decoded into memory when training begins, so there is nothing to prepare; with
     ``prepare_only`` they are read, and so checked, and the run ends.
     """
-    recipe = load_eye_recipe(path)
+    recipe = load_eye_recipe(path, options.changes)
     if options.num_steps is not None:
         schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
         recipe = dataclasses.replace(recipe, schedule=schedule)

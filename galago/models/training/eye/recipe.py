@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -188,13 +189,13 @@ def eye_network(recipe: EyeRecipe, num_classes: int, where: str = "network") -> 
     return config
 
 
-def load_eye_recipe(path: Path) -> EyeRecipe:
-    """Read a recipe whose role is "eye".
+def load_eye_recipe(path: Path, changes: Sequence[str] = ()) -> EyeRecipe:
+    """Read a recipe whose role is "eye", with ``changes`` as ``read_toml`` has them.
 
     Raises:
         RecipeError: no such file, no UTF-8, no TOML, an unknown or missing key, a wrong type, a value out
             of range, a network that cannot be, another role or schema version.
     """
-    recipe: EyeRecipe = build(EyeRecipe, read_toml(path, SCHEMA_VERSION), path.name)
+    recipe: EyeRecipe = build(EyeRecipe, read_toml(path, SCHEMA_VERSION, changes), path.name)
     eye_network(recipe, 2, f"{path.name}.network")
     return recipe

@@ -15,13 +15,18 @@ __all__ = ["MaskedPrediction", "PredictionLosses"]
 
 
 class PredictionLosses(NamedTuple):
-    """Mean losses in nats; the accuracies are shares of tokens whose cluster is the best one."""
+    """Mean losses in nats; the accuracies are shares of tokens whose cluster is the best one.
+
+    ``perplexity`` tells how many clusters the masked tokens are told to be of: that of the mean softmax, at
+    most K. Where it is near 1, all are told to be the same.
+    """
 
     total: Tensor
     masked: Tensor
     unmasked: Tensor
     masked_accuracy: Tensor
     unmasked_accuracy: Tensor
+    perplexity: Tensor
 
 
 class MaskedPrediction(nn.Module):
@@ -50,7 +55,8 @@ class MaskedPrediction(nn.Module):
         self.network = network
         self.temperature, self.unmasked_weight = temperature, unmasked_weight
         self.project = nn.Linear(network.config.width, code_width)
-        self.clusters = nn.Parameter(torch.rand(num_clusters, code_width))
+        # Of mean 0: from positive ones, which all point one way, nothing is learned for the first steps.
+        self.clusters = nn.Parameter(torch.randn(num_clusters, code_width))
 
     def forward(
         self,
@@ -82,4 +88,7 @@ class MaskedPrediction(nn.Module):
         masked, masked_accuracy = part(is_masked & valid)
         unmasked, unmasked_accuracy = part(~is_masked & valid)
         total = masked + self.unmasked_weight * unmasked
-        return PredictionLosses(total, masked, unmasked, masked_accuracy, unmasked_accuracy)
+        chosen = is_masked & valid
+        mean = logits.detach()[chosen].float().softmax(-1).sum(0) / chosen.sum().clamp_min(1)
+        perplexity = torch.exp(-torch.xlogy(mean, mean).sum())
+        return PredictionLosses(total, masked, unmasked, masked_accuracy, unmasked_accuracy, perplexity)

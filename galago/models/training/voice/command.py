@@ -103,7 +103,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         TrainingError: recipe, recordings, dictionary, checkpoint or run are at fault.
         OSError: nothing can be written.
     """
-    recipe = load_recipe(path)
+    recipe = load_recipe(path, options.changes)
     if options.num_steps is not None:
         recipe = _with_num_steps(recipe, options.num_steps)
     folder, cache = options.folder_of(recipe.name), options.cache_of(recipe.name)

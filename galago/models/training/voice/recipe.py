@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -194,14 +195,14 @@ def _config(role: str, network: dict[str, Any], presets: dict[str, Config], kind
     return config
 
 
-def load_recipe(path: Path) -> VoiceRecipe:
+def load_recipe(path: Path, changes: Sequence[str] = ()) -> VoiceRecipe:
     """Read a recipe.
 
     Raises:
         RecipeError: no recipe of this schema, an unknown or missing key, a wrong type, a value out of range,
             a network that cannot be.
     """
-    recipe: VoiceRecipe = build(VoiceRecipe, read_toml(path, SCHEMA_VERSION), path.name)
+    recipe: VoiceRecipe = build(VoiceRecipe, read_toml(path, SCHEMA_VERSION, changes), path.name)
     try:
         for config in (recipe.acoustic_config, recipe.vocoder_config, recipe.teacher_config):
             config()
