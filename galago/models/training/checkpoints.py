@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,15 @@ import torch
 
 from galago.models.training.errors import TrainingError
 
-__all__ = ["CheckpointError", "check_identity", "load", "rewind_log", "save_atomically"]
+__all__ = [
+    "CheckpointError",
+    "check_identity",
+    "files_sha256",
+    "is_finished",
+    "load",
+    "rewind_log",
+    "save_atomically",
+]
 
 
 class CheckpointError(TrainingError, ValueError):
@@ -66,6 +75,28 @@ def check_identity(stored: Mapping[str, Any], identity: Mapping[str, Any], path:
         raise CheckpointError(
             f"{path}: belongs to another recipe ({stored['identity']}); name another folder for this run"
         )
+
+
+def files_sha256(paths: Sequence[str]) -> list[str]:
+    """The SHA-256 of each file: how a run knows again what it has begun with, such as its teachers."""
+    return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths]
+
+
+def is_finished(folder: Path, identity: Mapping[str, Any], num_steps: int) -> bool:
+    """Whether the run in ``folder`` has made ``num_steps`` steps and left its ``model.pt``.
+
+    Raises:
+        CheckpointError: its checkpoint is damaged, or belongs to another recipe.
+    """
+    path = folder / "checkpoint.pt"
+    if not path.is_file() or not (folder / "model.pt").is_file():
+        return False
+    stored = load(path)
+    try:
+        check_identity(stored, identity, path)
+        return int(stored["step"]) >= num_steps
+    except KeyError as error:
+        raise CheckpointError(f"{path}: holds no {error}") from error
 
 
 def rewind_log(path: Path, step: int) -> list[dict[str, float]]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.checkpoints import (
+    CheckpointError,
+    files_sha256,
+    is_finished,
+    load,
+    save_atomically,
+)
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -45,3 +53,25 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     save_atomically([1, 2], tmp_path / "list.pt")
     with pytest.raises(CheckpointError, match=r"list.pt: holds a list, no checkpoint"):
         load(tmp_path / "list.pt")
+
+
+def test_a_run_is_finished_when_its_steps_are_made_and_its_model_is_there(tmp_path: Path) -> None:
+    identity = {"name": "mine", "seed": 1}
+    assert not is_finished(tmp_path, identity, 5)  # never begun
+    save_atomically({"identity": json.dumps(identity), "step": 5}, tmp_path / "checkpoint.pt")
+    assert not is_finished(tmp_path, identity, 5)  # killed before the model was written
+    (tmp_path / "model.pt").touch()
+    assert is_finished(tmp_path, identity, 5)
+    assert not is_finished(tmp_path, identity, 6)
+    with pytest.raises(CheckpointError, match="belongs to another recipe"):
+        is_finished(tmp_path, {"name": "other", "seed": 1}, 5)
+    save_atomically({"identity": json.dumps(identity)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(CheckpointError, match=r"checkpoint.pt: holds no 'step'"):
+        is_finished(tmp_path, identity, 5)
+
+
+def test_files_are_known_by_their_contents(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"one")
+    (tmp_path / "b").write_bytes(b"two")
+    found = files_sha256([str(tmp_path / "a"), str(tmp_path / "b")])
+    assert found == [hashlib.sha256(data).hexdigest() for data in (b"one", b"two")]

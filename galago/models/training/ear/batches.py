@@ -116,7 +116,7 @@ def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPa
             replace(p, sources=[s for s in p.sources if (p.corpus.name, s.clip.id) in kept]) for p in parts
         ]
     if recipe.synthetic is not None:
-        corpus = Corpus(cache, f"synthetic-{recipe.name}")
+        corpus = Corpus(cache, recipe.synthetic_name)
         parts.append(_part(corpus, corpus.clips, recipe.synthetic.share))
     for entry in () if recipe.distillation is None else recipe.distillation.unlabelled:
         corpus, clips = chosen(entry)

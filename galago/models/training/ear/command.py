@@ -8,12 +8,13 @@ import tarfile
 import time
 from pathlib import Path
 
+from galago.models.training.checkpoints import is_finished
 from galago.models.training.ear.align import align_corpus, load_alignments, sound_out
 from galago.models.training.ear.augment import room_responses
 from galago.models.training.ear.corpus import Corpus, CorpusError, import_corpus
 from galago.models.training.ear.recipe import Recipe, load_recipe
 from galago.models.training.ear.synthesize import synthesize_corpus
-from galago.models.training.ear.trainer import train
+from galago.models.training.ear.trainer import run_identity, train
 from galago.models.training.interrupt import Interrupt
 from galago.models.training.options import DONE, INTERRUPTED, TrainOptions, say
 
@@ -78,7 +79,7 @@ def prepare(recipe: Recipe, *, root: Path, cache: Path) -> None:
                 synthesize_corpus(
                     recipe.synthetic.plan(),
                     cache,
-                    name=f"synthetic-{recipe.name}",
+                    name=recipe.synthetic_name,
                     sentences=sentences,
                     num_workers=os.cpu_count() or 1,
                 ),
@@ -112,6 +113,9 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
         recipe = dataclasses.replace(recipe, schedule=schedule)
     folder, cache = options.folder_of(recipe.name), options.cache_of(recipe.name)
+    if not options.prepare_only and is_finished(folder, run_identity(recipe), recipe.schedule.num_steps):
+        say(f"{folder / 'model.pt'}: all {recipe.schedule.num_steps} steps are made")
+        return DONE
     prepare(recipe, root=options.data_root, cache=cache)
     if options.prepare_only:
         say(f"prepared in {cache}")

@@ -6,7 +6,6 @@ features ──► student, a stream's masks, SpecAugment ──► answers, hid
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +66,7 @@ class EarDistillation:
         """``where`` is how messages name the table."""
         self.recipe, self.device = recipe, device
         self.teachers = [load_teacher(Path(path), device) for path in recipe.teachers]
-        self._clock = clock_of(student)
+        self._clock, self._student = clock_of(student), student
         self._refuse(student, where)
         self.networks: dict[str, nn.Module] = {}
         first = self.teachers[0]
@@ -106,10 +105,6 @@ class EarDistillation:
                     f"of {who}"
                 )
 
-    def identity(self) -> list[str]:
-        """The SHA-256 of each teacher's file: a run goes on with the teachers that it began with."""
-        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in self.recipe.teachers]
-
     def _names(self, blocks: list[str]) -> list[str]:
         """What is tapped of these blocks."""
         names = list(blocks) if self.recipe.hidden else []
@@ -122,7 +117,8 @@ class EarDistillation:
         assert batch.samples is not None and batch.num_samples is not None
         with tapped(teacher.network, self._teacher_taps) as hidden:
             taught = teacher.hear(batch.samples, batch.num_samples)
-        return _Heard(taught, dict(hidden), self._clock.rows_of(num_tokens, teacher.clock))
+        states = _undelayed(hidden, teacher.network)
+        return _Heard(taught, states, self._clock.rows_of(num_tokens, teacher.clock))
 
     def losses(self, output: EarOutput, hidden: Mapping[str, Tensor], batch: Batch) -> Distilled:
         """What the student still has to learn from its teachers, of one view of a batch.
@@ -134,6 +130,7 @@ class EarDistillation:
         recipe, T = self.recipe, output.token_logits.shape[1]
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             heard = [self._hear(teacher, batch, T) for teacher in self.teachers]
+        hidden = _undelayed(hidden, self._student)
         found: dict[str, Tensor] = {}
         valid, tokens, phones = self._on_tokens(heard, output)
         if recipe.phones:
@@ -212,3 +209,9 @@ class EarDistillation:
     @staticmethod
     def _placed(heard: _Heard, name: str) -> Tensor:
         return means_on_tokens(heard.hidden[name].float(), heard.table, heard.taught.num_rows)
+
+
+def _undelayed(hidden: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """States whose row j belongs to token j; behind a lookahead of L tokens it would belong to j - L."""
+    delay_tokens = getattr(network.config, "lookahead_tokens", 0)
+    return {name: value[:, delay_tokens:] for name, value in hidden.items()}

@@ -67,6 +67,9 @@ class SyntheticRecipe:
     """Synthetic speech (see ``synthesize.SpeechPlan``); ``sentences`` is a text file or ``TAR:MEMBER``."""
 
     sentences: str
+    name: str | None = (
+        None  # of its corpus, for recipes that share one; None: synthetic- and the recipe's name
+    )
     num_sentences: Count = 3000
     num_commands: Count = 2500
     num_word_sequences: Count = 1500
@@ -217,6 +220,12 @@ class Recipe:
             raise ValueError("pruning.weights and initial_weights: a run begins with one of them")
         if self.quantization_aware is not None and self.initial_weights is None:
             raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")
+
+    @property
+    def synthetic_name(self) -> str:
+        """What the corpus of synthetic speech is called in the cache."""
+        named = None if self.synthetic is None else self.synthetic.name
+        return f"synthetic-{self.name}" if named is None else named
 
 
 def network_config(recipe: Recipe, where: str = "network") -> EarShape:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from galago.models.conformer import Conformer, EarOutput
 from galago.models.fake_quantization import load_plain_state, plain_state, stored_scales
 from galago.models.tokenizer import greedy_text
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.checkpoints import CheckpointError, files_sha256, load, save_atomically
 from galago.models.training.distill.layers import tapped
 from galago.models.training.distill.pruning import Judged, begin_as_part
 from galago.models.training.distill.recipe import PruningRecipe
@@ -40,7 +40,7 @@ from galago.models.training.toml_tables import RecipeError
 from galago.models.wav2vec2_ear import Wav2Vec2Ear
 from galago.runtime.language.letter_to_sound import edit_distance
 
-__all__ = ["EarTask", "dev_batches", "load_model", "train"]
+__all__ = ["EarTask", "dev_batches", "load_model", "run_identity", "train"]
 
 EVALUATION_CHUNK_MS = 320
 IN_FLOAT = (r".*\.attention\.position",)  # projected positions are constants of a graph
@@ -158,15 +158,7 @@ class EarTask(Task):
         self.model.know_data(frames)
 
     def identity(self) -> dict[str, Any]:
-        """The network's shape, the seed, the recipe's name, and, where there are any, label minutes, integers
-        and teachers.
-        """
-        who = {"network": self.config.as_dict(), "seed": self.recipe.schedule.seed, "name": self.recipe.name}
-        if self.recipe.label_minutes is not None:
-            who["label_minutes"] = self.recipe.label_minutes
-        if self.recipe.quantization_aware is not None:
-            who["quantization_aware"] = asdict(self.recipe.quantization_aware)
-        return who if self.distillation is None else {**who, "teachers": self.distillation.identity()}
+        return run_identity(self.recipe)
 
     def amount(self, batch: Batch) -> float:
         """Seconds of sound, padding included."""
@@ -282,6 +274,23 @@ def dev_batches(data: BatchMaker, *, clips_per_corpus: int = 24) -> list[tuple[B
             examples = [data.plain_example(part.source(clip)) for clip in clips]
             batches.append((data.collate(examples), [" ".join(c.words or []) for c in clips]))
     return batches
+
+
+def run_identity(recipe: Recipe) -> dict[str, Any]:
+    """What a checkpoint must agree with: network, seed, name; label minutes, integers, teachers' files.
+
+    Raises:
+        RecipeError: the network cannot be. OSError: a teacher's file cannot be read.
+    """
+    network = network_config(recipe).as_dict()
+    who: dict[str, Any] = {"network": network, "seed": recipe.schedule.seed, "name": recipe.name}
+    if recipe.label_minutes is not None:
+        who["label_minutes"] = recipe.label_minutes
+    if recipe.quantization_aware is not None:
+        who["quantization_aware"] = asdict(recipe.quantization_aware)
+    if recipe.distillation is not None:
+        who["teachers"] = files_sha256(recipe.distillation.teachers)
+    return who
 
 
 def train(

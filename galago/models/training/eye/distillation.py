@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.swin import Swin
+from galago.models.training.checkpoints import files_sha256
 from galago.models.training.distill.layers import LayerMap, Projections, block_names, layer_pairs, tapped
 from galago.models.training.distill.losses import (
     hard_label_loss,
@@ -92,8 +92,8 @@ class EyeDistillation:
         self._teacher_taps = [theirs[teacher - 1] for _, teacher in pairs]
 
     def identity(self) -> list[str]:
-        """The SHA-256 of each teacher's file: a run goes on with the teachers that it began with."""
-        return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in self.recipe.teachers]
+        """What a run goes on with: the teachers' files that it began with."""
+        return files_sha256(self.recipe.teachers)
 
     @torch.no_grad()
     def see(self, images: Tensor) -> SeenByTeachers:

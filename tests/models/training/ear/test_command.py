@@ -77,6 +77,10 @@ def test_from_files_to_a_model(data: Path, capsys: pytest.CaptureFixture[str]) -
     assert (data / "run" / "model.pt").is_file()
     assert run([*arguments, "--num-workers", "0", "--num-steps", "3"]) == 0
     assert "step 3 of 3" in capsys.readouterr().err
+    (data / "corpora" / "said.pcm").unlink()  # nothing is decoded for a run that is finished
+    assert run([*arguments, "--num-workers", "0", "--num-steps", "3"]) == 0
+    assert "all 3 steps are made" in capsys.readouterr().err
+    assert not (data / "corpora" / "said.pcm").exists()
 
 
 def test_what_is_wrong_is_said_in_one_line(

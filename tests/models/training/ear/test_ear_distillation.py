@@ -12,6 +12,7 @@ import torch
 from galago.models.checkpoint import StoredNetwork, save_network
 from galago.models.tokenizer import TOKENS
 from galago.models.training.checkpoints import CheckpointError, save_atomically
+from galago.models.training.ear import distillation
 from galago.models.training.ear.batches import BatchMaker
 from galago.models.training.ear.checkpoint import load_model
 from galago.models.training.ear.distillation import EarDistillation
@@ -98,6 +99,42 @@ def test_a_student_learns_from_a_wider_and_deeper_teacher(teacher: Path, cache: 
     for name in ("taught_guided", "taught_sequence", "taught_relation", "projections_gradient_norm"):
         assert last[name] >= 0.0, name
     assert 0.0 <= last["delay_tokens"] <= 4.0
+
+
+def test_hidden_states_stand_on_their_own_tokens(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lookahead delays the rows of blocks, not the answers: that of the teacher, here nothing but a delay,
+    is taken out, so that a student with the same weights and no lookahead finds its own states."""
+    still = {"peak_learning_rate": 0.0, "final_learning_rate": 0.0, "num_steps": 1, "clean_steps": 1}
+    run_of(tone_recipe(**still), tmp_path / "same", cache).train()
+    same = tmp_path / "same" / "model.pt"
+    delayed = replace(
+        tone_recipe(**still), network={**NETWORK, "lookahead_tokens": 2}, initial_weights=str(same)
+    )
+    run_of(replace(delayed, name="delayed"), tmp_path / "delayed", cache).train()
+    only = dict.fromkeys(("phones", "tokens", "guided", "sequence", "hidden"), 0.0)
+    recipe = replace(
+        distilled(tmp_path / "delayed" / "model.pt", schedule=still, **only), initial_weights=str(same)
+    )
+
+    def apart(folder: Path) -> float:
+        run = run_of(recipe, folder, cache)
+        run.train()
+        return run.history[0]["taught_relation"]
+
+    found = apart(tmp_path / "a")
+    monkeypatch.setattr(distillation, "_undelayed", lambda hidden, network: dict(hidden))
+    assert found < 0.5 * apart(tmp_path / "b")
+
+
+def test_a_student_with_a_lookahead_learns_hidden_states(teacher: Path, cache: Path, tmp_path: Path) -> None:
+    recipe = replace(
+        distilled(teacher, schedule={"num_steps": 1}), network={**NETWORK, "lookahead_tokens": 2}
+    )
+    run = run_of(recipe, tmp_path, cache)
+    run.train()
+    assert run.history[0]["taught_hidden"] > 0.0
 
 
 def test_the_student_alone_begins_with_the_same_weights(teacher: Path, cache: Path, tmp_path: Path) -> None:

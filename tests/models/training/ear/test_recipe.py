@@ -84,3 +84,11 @@ BAD = {
 def test_what_is_wrong_is_refused_with_its_place(text: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=BAD[text]):
         load_recipe(write(tmp_path, text))
+
+
+def test_recipes_share_synthetic_speech_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(MINIMAL + '[synthetic]\nsentences = "a.txt"\n')
+    assert load_recipe(path).synthetic_name == "synthetic-mine"
+    path.write_text(MINIMAL + '[synthetic]\nname = "spoken"\nsentences = "a.txt"\n')
+    assert load_recipe(path).synthetic_name == "spoken"
