@@ -106,7 +106,12 @@ def test_hidden_states_stand_on_their_own_tokens(
 ) -> None:
     """A lookahead delays the rows of blocks, not the answers: that of the teacher, here nothing but a delay,
     is taken out, so that a student with the same weights and no lookahead finds its own states."""
-    still = {"peak_learning_rate": 0.0, "final_learning_rate": 0.0, "num_steps": 1, "clean_steps": 1}
+    still: dict[str, Any] = {
+        "peak_learning_rate": 0.0,
+        "final_learning_rate": 0.0,
+        "num_steps": 1,
+        "clean_steps": 1,
+    }
     run_of(tone_recipe(**still), tmp_path / "same", cache).train()
     same = tmp_path / "same" / "model.pt"
     delayed = replace(
