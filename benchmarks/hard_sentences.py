@@ -193,17 +193,9 @@ def calibrate_on_student(
     return {"cut_found_percent": percent(cut), "doubled_found_percent": percent(doubled)}
 
 
-def measure(
-    voices: Sequence[str], texts: Sequence[str], args: argparse.Namespace
-) -> dict[str, dict[str, Any]]:
-    """Numbers by the name of a row, of the chosen VOICES."""
+def measure(texts: Sequence[str], args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and numbers of each row that the command line asks for, as soon as it is measured."""
     counter = WordCounter(args.price)
-    numbers: dict[str, dict[str, Any]] = {}
-    if "recordings" in voices:
-        clips = list(read_clips("kathleen", args.split, limit=args.num_clips))
-        numbers["her recordings"] = calibrate_on_recordings(counter, clips)
-    if voices == ["recordings"]:
-        return numbers
     folder = find_bundle(args.bundle or "default")
     scripts = list(map(script_reader(folder), texts))
     student = Student(load_fastspeech(args.run / "acoustic" / "model.pt"))
@@ -212,27 +204,30 @@ def measure(
     def by_student(script: Script, num_words: int) -> Said:
         return say_by_student(student, vocoder, script, num_words)
 
-    if "fastspeech" in voices:
-        numbers["FastSpeech, float"] = {
-            **count_faults(
-                counter, scripts, lambda i: by_student(scripts[i], len(scripts[i].words)), "float"
-            ),
-            **calibrate_on_student(counter, texts, scripts, by_student),
-        }
-    if "bundle" in voices:
+    if "recordings" in args.voices:
+        clips = list(read_clips("kathleen", args.split, limit=args.num_clips))
+        yield "her recordings", calibrate_on_recordings(counter, clips)
+    if "bundle" in args.voices:
         with galago.open(folder, num_threads=1, roles=("voice",)) as bundle, bundle.session() as session:
-            numbers["FastSpeech, int8, native core"] = count_faults(
-                counter, scripts, lambda i: Said(session.synthesise(texts[i])), "int8"
+            yield (
+                "FastSpeech, int8, native core",
+                count_faults(counter, scripts, lambda i: Said(session.synthesise(texts[i])), "int8"),
             )
-    if "teacher" in voices:
+    if "fastspeech" in args.voices:
+        counts = count_faults(
+            counter, scripts, lambda i: by_student(scripts[i], len(scripts[i].words)), "float"
+        )
+        chosen = [i * len(texts) // args.num_changed for i in range(min(args.num_changed, len(texts)))]
+        found = calibrate_on_student(
+            counter, [texts[i] for i in chosen], [scripts[i] for i in chosen], by_student
+        )
+        yield "FastSpeech, float", {**counts, **found}
+    if "teacher" in args.voices:
         teacher = Teacher(load_teacher(args.teacher))
-        numbers[teacher.name] = {
-            **count_faults(
-                counter, scripts, lambda i: say_by_teacher(teacher, student, vocoder, scripts[i]), "teacher"
-            ),
-            "steps_trained": load(args.teacher)["step"],
-        }
-    return numbers
+        counts = count_faults(
+            counter, scripts, lambda i: say_by_teacher(teacher, student, vocoder, scripts[i]), "teacher"
+        )
+        yield teacher.name, {**counts, "steps_trained": load(args.teacher)["step"]}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -244,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made.add_argument("--price", type=float, default=PRICE, help="of a fault, as a probability [%(default)s]")
     made.add_argument("--split", default="dev", help="recordings that the recogniser is judged on [dev]")
     made.add_argument("--num-clips", type=int, default=60, help="of them, spread evenly")
+    made.add_argument("--num-changed", type=int, default=50, help="sentences with a fault on purpose")
     args = made.parse_args(arguments)
     if "teacher" in args.voices and args.teacher is None:
         made.error("--teacher is missing: name its model.pt, or leave it out of --voices")
@@ -251,23 +247,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     texts = read_sentences(SENTENCES)
     if args.limit is not None:
         texts = [texts[i * len(texts) // args.limit] for i in range(args.limit)]
-    numbers = measure(args.voices, texts, args)
-    shown = ("num_sentences", "num_words", "skipped", "repeated", "faulty_sentences")
-    lines = [[name, *(row[key] for key in shown)] for name, row in numbers.items()]
-    print(common.table(["voice", "sentences", "words", "skipped", "repeated", "with a fault"], lines))
     is_whole = args.limit is None and args.split == "dev" and args.price == PRICE
-    rows = [
-        common.make_row(
-            "hard_sentences",
-            found,
-            variant=name + ("" if is_whole else "-limit"),
-            bundle=find_bundle(args.bundle or "default") if name.endswith("core") else None,
-            threads=1,
-            settings={"price": args.price, "split": args.split, "sentences": len(texts)},
-        )
-        for name, found in numbers.items()
-    ]
-    common.finish(rows, args)
+    settings = {
+        "price": args.price,
+        "split": args.split,
+        "sentences": len(texts),
+        "changed": args.num_changed,
+    }
+    lines = []
+    for name, numbers in measure(texts, args):
+        variant = name + ("" if is_whole else "-limit")
+        row = common.make_row("hard_sentences", numbers, variant=variant, threads=1, settings=settings)
+        common.finish([row], args)
+        shown = ("num_sentences", "num_words", "skipped", "repeated", "faulty_sentences")
+        lines.append([name, *(numbers[key] for key in shown)])
+    print(common.table(["voice", "sentences", "words", "skipped", "repeated", "with a fault"], lines))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,7 +59,7 @@ def measure(
 
     def record(name: str, draw: Callable[[], Drawn]) -> int:
         mel_ms, drawn = cpu_ms(draw)
-        vocoder_ms, _ = cpu_ms(lambda: vocode(vocoder, drawn))
+        vocoder_ms, _ = cpu_ms(partial(vocode, vocoder, drawn))
         num_frames = len(drawn.phone_of_frame)
         speech_s = num_frames / rate_hz
         found[name]["mel"].append(mel_ms / speech_s)
@@ -72,9 +73,9 @@ def measure(
             phones = phones_of_segment(segment)
             num_frames = len(student.draw(phones).phone_of_frame)  # the first call of a shape is slower
             for _ in range(repeats):
-                record(FASTSPEECH, lambda p=phones: student.draw(p))
+                record(FASTSPEECH, partial(student.draw, phones))
                 for teacher in teachers:
-                    record(teacher.name, lambda t=teacher, p=phones, n=num_frames: t.draw(p, n))
+                    record(teacher.name, partial(teacher.draw, phones, num_frames))
     return found
 
 
@@ -86,7 +87,7 @@ def measure_core(bundle: galago.Bundle, sentences: Sequence[str], repeats: int) 
         for sentence in sentences:
             session.synthesise(sentence)
             for _ in range(repeats):
-                spent_ms, samples = cpu_ms(lambda s=sentence: session.synthesise(s))
+                spent_ms, samples = cpu_ms(partial(session.synthesise, sentence))
                 sound.append(spent_ms / (len(samples) / rate_hz))
     return {"sound": sound}
 
