@@ -87,6 +87,26 @@ TEST(detours_are_taken_on_every_text_that_goes_on_from_theirs_and_on_each_other)
   CHECK_EQ(lattice.alternatives()[1].link, WordLattice::kNoText);
 }
 
+TEST(what_is_settled_stays) {
+  for (const std::string& settled : std::vector<std::string>{"", "a", "ab", "abe"}) {
+    WordLattice lattice(100, 10, 10);
+    lattice.add_detour(append(&lattice, "a"), append(&lattice, "d"), 1.0f);
+    lattice.add_detour(append(&lattice, "ab"), append(&lattice, "ac"), 1.5f);
+    lattice.add_detour(append(&lattice, "abe"), append(&lattice, "xbe"), 2.0f);
+    lattice.offer({0.0f, append(&lattice, "abe"), 7});
+    lattice.take_detours(append(&lattice, settled));
+    std::vector<std::string> expected = {"abe"};
+    if (settled == "a") expected = {"abe", "ace"};
+    if (settled.empty()) expected = {"abe", "dbe", "ace", "xbe", "dce"};
+    CHECK(alternatives(lattice) == expected);
+  }
+  WordLattice lattice(100, 10, 10);
+  lattice.add_detour(append(&lattice, "a"), append(&lattice, "d"), 1.0f);
+  lattice.offer({0.0f, append(&lattice, "a"), 7});
+  lattice.take_detours(WordLattice::kNoText);
+  CHECK((alternatives(lattice) == std::vector<std::string>{"a"}));
+}
+
 TEST(of_equal_texts_the_best_is_kept_and_of_equal_detours_the_cheapest) {
   WordLattice lattice(100, 10, 10);
   const int32_t a = append(&lattice, "a"), b = append(&lattice, "b");

@@ -146,6 +146,7 @@ void Listener::advance(const float* phone_log_probs, const float* token_log_prob
   if (endpoint_.in_utterance()) {
     if (second_pass_) decode_again_until(history_end_, false);
     decode_until(history_end_);
+    final_.settle();  // without partials too: finals are the same
     if (options_.partials) emit_partial();
   }
 }

@@ -38,6 +38,10 @@ class UtteranceDecoder {
   void assign(const UtteranceDecoder& other);
   // Rows of the next tokens: [num_rows][num_phones] and [num_rows][num_tokens].
   void advance(const float* phone_log_probs, const float* token_log_probs, int num_rows);
+  // What is stable now, and may have been told, stays so when the utterance is finished.
+  void settle() {
+    if (has_words_) words_->settle();
+  }
   // The utterance is over. Without a grammar the result is NULL; else valid until reset().
   const GrammarResult* finish();
 

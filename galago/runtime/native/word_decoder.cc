@@ -117,6 +117,8 @@ struct WordDecoder::Impl {
   std::vector<char> text;
   size_t text_bytes = 0;
   size_t stable_bytes = 0;
+  size_t num_stable_words = 0;
+  int32_t settled = WordLattice::kEmpty;
   std::vector<DecodedWord> words;
 
   Impl(std::shared_ptr<const WordModel> word_model, const WordDecoderOptions& o)
@@ -188,7 +190,8 @@ struct WordDecoder::Impl {
     hypotheses.push_back(silence);
     for (Slot& slot : slots) slot.row = kNone;
     path.clear();
-    stable_bytes = 0;
+    stable_bytes = num_stable_words = 0;
+    settled = WordLattice::kEmpty;
     write_text(0);
   }
 
@@ -207,6 +210,8 @@ struct WordDecoder::Impl {
     std::copy_n(other.text.data(), other.text_bytes + 1, text.data());
     text_bytes = other.text_bytes;
     stable_bytes = other.stable_bytes;
+    num_stable_words = other.num_stable_words;
+    settled = WordLattice::kEmpty;
     words = other.words;
   }
 
@@ -489,7 +494,16 @@ struct WordDecoder::Impl {
     for (int row = 0; row < rows && num_rows < options.max_tokens; ++row, ++num_rows)
       advance_row(log_probs + static_cast<std::ptrdiff_t>(row) * stride);
     trace_back(hypotheses[0].link, &path);
-    stable_bytes = write_text(num_shared_words());
+    num_stable_words = num_shared_words();
+    stable_bytes = write_text(num_stable_words);
+  }
+
+  void settle() {
+    if (finished) return;
+    int32_t link = hypotheses[0].link;
+    for (size_t i = path.size(); i > num_stable_words; --i)
+      link = links[static_cast<size_t>(link)].previous;
+    settled = text_of(link);
   }
 
   // What a hypothesis is worth if the utterance ends here. A word that has only begun is left out,
@@ -519,7 +533,7 @@ struct WordDecoder::Impl {
       if (is_complete(hypothesis) == is_any_complete)
         lattice.offer({final_score(hypothesis), text_of(hypothesis.link), hypothesis.link});
     }
-    lattice.take_detours();
+    lattice.take_detours(settled);
     choose(0);
   }
 
@@ -555,6 +569,7 @@ void WordDecoder::assign(const WordDecoder& other) { impl_->assign(*other.impl_)
 void WordDecoder::advance(const float* log_probs, int num_rows, int stride) {
   impl_->advance(log_probs, num_rows, stride);
 }
+void WordDecoder::settle() { impl_->settle(); }
 void WordDecoder::finish() { impl_->finish(); }
 
 size_t WordDecoder::num_hypotheses() const { return impl_->lattice.alternatives().size(); }

@@ -64,6 +64,9 @@ class WordDecoder {
   // after finish().
   void advance(const float* log_probs, int num_rows, int stride);
 
+  // What is stable now stays so whatever is chosen after finish().
+  void settle();
+
   // The utterance is over: a word that is not complete is not one, and the whole text is stable.
   void finish();
 

@@ -90,18 +90,26 @@ void WordLattice::offer(const Alternative& alternative) {
   if (alternatives_.size() > max_alternatives_) alternatives_.pop_back();
 }
 
-void WordLattice::take_detours() {
+bool WordLattice::begins_with(int32_t text, int32_t beginning) const {
+  while (text != beginning && text != kNoText) text = texts_[static_cast<size_t>(text)].before;
+  return text == beginning;
+}
+
+void WordLattice::take_detours(int32_t settled) {
+  if (settled == kNoText) return;
   // No text behind a detour is better than the one before it: what is inserted comes later.
   for (size_t i = 0; i < alternatives_.size(); ++i) {
     const Alternative from = alternatives_[i];
     behind_.clear();
-    for (int32_t at = from.text; at != kNoText; at = texts_[static_cast<size_t>(at)].before) {
+    for (int32_t at = from.text; at != kNoText && at != settled;
+         at = texts_[static_cast<size_t>(at)].before) {
       for (int32_t d = texts_[static_cast<size_t>(at)].first_detour; d != kNone;
            d = detours_[static_cast<size_t>(d)].next) {
         const Detour detour = detours_[static_cast<size_t>(d)];
         const float score = from.score - detour.cost;
         if (alternatives_.size() == max_alternatives_ && !(score > alternatives_.back().score))
           continue;
+        if (!begins_with(detour.other, settled)) continue;
         int32_t text = detour.other;
         for (auto behind = behind_.rbegin(); behind != behind_.rend(); ++behind)
           text = append(text, HeardWord(texts_[static_cast<size_t>(*behind)].word));

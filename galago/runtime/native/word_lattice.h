@@ -57,9 +57,10 @@ class WordLattice {
   // numbers the least counts.
   void add_detour(int32_t text, int32_t other, float cost);
 
-  // The utterance is over: any number of offer(), then complete(). Of equal texts the best counts.
+  // The utterance is over: any number of offer(), then take_detours(), which leaves texts as they
+  // are up to the end of `settled`; kNoText: all of them. Of equal texts the best counts.
   void offer(const Alternative& alternative);
-  void take_detours();
+  void take_detours(int32_t settled = kEmpty);
   // Best first; of equal scores, as they were offered.
   const std::vector<Alternative>& alternatives() const { return alternatives_; }
 
@@ -83,6 +84,7 @@ class WordLattice {
     float cost;
   };
 
+  bool begins_with(int32_t text, int32_t beginning) const;
   uint32_t slot_of(int32_t before, uint16_t word) const;
 
   const size_t max_texts_;
