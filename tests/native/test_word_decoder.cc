@@ -372,6 +372,35 @@ TEST(chunk_sizes_make_no_difference_and_a_stable_prefix_never_changes) {
   CHECK(num_stable_before_the_end > 24 * 5 * 10);
 }
 
+TEST(no_hypothesis_changes_what_was_settled) {
+  std::mt19937 random(11);
+  WordDecoderOptions options;
+  options.num_hypotheses = 40;
+  size_t num_settled_bytes = 0, num_changed_without = 0;
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    const std::vector<int> classes = tiny().builder.classes(random_utterance(&random));
+    const std::vector<float> rows = noisy_rows_of(classes, kNumPhones, 1.2, seed);
+    for (const bool is_settled : {true, false}) {
+      WordDecoder words = decoder(options);
+      words.advance(rows.data(), 60, kNumPhones);
+      if (is_settled) words.settle();
+      const std::string stable(words.text(), words.stable_bytes());
+      words.advance(rows.data() + 60 * kNumPhones, 40, kNumPhones);
+      words.finish();
+      CHECK_EQ(words.num_hypotheses(), 40u);
+      num_settled_bytes += stable.size();
+      for (size_t i = 0; i < words.num_hypotheses(); ++i) {
+        words.choose(i);
+        const bool is_kept = std::string(words.text()).substr(0, stable.size()) == stable;
+        if (is_settled) CHECK(is_kept);
+        if (!is_kept) ++num_changed_without;
+      }
+    }
+  }
+  CHECK(num_settled_bytes > 12 * 10);
+  CHECK(num_changed_without > 0);
+}
+
 TEST(one_decoder_goes_on_where_another_stands) {
   std::mt19937 random(23);
   WordDecoder one = decoder(), other = decoder();
