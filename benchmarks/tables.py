@@ -348,7 +348,7 @@ TABLES: dict[str, Table] = {
             Column("pre-trained", "entry.with.cer_percent", unit=" %"),
             Column("phones wrong, none", "entry.without.per_percent", unit=" %"),
             Column("pre-trained", "entry.with.per_percent", unit=" %"),
-            Column("frames with the right phone, none", "entry.without.frames_right_percent", unit=" %"),
+            Column("frames of phones right, none", "entry.without.frames_right_percent", unit=" %"),
             Column("pre-trained", "entry.with.frames_right_percent", unit=" %"),
         ),
         variants=("ear",),

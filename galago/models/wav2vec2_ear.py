@@ -63,6 +63,11 @@ class Wav2Vec2Ear(Ear):
         self.phone_norm = nn.LayerNorm(config.width, config.layer_norm_eps)
         self.phone_head = nn.Linear(config.width, config.num_phones)
 
+    @property
+    def heads(self) -> tuple[nn.Module, ...]:
+        """What stands on the network: nothing of it is in a pre-trained one."""
+        return self.phone_norm, self.phone_head, self.network.head
+
     def _heads(self, blocks: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         phones = self.phone_head(self.phone_norm(blocks[self.config.phone_block - 1]))
         return phones, self.network.head(self.network.dropout(blocks[-1]))

@@ -166,8 +166,8 @@ class FeatureEncoder(nn.Module):
         first = self.convolutions[0]
         assert isinstance(first, nn.Conv1d)
         if first.bias is not None:
-            # Samples of speech are about as large. With biases as torch draws them a LayerNorm would hear little
-            # else, with none it would not hear how loud they are.
+            # Samples of speech are about as large. With biases as torch draws them a LayerNorm hears little
+            # else, with none it does not hear how loud they are.
             nn.init.uniform_(first.bias, -0.02, 0.02)
         if kernels[0] >= LONG_KERNEL_SAMPLES:  # found from random filters, this takes thousands of steps
             with torch.no_grad():

@@ -124,8 +124,10 @@ def _changed(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]
     changed = dict(document)
     for key, value in change.items():
         before = document.get(key)
-        both_tables = isinstance(before, dict) and isinstance(value, dict)
-        changed[key] = _changed(before, value) if both_tables else value
+        if isinstance(before, dict) and isinstance(value, dict):
+            changed[key] = _changed(before, value)
+        else:
+            changed[key] = value
     return changed
 
 

@@ -170,6 +170,7 @@ class ScheduleRecipe:
     num_steps: Positive = 6000
     decay_steps: Count = 1500
     warmup_steps: Count = 300
+    head_steps: Count = 0  # with initial_weights: what stands below the heads is left as it is at first
     clean_steps: Count = 300  # full context and no augmentation at first: CTC leaves its plateau sooner
     peak_learning_rate: Annotated[float, Range(0.0, 1.0)] = 1e-3
     final_learning_rate: Annotated[float, Range(0.0, 1.0)] = 2e-5
@@ -218,6 +219,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.pruning is not None and self.initial_weights is not None:
             raise ValueError("pruning.weights and initial_weights: a run begins with one of them")
+        if self.schedule.head_steps and self.network.get("family") != "wav2vec2":
+            raise ValueError(
+                'schedule.head_steps: only networks of family "wav2vec2" learn by their heads alone'
+            )
         if self.quantization_aware is not None and self.initial_weights is None:
             raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")
 

@@ -179,12 +179,23 @@ class EarTask(Task):
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def _choose_learners(self, step: int) -> None:
+        """New heads learn alone at first: what they are taught at random would spoil what stands below them
+        (Baevski et al. 2020, section 4.3, where these are 10,000 steps).
+        """
+        if not isinstance(self.model, Wav2Vec2Ear) or self.recipe.initial_weights is None:
+            return
+        heads = {id(p) for head in self.model.heads for p in head.parameters()}
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(step >= self.recipe.schedule.head_steps or id(parameter) in heads)
+
     def losses(self, batch: Batch, step: int) -> NetworkLosses:
         """Of one view of the utterances, or the mean of two views with how far they are apart.
 
         Teachers are asked about the first view.
         """
         follow_ranges(self.model, self.recipe.quantization_aware, step)
+        self._choose_learners(step)
         weights, taps = self.recipe.loss, self.distillation.taps if self.distillation else ()
         chunk, twin_chunk = self._chunks(step)
         with self._autocast(), tapped(self.model, taps) as hidden:

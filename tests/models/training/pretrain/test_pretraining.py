@@ -130,6 +130,24 @@ def test_an_ear_begins_with_what_was_pre_trained(
     assert f"tensors of {path}; new are network.head.weight" in said and "phone_head.bias" in said
 
 
+def test_new_heads_learn_alone_at_first(cache: Path, tmp_path: Path) -> None:
+    run_of(sound_recipe(), tmp_path / "before", cache)
+    path = tmp_path / "before" / "model.pt"
+    recipe = replace(tone_recipe(num_steps=2, head_steps=2), network=NETWORK, initial_weights=str(path))
+    pretrained = load(path)["model"]
+    for num_steps, is_kept in ((2, True), (3, False)):
+        longer = replace(recipe, schedule=replace(recipe.schedule, num_steps=num_steps))
+        run = begun(longer, cache, tmp_path)
+        new_head = run.model.get_parameter("phone_head.weight").clone()
+        run.train()
+        assert not torch.equal(run.model.get_parameter("phone_head.weight"), new_head)
+        weights = run.model.state_dict()
+        same = [torch.equal(value, weights[f"network.{name}"]) for name, value in pretrained.items()]
+        assert all(same) if is_kept else not any(same[1:3])
+    with pytest.raises(ValueError, match="schedule.head_steps: only networks of family"):
+        replace(recipe, network={"preset": "3m"})
+
+
 def test_another_network_is_refused_by_what_differs(cache: Path, tmp_path: Path) -> None:
     run_of(sound_recipe(), tmp_path / "before", cache)
     path = tmp_path / "before" / "model.pt"
