@@ -122,6 +122,8 @@ class EarSubject(Subject):
         limit: clips of each corpus; None: all.
     """
 
+    recipe: EarPackRecipe
+
     def __init__(
         self, recipe: EarPackRecipe, corpora: Path, chunk_tokens: tuple[int, ...], limit: int | None
     ) -> None:
@@ -222,6 +224,8 @@ class EyeSubject(Subject):
     Args:
         limit: photos, spread evenly; None: the recipe's number.
     """
+
+    recipe: EyePackRecipe
 
     def __init__(self, recipe: EyePackRecipe, albums: Path, limit: int | None) -> None:
         self.recipe, self.albums, self.limit = recipe, albums, limit
