@@ -58,10 +58,12 @@ class WordCounter:
         from pocketsphinx import Decoder
 
         self.price = price
-        # Words are not weighted against sound, and nothing is pruned that a cut word needs.
+        # Words are not weighted against sound, and nothing is pruned that a cut word needs. The best path is
+        # that of the search: one through its lattice would no longer know the price of a fault.
         self._decoder: Any = Decoder(
-            lm=None, loglevel="FATAL", lw=1.0, wip=1.0, pip=1.0, beam=1e-80, pbeam=1e-80, wbeam=1e-60
-        )
+            lm=None, loglevel="FATAL", bestpath=False, lw=1.0, wip=1.0, pip=1.0,
+            beam=1e-80, pbeam=1e-80, wbeam=1e-60,
+        )  # fmt: skip
 
     def _know(self, name: str, variants: Variants) -> None:
         if self._decoder.lookup_word(name) is not None:
