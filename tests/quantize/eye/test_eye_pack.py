@@ -21,24 +21,7 @@ from galago.quantize.eye.oracle import EyeOracle, network_input
 from galago.quantize.layers import weighted_layers
 from galago.runtime.bundle import check_files, read_manifest
 from tests.make_tiny_bundle import make_tiny_bundle
-from tests.quantize.eye.tiny import DESCRIPTION, LABELS, save_tiny_eye, tiny_eye
-
-RECIPE = """
-schema_version = 1
-role = "eye"
-name = "tiny-eye"
-version = "0.0.1"
-description = "Sees nothing."
-smoothing_half_life_ms = 250
-limits = ["It has learned nothing."]
-
-[calibration]
-num_samples = 8
-num_held_out = 4
-
-[accuracy]
-max_cost = 1.0
-"""
+from tests.quantize.eye.tiny import DESCRIPTION, LABELS, RECIPE, save_tiny_eye, tiny_eye
 
 
 @pytest.fixture(scope="module")

@@ -11,22 +11,7 @@ import pytest
 from galago.quantize import command
 from galago.quantize.eye import pack
 from galago.runtime.bundle import read_manifest
-from tests.quantize.eye.tiny import save_tiny_eye
-
-RECIPE = """
-schema_version = 1
-role = "eye"
-name = "tiny-eye"
-version = "0.0.1"
-description = "Sees nothing."
-
-[calibration]
-num_samples = 8
-num_held_out = 4
-
-[accuracy]
-max_cost = 1.0
-"""
+from tests.quantize.eye.tiny import RECIPE, save_tiny_eye
 
 
 @pytest.fixture

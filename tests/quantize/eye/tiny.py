@@ -18,6 +18,24 @@ DESCRIPTION = EyeDescription(
     LABELS, ImageFormat(32, 48, (0.5, 0.45, 0.4), (0.25, 0.25, 0.3)), temperature=1.5, accept_probability=0.2
 )
 
+#: How the tiny eye is packed; the last table is ``[accuracy]``.
+RECIPE = """
+schema_version = 1
+role = "eye"
+name = "tiny-eye"
+version = "0.0.1"
+description = "Sees nothing."
+smoothing_half_life_ms = 250
+limits = ["It has learned nothing."]
+
+[calibration]
+num_samples = 8
+num_held_out = 4
+
+[accuracy]
+max_cost = 1.0
+"""
+
 
 def tiny_eye() -> Swin:
     """Random weights of seed 3; what BatchNorm has measured is random too, so that folding matters."""
