@@ -23,7 +23,17 @@ from galago.models.training.ear.label_budget import within_minutes
 from galago.models.training.ear.recipe import CorpusRecipe, Recipe, network_config
 from galago.models.training.epochs import Epochs, batches_by_length
 
-__all__ = ["IGNORED", "Batch", "BatchMaker", "CorpusPart", "Example", "Source", "collate", "load_corpora"]
+__all__ = [
+    "IGNORED",
+    "Batch",
+    "BatchMaker",
+    "CorpusPart",
+    "Example",
+    "Source",
+    "chosen_clips",
+    "collate",
+    "load_corpora",
+]
 
 IGNORED = -100  # what torch's cross-entropy skips
 SHORT_CLIP_S = 2.5
@@ -86,6 +96,18 @@ def _part(corpus: Corpus, clips: list[Clip], share: float) -> CorpusPart:
     return CorpusPart(corpus, alignments, [Source(corpus, c, alignments.get(c.id)) for c in clips], share)
 
 
+def chosen_clips(entry: CorpusRecipe, root: Path, cache: Path) -> tuple[Corpus, list[Clip]]:
+    """The corpus of a recipe's entry, imported or opened, and its clips that are not held out.
+
+    Raises:
+        CorpusError: it cannot be read.
+    """
+    corpus = import_corpus(root / entry.path, cache, name=entry.name, speech=entry.speech)
+    held_out = entry.without_labels
+    clips = corpus.split(*entry.splits)
+    return corpus, [c for c in clips if c.label not in held_out and c.id.split("/")[-1] not in held_out]
+
+
 def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPart], NoiseBank]:
     """Import what a recipe names, or open what was imported: clips with their alignments, and the noise.
 
@@ -95,16 +117,9 @@ def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPa
     Raises:
         CorpusError: a corpus cannot be read, or gives no clip to learn from.
     """
-
-    def chosen(entry: CorpusRecipe) -> tuple[Corpus, list[Clip]]:
-        corpus = import_corpus(root / entry.path, cache, name=entry.name, speech=entry.speech)
-        held_out = entry.without_labels
-        clips = corpus.split(*entry.splits)
-        return corpus, [c for c in clips if c.label not in held_out and c.id.split("/")[-1] not in held_out]
-
     parts: list[CorpusPart] = []
     for entry in recipe.corpora:
-        corpus, clips = chosen(entry)
+        corpus, clips = chosen_clips(entry, root, cache)
         parts.append(_part(corpus, [c for c in clips if c.words], entry.share))
         if not parts[-1].sources:
             raise CorpusError(f"{entry.path}: no clip with a transcript in {', '.join(entry.splits)}")
@@ -119,12 +134,12 @@ def load_corpora(recipe: Recipe, root: Path, cache: Path) -> tuple[list[CorpusPa
         corpus = Corpus(cache, recipe.synthetic_name)
         parts.append(_part(corpus, corpus.clips, recipe.synthetic.share))
     for entry in () if recipe.distillation is None else recipe.distillation.unlabelled:
-        corpus, clips = chosen(entry)
+        corpus, clips = chosen_clips(entry, root, cache)
         if not clips:
             raise CorpusError(f"{entry.path}: no clip in {', '.join(entry.splits)}")
         sources = [Source(corpus, clip, None, is_labelled=False) for clip in clips]
         parts.append(CorpusPart(corpus, {}, sources, entry.share))
-    return parts, NoiseBank.of_corpora([chosen(entry) for entry in recipe.noise])
+    return parts, NoiseBank.of_corpora([chosen_clips(entry, root, cache) for entry in recipe.noise])
 
 
 class BatchMaker(Epochs[list[list[Source]]], torch.utils.data.Dataset[Batch]):

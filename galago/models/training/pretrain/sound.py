@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from galago.models.training.ear.augment import Augmenter, NoiseBank, Samples, room_responses
-from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError, import_corpus
-from galago.models.training.ear.recipe import CorpusRecipe
+from galago.models.training.ear.batches import chosen_clips
+from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError
 from galago.models.training.epochs import Epochs, batches_by_length
 from galago.models.training.pretrain.contrastive import sample_negatives
 from galago.models.training.pretrain.recipe import PretrainingRecipe
@@ -54,13 +54,6 @@ def clip_samples(corpus: Corpus, clip: Clip) -> Samples:
     return (corpus.pcm(clip) / np.float32(32768.0)).astype(np.float32)
 
 
-def _opened(entry: CorpusRecipe, root: Path, cache: Path) -> tuple[Corpus, list[Clip]]:
-    corpus = import_corpus(root / entry.path, cache, name=entry.name, speech=entry.speech)
-    held_out = entry.without_labels
-    clips = corpus.split(*entry.splits)
-    return corpus, [c for c in clips if c.label not in held_out and c.id.split("/")[-1] not in held_out]
-
-
 def load_recordings(
     recipe: PretrainingRecipe, root: Path, cache: Path
 ) -> tuple[list[Recordings], list[Recordings], NoiseBank]:
@@ -75,7 +68,7 @@ def load_recordings(
     shortest_s = recipe.schedule.min_clip_s
     learned, held_out = [], []
     for entry in recipe.corpora:
-        corpus, clips = _opened(entry, root, cache)
+        corpus, clips = chosen_clips(entry, root, cache)
         clips = [clip for clip in clips if clip.duration_s >= shortest_s]
         if not clips:
             raise CorpusError(
@@ -87,7 +80,11 @@ def load_recordings(
             held_out.append(Recordings(corpus, dev, 1.0))
     if not any(round(part.share * len(part.clips)) for part in learned):
         raise CorpusError(f"recipe {recipe.name}: no clip in any share of its corpora")
-    return learned, held_out, NoiseBank.of_corpora([_opened(entry, root, cache) for entry in recipe.noise])
+    return (
+        learned,
+        held_out,
+        NoiseBank.of_corpora([chosen_clips(entry, root, cache) for entry in recipe.noise]),
+    )
 
 
 class SoundBatches(Epochs[list[tuple[Corpus, Clip]]], torch.utils.data.Dataset[SoundBatch]):

@@ -133,7 +133,8 @@ def test_an_ear_begins_with_what_was_pre_trained(
 def test_new_heads_learn_alone_at_first(cache: Path, tmp_path: Path) -> None:
     run_of(sound_recipe(), tmp_path / "before", cache)
     path = tmp_path / "before" / "model.pt"
-    recipe = replace(tone_recipe(num_steps=2, head_steps=2), network=NETWORK, initial_weights=str(path))
+    recipe = replace(tone_recipe(), network=NETWORK, initial_weights=str(path))
+    recipe = replace(recipe, schedule=replace(recipe.schedule, head_steps=2))
     pretrained = load(path)["model"]
     for num_steps, is_kept in ((2, True), (3, False)):
         longer = replace(recipe, schedule=replace(recipe.schedule, num_steps=num_steps))
@@ -142,8 +143,8 @@ def test_new_heads_learn_alone_at_first(cache: Path, tmp_path: Path) -> None:
         run.train()
         assert not torch.equal(run.model.get_parameter("phone_head.weight"), new_head)
         weights = run.model.state_dict()
-        same = [torch.equal(value, weights[f"network.{name}"]) for name, value in pretrained.items()]
-        assert all(same) if is_kept else not any(same[1:3])
+        kept = {name for name, value in pretrained.items() if torch.equal(value, weights[f"network.{name}"])}
+        assert kept == pretrained.keys() if is_kept else "encoder.convolutions.0.weight" not in kept
     with pytest.raises(ValueError, match="schedule.head_steps: only networks of family"):
         replace(recipe, network={"preset": "3m"})
 
@@ -194,7 +195,8 @@ def test_a_cluster_is_about_the_sound_of_its_token() -> None:
     samples = torch.cat([torch.zeros(3200), torch.randn(3200, generator=torch.Generator().manual_seed(1))])
     rows = mfcc_features(FRONT_END)(samples)
     assert rows.shape == (20, 13)
-    assert (rows[:, 0] > rows[:, 0].mean()).tolist() == [False] * 10 + [True] * 10
+    loud = rows[:, 0] > rows[:, 0].mean()
+    assert loud.tolist() == [False] * 9 + [True] * 11  # 65 ms around the middle of token 9 reach the noise
     assert mfcc_features(FRONT_END)(torch.zeros(100)).shape == (1, 13)
 
 
