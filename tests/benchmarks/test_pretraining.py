@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.pretraining import Trained, draw, faults, labels_name, lines_of, phones_of, trained
@@ -46,14 +47,22 @@ def test_other_runs_are_refused_by_what_is_wrong(other: list[Trained], message: 
     assert message in faults([*PAIR, *other])
 
 
-def test_a_run_of_phones_is_one_and_silence_parts_equal_ones() -> None:
+def test_phones_last_a_while_and_silence_parts_equal_ones() -> None:
+    def rows(*best: int) -> np.ndarray:
+        log_probs = np.full((len(best), 40), np.log(0.4 / 39), dtype=np.float32)
+        log_probs[np.arange(len(best)), best] = np.log(0.6)
+        return log_probs
+
     a, b = PHONES[3], PHONES[5]
-    assert phones_of([0, 3, 3, 0, 3, 5, 5, 0]) == [a, a, b]
-    assert phones_of([]) == []
+    spoken = [0] * 4 + [3] * 4 + [0] * 4 + [3] * 4 + [5] * 4
+    assert phones_of(rows(*spoken), 20) == [a, a, b]
+    spoken[6] = spoken[17] = 9  # flickers
+    assert phones_of(rows(*spoken), 20) == [a, a, b]
+    assert phones_of(rows(), 20) == []
 
 
 def test_lines_go_from_few_labels_to_all_and_are_drawn(tmp_path: Path) -> None:
-    measures = {"wer_percent": 90.0, "cer_percent": 50.0, "per_percent": 40.0, "frames_right_percent": 60.0}
+    measures = {"wer_percent": 90.0, "cer_percent": 50.0, "per_percent": 40.0, "frames_wrong_percent": 60.0}
     sets = {"all sets": measures, "so762": measures}
     lines = lines_of({(m, way): sets for m in (None, 60.0, 10.0) for way in ("with", "without")})
     assert list(lines)[::2] == ["10 min, all sets", "1 h, all sets", "all, all sets"]
