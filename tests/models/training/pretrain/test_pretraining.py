@@ -83,7 +83,7 @@ def begun(recipe: Recipe, cache: Path, tmp_path: Path) -> Run[EarTask]:
 
 
 def test_it_learns_which_cluster_is_hidden(cache: Path, tmp_path: Path) -> None:
-    run = run_of(sound_recipe(num_steps=60, decay_steps=20), tmp_path, cache)
+    run = run_of(sound_recipe(num_steps=36, decay_steps=12), tmp_path, cache)
     first, last = run.history[0], run.history[-1]
     assert last["total"] < 0.7 * first["total"]
     assert last["unmasked_accuracy"] > 0.7  # tones are easily told
@@ -92,7 +92,7 @@ def test_it_learns_which_cluster_is_hidden(cache: Path, tmp_path: Path) -> None:
 
 
 def test_it_learns_which_code_is_hidden_and_uses_many(cache: Path, tmp_path: Path) -> None:
-    run = run_of(sound_recipe("wav2vec2", num_steps=40, decay_steps=10), tmp_path, cache)
+    run = run_of(sound_recipe("wav2vec2", num_steps=24, decay_steps=8), tmp_path, cache)
     first, last = run.history[0], run.history[-1]
     assert last["contrastive"] < 0.9 * first["contrastive"]
     assert last["perplexity"] > 4.0  # of 16; two codebooks with one entry in use each would have 2
