@@ -123,7 +123,7 @@ void WordModel::check() {
 std::vector<uint16_t> WordModel::check_bigrams(std::vector<uint32_t>* num_behind) {
   check_ranges(bigram_begin_, num_words_, bigrams_bytes_ - kSlackBytes, "bigrams");
   const auto limit = static_cast<uint32_t>(num_words_);
-  listed_.assign(bigrams_bytes_, 0);
+  listed_.assign(bigrams_bytes_ / 2 + 1, 0);
   std::vector<uint16_t> second_words, words_behind;
   for (size_t word = 0; word < num_words_; ++word) {
     const uint8_t* at = bigrams_ + bigram_begin_[word];

@@ -131,7 +131,7 @@ class WordModel {
   // The byte of listed_ for a word behind another, whose bigrams are not empty.
   size_t listed_at(uint16_t before, uint32_t hash) const {
     const uint64_t size = bigram_begin_[before + 1] - bigram_begin_[before];
-    return bigram_begin_[before] + static_cast<size_t>(hash * size >> 32);
+    return (bigram_begin_[before] + static_cast<size_t>(hash * size >> 32)) / 2;
   }
 
   std::shared_ptr<const void> owner_;
@@ -150,8 +150,8 @@ class WordModel {
   const uint8_t* bigrams_ = nullptr;
   const uint32_t* trigram_begin_ = nullptr;
   const uint8_t* trigrams_ = nullptr;
-  // Two bits of a byte for each bigram, among as many bytes as its list has: what was asked for
-  // lately is near (B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors",
+  // Two bits of a byte for each bigram, among half as many bytes as its list has: what was asked
+  // for lately is near (B. H. Bloom, "Space/time trade-offs in hash coding with allowable errors",
   // 1970).
   std::vector<uint8_t> listed_;
   Places child_begin_;
