@@ -138,9 +138,12 @@ struct WordDecoder::Impl {
     slot_mask = static_cast<uint32_t>(num_slots - 1);
     row_log_probs.resize(model->phones().size());
     known_words.resize(size_t{1} << kKnownWordsBits);
-    path.reserve(rows);
-    other_path.reserve(rows);
-    words.reserve(rows);
+    path.resize(rows);
+    path.clear();
+    other_path.resize(rows);
+    other_path.clear();
+    words.resize(rows);
+    words.clear();
     text.resize(rows * (model->longest_word_bytes() + 1) + 1);
   }
 

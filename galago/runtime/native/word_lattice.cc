@@ -15,8 +15,8 @@ WordLattice::WordLattice(size_t max_texts, size_t max_words, size_t max_alternat
   size_t num_slots = 1;
   while (num_slots < 2 * max_texts_) num_slots *= 2;
   slots_.resize(num_slots);
-  alternatives_.reserve(max_alternatives + 1);
-  behind_.reserve(max_words + 1);
+  alternatives_.resize(max_alternatives + 1);
+  behind_.resize(max_words + 1);
   clear();
 }
 
@@ -26,6 +26,7 @@ void WordLattice::clear() {
   detours_.clear();
   std::fill(slots_.begin(), slots_.end(), kNone);
   alternatives_.clear();
+  behind_.clear();
 }
 
 // Where it is, or where it would be.
