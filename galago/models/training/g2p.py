@@ -6,7 +6,6 @@ letter-to-sound rules are measured on, too.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -281,10 +280,7 @@ def train_g2p(
 
 def train_recipe(path: Path, options: TrainOptions) -> int:
     """What ``galago train`` calls for a recipe whose ``role`` is ``g2p``; see ``options.Train``."""
-    recipe = load_g2p_recipe(path, options.changes)
-    if options.num_steps is not None:
-        schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
-        recipe = dataclasses.replace(recipe, schedule=schedule)
+    recipe = options.with_num_steps(load_g2p_recipe(path, options.changes))
     if options.prepare_only:
         words = read_words(find_dictionary(recipe.dictionary, options.data_root))
         say(f"{len(words)} words; nothing else is to be prepared")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 __all__ = ["DONE", "INTERRUPTED", "WRONG", "TrainOptions", "Train", "say"]
 
 DONE = 0
 WRONG = 2
 INTERRUPTED = 130  # 128 + SIGINT
+
+AnyRecipe = TypeVar("AnyRecipe", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class TrainOptions:
     def cache_of(self, name: str) -> Path:
         """The folder of what is prepared once, for the run of a recipe called ``name``."""
         return self.cache or self.folder_of(name).parent / "corpora"
+
+    def with_num_steps(self, recipe: AnyRecipe) -> AnyRecipe:
+        """A recipe with one ``schedule``, of as many steps as the command line says, if it says so."""
+        if self.num_steps is None:
+            return recipe
+        return replace(recipe, schedule=replace(recipe.schedule, num_steps=self.num_steps))
 
 
 #: A role: from the path of its recipe and the options to an exit code, DONE or INTERRUPTED. It raises

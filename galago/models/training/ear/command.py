@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tarfile
 import time
@@ -108,10 +107,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         TrainingError: recipe, corpora, checkpoint or run are at fault.
         OSError: nothing can be written.
     """
-    recipe = load_recipe(path, options.changes)
-    if options.num_steps is not None:
-        schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
-        recipe = dataclasses.replace(recipe, schedule=schedule)
+    recipe = options.with_num_steps(load_recipe(path, options.changes))
     folder, cache = options.folder_of(recipe.name), options.cache_of(recipe.name)
     if not options.prepare_only and is_finished(folder, run_identity(recipe), recipe.schedule.num_steps):
         say(f"{folder / 'model.pt'}: all {recipe.schedule.num_steps} steps are made")

@@ -57,10 +57,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
     Albums are decoded into memory when training begins, so there is nothing to prepare; with
     ``prepare_only`` they are read, and so checked, and the run ends.
     """
-    recipe = load_eye_recipe(path, options.changes)
-    if options.num_steps is not None:
-        schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
-        recipe = dataclasses.replace(recipe, schedule=schedule)
+    recipe = options.with_num_steps(load_eye_recipe(path, options.changes))
     folder = options.folder_of(recipe.name)
     task = EyeTask(recipe, root=options.data_root, device=options.device)
     say(f"{task.data.photos_per_epoch} photos an epoch, {len(task.description.labels)} labels")

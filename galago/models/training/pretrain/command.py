@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 
@@ -17,13 +16,10 @@ __all__ = ["train_recipe"]
 
 def train_recipe(path: Path, options: TrainOptions) -> int:
     """What ``galago train`` calls for a recipe whose ``role`` is ``pretraining``; see ``options.Train``."""
-    recipe = load_pretraining_recipe(path, options.changes)
-    if options.num_steps is not None:
-        schedule = dataclasses.replace(recipe.schedule, num_steps=options.num_steps)
-        recipe = dataclasses.replace(recipe, schedule=schedule)
+    recipe = options.with_num_steps(load_pretraining_recipe(path, options.changes))
     folder, cache = options.folder_of(recipe.name), options.cache_of(recipe.name)
-    learned, held_out, _ = load_recordings(recipe, options.data_root, cache)
-    for part in learned:
+    sound = load_recordings(recipe, options.data_root, cache)
+    for part in sound.learned:
         hours = sum(clip.duration_s for clip in part.clips) / 3600
         say(f"{part.corpus.name}: {hours:.2f} h in {len(part.clips)} clips")
     if options.prepare_only:
@@ -34,8 +30,8 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
     with interrupt.caught():
         run = pretrain(
             recipe,
+            sound,
             folder,
-            root=options.data_root,
             cache=cache,
             device=options.device,
             num_workers=options.num_workers,

@@ -23,7 +23,15 @@ from galago.models.training.pretrain.contrastive import sample_negatives
 from galago.models.training.pretrain.recipe import PretrainingRecipe
 from galago.models.training.pretrain.spans import mask_spans
 
-__all__ = ["Labels", "Recordings", "SoundBatch", "SoundBatches", "clip_samples", "load_recordings"]
+__all__ = [
+    "Labels",
+    "LoadedSound",
+    "Recordings",
+    "SoundBatch",
+    "SoundBatches",
+    "clip_samples",
+    "load_recordings",
+]
 
 #: The cluster of each token of a clip, by corpus and id.
 Labels = Mapping[tuple[str, str], NDArray[np.uint16]]
@@ -54,13 +62,16 @@ def clip_samples(corpus: Corpus, clip: Clip) -> Samples:
     return (corpus.pcm(clip) / np.float32(32768.0)).astype(np.float32)
 
 
-def load_recordings(
-    recipe: PretrainingRecipe, root: Path, cache: Path
-) -> tuple[list[Recordings], list[Recordings], NoiseBank]:
-    """Import what a recipe names, or open what was imported.
+class LoadedSound(NamedTuple):
+    """What a pre-training hears."""
 
-    Returns:
-        what is learned from, the held-out clips (split ``dev``), and the noise.
+    learned: list[Recordings]
+    held_out: list[Recordings]  # split ``dev``
+    noise: NoiseBank
+
+
+def load_recordings(recipe: PretrainingRecipe, root: Path, cache: Path) -> LoadedSound:
+    """Import what a recipe names, or open what was imported.
 
     Raises:
         CorpusError: a corpus cannot be read, or has no clip that is long enough.
@@ -80,11 +91,8 @@ def load_recordings(
             held_out.append(Recordings(corpus, dev, 1.0))
     if not any(round(part.share * len(part.clips)) for part in learned):
         raise CorpusError(f"recipe {recipe.name}: no clip in any share of its corpora")
-    return (
-        learned,
-        held_out,
-        NoiseBank.of_corpora([chosen_clips(entry, root, cache) for entry in recipe.noise]),
-    )
+    noise = NoiseBank.of_corpora([chosen_clips(entry, root, cache) for entry in recipe.noise])
+    return LoadedSound(learned, held_out, noise)
 
 
 class SoundBatches(Epochs[list[tuple[Corpus, Clip]]], torch.utils.data.Dataset[SoundBatch]):

@@ -21,7 +21,7 @@ from galago.models.training.pretrain.clusters import cluster_labels
 from galago.models.training.pretrain.contrastive import ContrastivePretraining
 from galago.models.training.pretrain.masked_prediction import MaskedPrediction
 from galago.models.training.pretrain.recipe import PretrainingRecipe, pretrained_config
-from galago.models.training.pretrain.sound import SoundBatch, SoundBatches, load_recordings
+from galago.models.training.pretrain.sound import LoadedSound, SoundBatch, SoundBatches
 from galago.models.training.task import NetworkLosses, Row, Task, moved
 from galago.models.wav2vec2 import Wav2Vec2
 from galago.models.wav2vec2_ear import Wav2Vec2EarConfig
@@ -217,9 +217,9 @@ class PretrainingTask(Task):
 
 def pretrain(
     recipe: PretrainingRecipe,
+    sound: LoadedSound,
     folder: Path,
     *,
-    root: Path,
     cache: Path,
     device: str = "cpu",
     num_workers: int = 1,
@@ -228,13 +228,14 @@ def pretrain(
     """Train ``recipe`` into ``folder`` (resuming what is there), where its ``model.pt`` then stands.
 
     Args:
-        root: what the recipe's paths are relative to. cache: where decoded corpora are kept.
+        sound: what :func:`~galago.models.training.pretrain.sound.load_recordings` gives for ``recipe``.
+        cache: where decoded corpora are kept.
 
     Raises:
         TrainingError: recipe, corpora, checkpoints or the run are at fault; the message says how.
         OSError: nothing can be written.
     """
-    learned, held_out, noise = load_recordings(recipe, root, cache)
+    learned, held_out, noise = sound
     front_end = pretrained_config(recipe).front_end
     labels = None
     if recipe.objective == "hubert":

@@ -70,7 +70,7 @@ def sound_recipe(objective: str = "hubert", **schedule: Any) -> PretrainingRecip
 
 
 def run_of(recipe: PretrainingRecipe, folder: Path, cache: Path) -> Run[PretrainingTask]:
-    return pretrain(recipe, folder, root=cache, cache=cache, num_workers=0)
+    return pretrain(recipe, load_recordings(recipe, cache, cache), folder, cache=cache, num_workers=0)
 
 
 def ear_of(weights: Path, cache: Path, tmp_path: Path, **network: Any) -> Run[EarTask]:
@@ -104,9 +104,8 @@ def test_a_run_cut_in_the_middle_ends_with_the_same_bits(objective: str, cache: 
     recipe = sound_recipe(objective)
     run_of(recipe, tmp_path / "whole", cache)
     asked = iter([False, True])
-    pretrain(
-        recipe, tmp_path / "cut", root=cache, cache=cache, num_workers=0, should_stop=lambda: next(asked)
-    )
+    sound = load_recordings(recipe, cache, cache)
+    pretrain(recipe, sound, tmp_path / "cut", cache=cache, num_workers=0, should_stop=lambda: next(asked))
     resumed = run_of(recipe, tmp_path / "cut", cache)
     assert resumed.step == 4
     whole, cut = (load(tmp_path / name / "model.pt") for name in ("whole", "cut"))
