@@ -12,9 +12,14 @@ from galago.models.doors import lazy_names as _lazy_names
 
 if typing.TYPE_CHECKING:
     from galago.models.attention import RelativeAttention, attend
-    from galago.models.checkpoint import StoredNetwork, import_folder, load_network, save_network
+    from galago.models.checkpoint import StoredNetwork, import_file, import_folder, load_network, save_network
     from galago.models.conformer import PRESETS, Conformer, ConformerConfig
     from galago.models.ear import Ear, EarOutput, States
+    from galago.models.efficientnet_lite import (
+        EFFICIENTNET_LITE_PRESETS,
+        EfficientNetLite,
+        EfficientNetLiteConfig,
+    )
     from galago.models.fastspeech import FASTSPEECH_PRESETS, FastSpeech, FastSpeechConfig
     from galago.models.features import LogMel, LogMelConfig
     from galago.models.flops import count_multiply_adds, count_parameters
@@ -30,6 +35,7 @@ if typing.TYPE_CHECKING:
     from galago.models.wav2vec2_ear import WAV2VEC2_EAR_PRESETS, Wav2Vec2Ear, Wav2Vec2EarConfig
 
 __all__ = [
+    "EFFICIENTNET_LITE_PRESETS",
     "FASTSPEECH_PRESETS",
     "PHONES",
     "PRESETS",
@@ -44,6 +50,8 @@ __all__ = [
     "ConformerConfig",
     "Ear",
     "EarOutput",
+    "EfficientNetLite",
+    "EfficientNetLiteConfig",
     "FastSpeech",
     "FastSpeechConfig",
     "FrameSpeaker",
@@ -73,6 +81,7 @@ __all__ = [
     "encode_phones",
     "encode_words",
     "greedy_text",
+    "import_file",
     "import_folder",
     "load_network",
     "patchify",
@@ -83,10 +92,11 @@ __getattr__, __dir__ = _lazy_names(
     __name__,
     {
         "attention": ("RelativeAttention", "attend"),
-        "checkpoint": ("StoredNetwork", "import_folder", "load_network", "save_network"),
+        "checkpoint": ("StoredNetwork", "import_file", "import_folder", "load_network", "save_network"),
         "conformer": ("PRESETS", "Conformer", "ConformerConfig"),
         "ear": ("Ear", "EarOutput", "States"),
         "fastspeech": ("FASTSPEECH_PRESETS", "FastSpeech", "FastSpeechConfig"),
+        "efficientnet_lite": ("EFFICIENTNET_LITE_PRESETS", "EfficientNetLite", "EfficientNetLiteConfig"),
         "features": ("LogMel", "LogMelConfig"),
         "flops": ("count_multiply_adds", "count_parameters"),
         "mfcc": ("Mfcc", "MfccConfig"),

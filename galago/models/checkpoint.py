@@ -1,4 +1,4 @@
-"""Public checkpoints in: a folder of Hugging Face's layout to one galago model file.
+"""Public checkpoints in: a folder of Hugging Face's layout, or one file, to one galago model file.
 
     config.json, model.safetensors, vocab.json ──► import_folder ──► save_network ──► load_network
 
@@ -19,15 +19,24 @@ from torch import nn
 
 from galago.models.published.folder import read_folder
 from galago.models.published.importer import Imported
-from galago.models.training.checkpoints import CheckpointError, load, save_atomically
+from galago.models.training.checkpoints import CheckpointError, files_sha256, load, save_atomically
 
-__all__ = ["IMPORTERS", "NETWORKS", "StoredNetwork", "import_folder", "load_network", "save_network"]
+__all__ = [
+    "IMPORTERS",
+    "NETWORKS",
+    "StoredNetwork",
+    "import_file",
+    "import_folder",
+    "load_network",
+    "save_network",
+]
 
 SCHEMA_VERSION = 1
 
 #: Kind -> module, network and configuration; loaded when one is asked for.
 NETWORKS: dict[str, tuple[str, str, str]] = {
     "ast": ("spectrogram_transformer", "AudioSpectrogramTransformer", "AstConfig"),
+    "efficientnet-lite": ("efficientnet_lite", "EfficientNetLite", "EfficientNetLiteConfig"),
     "fast-conformer": ("fast_conformer", "FastConformer", "FastConformerConfig"),
     "fastspeech2-conformer": (
         "fastspeech2_conformer",
@@ -103,6 +112,19 @@ def import_folder(folder: Path) -> StoredNetwork:
         published
     )
     source = {"architecture": published.architecture, "sha256": dict(published.sha256)}
+    return StoredNetwork(imported.kind, imported.network, imported.details, source)
+
+
+def import_file(path: Path) -> StoredNetwork:
+    """Read the weights of an EfficientNet-Lite, whose packages hold one file and no folder.
+
+    Raises:
+        CheckpointError: as :func:`import_folder`.
+    """
+    from galago.models.published.efficientnet_lite import import_efficientnet_lite
+
+    imported = import_efficientnet_lite(path)
+    source = {"architecture": "EfficientNet-Lite", "sha256": {path.name: files_sha256([str(path)])[0]}}
     return StoredNetwork(imported.kind, imported.network, imported.details, source)
 
 

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.integers import Granularity, Integers, PerChannel, PerTensor, Scales, quantized
-from galago.models.swin import NormedConvolution, NormedLinear
+from galago.models.normed import NormedConvolution, NormedLinear
 
 __all__ = [
     "FakeQuantize",

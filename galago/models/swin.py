@@ -26,17 +26,22 @@ folds into the weights, see :meth:`NormedLinear.folded`) and hard-swish or ReLU 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from galago.models.efficientnet_lite import mobile_stages, stage_width
 from galago.models.network_config import NetworkConfig
+from galago.models.normed import NormedConvolution, NormedLinear
 from galago.models.windows import join_windows, relative_position_index, shift_bias, split_windows
 
-__all__ = ["SWIN_PRESETS", "NormedConvolution", "NormedLinear", "Swin", "SwinConfig", "WindowAttention"]
+__all__ = ["SWIN_PRESETS", "Swin", "SwinConfig", "WindowAttention"]
 
 ACTIVATIONS = {"gelu": nn.GELU, "hard_swish": nn.Hardswish, "relu": nn.ReLU}
+
+
+MOBILE_STAGES, MOBILE_PATCH = 5, 16  # of EfficientNet-Lite0 as a stem, and the pixels of a token behind them
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class SwinConfig(NetworkConfig):
     feed_forward_factor: float = 4.0
     norm: str = "layer"  # "batch": behind each linear map, to be folded
     activation: str = "gelu"
-    stem: str = "patch"  # "conv": three 3x3 convolutions instead of one cut into patches
+    stem: str = "patch"  # one cut into patches; "conv": three 3x3 convolutions; "mobile": see MobileStem
     local_kernel: int = 0  # side of a depthwise convolution at the start of each block; 0: none
     drop_path: float = 0.0  # stochastic depth of the last block; it rises linearly from 0 (Huang et al. 2016)
     head_width: int = 0  # 0: channels / heads; of a network whose heads were thinned out, what they had
@@ -72,7 +77,7 @@ class SwinConfig(NetworkConfig):
         for name, known in (
             ("norm", ("layer", "batch")),
             ("activation", tuple(ACTIVATIONS)),
-            ("stem", ("patch", "conv")),
+            ("stem", ("patch", "conv", "mobile")),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
@@ -81,6 +86,8 @@ class SwinConfig(NetworkConfig):
                 f"a convolutional stem needs patch 4 and a first width that 4 divides, "
                 f"got {self.patch} and {self.widths[0]}"
             )
+        if self.stem == "mobile" and self.patch != MOBILE_PATCH:
+            raise ValueError(f"a mobile stem needs patch {MOBILE_PATCH}, got {self.patch}")
         if self.local_kernel < 0 or (self.local_kernel and self.local_kernel % 2 == 0):
             raise ValueError(f"local_kernel must be 0 or odd, got {self.local_kernel}")
         self._check_shares("drop_path")
@@ -136,44 +143,14 @@ SWIN_PRESETS: dict[str, SwinConfig] = {
     "device-8m": SwinConfig(
         widths=(48, 96, 192, 384), depths=(2, 2, 8, 2), num_heads=(3, 6, 12, 24), **_DEVICE
     ),
+    "mobile-3m": SwinConfig(
+        widths=(128, 256),
+        depths=(2, 2),
+        num_heads=(4, 8),
+        patch=MOBILE_PATCH,
+        **{**_DEVICE, "height": 160, "width": 160, "window": 10, "stem": "mobile"},
+    ),
 }
-
-
-class NormedLinear(nn.Module):
-    """A linear map and a BatchNorm over its outputs: (..., in) -> (..., out)."""
-
-    def __init__(self, num_in: int, num_out: int, *, gain: float = 1.0) -> None:
-        super().__init__()
-        self.linear = nn.Linear(num_in, num_out, bias=False)
-        self.norm = nn.BatchNorm1d(num_out)
-        nn.init.constant_(self.norm.weight, gain)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.linear(x)
-        normed: Tensor = self.norm(y.reshape(-1, y.shape[-1]))
-        return normed.reshape(y.shape)
-
-    def folded(self) -> nn.Linear:
-        """One linear map that does the same in evaluation: W' = diag(g / s) W, b' = b - m g / s."""
-        mean, variance = cast(Tensor, self.norm.running_mean), cast(Tensor, self.norm.running_var)
-        scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
-        plain = nn.Linear(self.linear.in_features, self.linear.out_features)
-        with torch.no_grad():
-            plain.weight.copy_(self.linear.weight * scale[:, None])
-            plain.bias.copy_(self.norm.bias - mean * scale)
-        return plain
-
-
-class NormedConvolution(nn.Sequential):
-    """A convolution with BatchNorm, "same" padding: (B, in, H, W) -> (B, out, H / stride, W / stride)."""
-
-    def __init__(
-        self, num_in: int, num_out: int, kernel: int, *, stride: int = 1, groups: int = 1, gain: float = 1.0
-    ) -> None:
-        convolution = nn.Conv2d(num_in, num_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-        norm = nn.BatchNorm2d(num_out)
-        nn.init.constant_(norm.weight, gain)
-        super().__init__(convolution, norm)
 
 
 def _linear(
@@ -304,6 +281,24 @@ class PatchMerging(nn.Module):
         return y
 
 
+class MobileStem(nn.Module):
+    """Five stages of EfficientNet-Lite0, projected: images (B, 3, H, W) -> (B, width, H / 16, W / 16).
+
+    Early layers learn the same from any photos, and windows pay where maps are small: so convolutions with
+    public weights come first and windows after them (as in CoAtNet, Dai et al. 2021, and TinyViT, Wu et al.
+    2022).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = mobile_stages(MOBILE_STAGES)
+        self.project = NormedConvolution(stage_width(MOBILE_STAGES - 1), width, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        y: Tensor = self.project(self.body(images))
+        return y
+
+
 class PatchEmbedding(nn.Module):
     """Images (B, 3, H, W) to the tokens of the first stage, (B, H / patch, W / patch, C)."""
 
@@ -318,6 +313,8 @@ class PatchEmbedding(nn.Module):
                 ACTIVATIONS[config.activation](),
                 NormedConvolution(width // 2, width, 3, stride=2),
             )
+        elif config.stem == "mobile":
+            self.cut = MobileStem(width)
         else:
             self.cut = nn.Conv2d(3, width, config.patch, config.patch)
         self.norm = _norm(config, width)

@@ -22,7 +22,7 @@ from galago.models.fake_quantization import (
     stored_scales,
 )
 from galago.models.integers import Integers, PerChannel, PerGroup, PerTensor, Scales, quantized
-from galago.models.swin import NormedConvolution, NormedLinear
+from galago.models.normed import NormedConvolution, NormedLinear
 
 EIGHT = Integers(8, symmetric=False)
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from galago.models.flops import count_multiply_adds, count_parameters
-from galago.models.swin import SWIN_PRESETS, NormedLinear, Swin, SwinConfig, WindowAttention
+from galago.models.normed import NormedLinear
+from galago.models.swin import SWIN_PRESETS, Swin, SwinConfig, WindowAttention
 from galago.models.windows import join_windows, relative_position_index, shift_bias, split_windows
 
 SMALL = SwinConfig(

@@ -1,6 +1,6 @@
-"""``galago import FOLDER -o model.pt``: a published checkpoint becomes a galago model file.
+"""``galago import PATH -o model.pt``: a published checkpoint becomes a galago model file.
 
-Exit codes: 0 done, 2 the folder cannot be imported or the file cannot be written (the message says why).
+Exit codes: 0 done, 2 it cannot be imported or the file cannot be written (the message says why).
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from galago.models.checkpoint import IMPORTERS, StoredNetwork, import_folder, save_network
+from galago.models.checkpoint import IMPORTERS, StoredNetwork, import_file, import_folder, save_network
+from galago.models.efficientnet_lite import EFFICIENTNET_LITE_PRESETS
 from galago.models.flops import count_parameters
+from galago.models.published.efficientnet_lite import installed_weights
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.options import DONE, WRONG
 
@@ -30,16 +32,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="galago import",
         description="Turn a published checkpoint into a galago model file, key by key.",
-        epilog=f"Architectures: {', '.join(IMPORTERS)}.",
+        epilog=f"Architectures: {', '.join(IMPORTERS)}, EfficientNet-Lite.",
     )
     parser.add_argument(
-        "folder", type=Path, help="holds config.json, model.safetensors and, for speech, vocab.json"
+        "path",
+        type=Path,
+        help="a folder with config.json, model.safetensors and, for speech, vocab.json; the .pth of an "
+        "EfficientNet-Lite, or its name (efficientnet-lite0) where its package is installed",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file, for instance model.pt")
     parser.add_argument("--check", action="store_true", help="read everything and write nothing")
     options = parser.parse_args(arguments)
     try:
-        stored = import_folder(options.folder)
+        path = options.path
+        if str(path) in EFFICIENTNET_LITE_PRESETS and not path.exists():
+            path = installed_weights(str(path))
+        stored = import_file(path) if path.is_file() else import_folder(path)
         if not options.check:
             save_network(options.output, stored)
     except CheckpointError as error:
@@ -48,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, RuntimeError) as error:  # a full disk, a network that memory cannot hold
         print(f"galago import: {type(error).__name__}: {error}", file=sys.stderr)
         return WRONG
-    print(f"{options.folder} -> {'nothing written' if options.check else options.output}: {summary(stored)}")
+    print(f"{path} -> {'nothing written' if options.check else options.output}: {summary(stored)}")
     return DONE
 
 

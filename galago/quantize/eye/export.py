@@ -1,6 +1,6 @@
-"""A trained Swin as an ONNX graph: one image in, its logits out.
+"""A trained eye as an ONNX graph: one image in, its logits out.
 
-    image (1, 3, height, width) ── Swin ── logits (1, num_labels)
+    image (1, 3, height, width) ── eye ── logits (1, num_labels)
 
 What BatchNorm does in evaluation is folded into the weights before, so that no engine has to find it, and
 linear maps become convolutions, which costs engines less time (:mod:`galago.quantize.eye.convolutions`).
@@ -10,24 +10,29 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from galago.models.swin import NormedConvolution, NormedLinear, Swin
+from galago.models.normed import NormedConvolution, NormedLinear
+from galago.models.swin import Swin
+from galago.models.training.eye.networks import EyeNetwork
 from galago.quantize.export import check_weights, write_onnx
 from galago.quantize.eye.convolutions import ConvolutionalSwin
 
 __all__ = ["export_onnx", "folded"]
 
+Network = TypeVar("Network", bound=nn.Module)
+
 INPUT, OUTPUT = "image", "logits"
 
 
-def folded(model: Swin) -> Swin:
+def folded(model: Network) -> Network:
     """A copy in evaluation mode without any BatchNorm: linear maps and convolutions with biases instead."""
-    plain = copy.deepcopy(model).eval()
+    plain = copy.deepcopy(model)
+    plain.eval()
     for name, module in list(plain.named_modules()):
         replacement: nn.Module
         if isinstance(module, NormedLinear):
@@ -54,17 +59,18 @@ class _ImageGraph(nn.Module):
         return logits
 
 
-def export_onnx(model: Swin, path: Path, *, as_written: bool = False) -> None:
+def export_onnx(model: EyeNetwork, path: Path, *, as_written: bool = False) -> None:
     """Write the graph of ``model`` for single images of its height and width.
 
     Args:
-        as_written: leave linear maps as they are, as those of networks with LayerNorm always are.
+        as_written: leave a Swin's linear maps as they are, as those of one with LayerNorm always are.
 
     Raises:
         ExportError: a weight is not finite.
     """
     check_weights(model)
-    plain = folded(model)
-    network = plain if as_written or model.config.norm != "batch" else ConvolutionalSwin(plain)
+    network: nn.Module = folded(model)
+    if isinstance(network, Swin) and network.config.norm == "batch" and not as_written:
+        network = ConvolutionalSwin(network)
     image = torch.zeros(1, 3, model.config.height, model.config.width)
     write_onnx(_ImageGraph(network), (image,), path, input_names=[INPUT], output_names=[OUTPUT])

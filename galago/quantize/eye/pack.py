@@ -37,7 +37,7 @@ __all__ = ["EyePacker"]
 
 
 class EyePacker:
-    """Packs a trained Swin, see :class:`galago.quantize.packer.Packer`.
+    """Packs a trained eye, see :class:`galago.quantize.packer.Packer`.
 
     Raises:
         RecipeError: the recipe needs albums and none are given, or the checkpoint does not name any.

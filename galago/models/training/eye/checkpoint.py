@@ -9,20 +9,26 @@ from pathlib import Path
 import torch
 
 from galago.models.fake_quantization import plain_state, stored_scales
-from galago.models.swin import Swin, SwinConfig
 from galago.models.training.checkpoints import CheckpointError, load, save_atomically
 from galago.models.training.eye.labels import EyeDescription
+from galago.models.training.eye.networks import KINDS, EyeNetwork, kind_of, new_eye
 from galago.models.training.eye.recipe import EyeRecipe
 
 __all__ = ["load_eye", "save_eye"]
 
 
 def save_eye(
-    path: Path, model: Swin, description: EyeDescription, *, recipe: EyeRecipe | None = None, step: int = 0
+    path: Path,
+    model: EyeNetwork,
+    description: EyeDescription,
+    *,
+    recipe: EyeRecipe | None = None,
+    step: int = 0,
 ) -> None:
     """Write a ``model.pt`` that :func:`load_eye` reads, with the recipe that a model card tells of."""
     stored = {
         "role": "eye",
+        "kind": kind_of(model),
         "config": model.config.as_dict(),
         "description": json.dumps(description.as_dict()),
         "model": plain_state(model),
@@ -33,7 +39,7 @@ def save_eye(
     save_atomically(stored, path)
 
 
-def load_eye(path: Path, device: torch.device | str = "cpu") -> tuple[Swin, EyeDescription]:
+def load_eye(path: Path, device: torch.device | str = "cpu") -> tuple[EyeNetwork, EyeDescription]:
     """The network stored in a run's ``model.pt``, in evaluation mode, and what it says.
 
     Raises:
@@ -41,7 +47,7 @@ def load_eye(path: Path, device: torch.device | str = "cpu") -> tuple[Swin, EyeD
     """
     stored = load(path, device)
     try:
-        model = Swin(SwinConfig(**stored["config"])).to(device)
+        model = new_eye(KINDS[stored.get("kind", "swin")](**stored["config"])).to(device)
         model.load_state_dict(stored["model"])
         description = EyeDescription.of_dict(json.loads(stored["description"]))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 
-from galago.models.swin import Swin
 from galago.models.training.eye.batches import Sight
 from galago.models.training.eye.calibrate import (
     accept_probability,
@@ -17,6 +16,7 @@ from galago.models.training.eye.calibrate import (
     pictures_of_nothing,
 )
 from galago.models.training.eye.labels import EyeDescription
+from galago.models.training.eye.networks import EyeNetwork
 from galago.models.training.eye.recipe import load_eye_recipe
 from galago.models.training.eye.trainer import EyeTask, save_eye, scores_of
 from galago.models.training.interrupt import Interrupt
@@ -28,7 +28,7 @@ __all__ = ["calibrated", "train_recipe"]
 NUM_PICTURES_OF_NOTHING = 200
 
 
-def calibrated(model: Swin, description: EyeDescription, sight: Sight) -> EyeDescription:
+def calibrated(model: EyeNetwork, description: EyeDescription, sight: Sight) -> EyeDescription:
     """The description with temperature and threshold fitted on photos that were not learned from.
 
     Args:
@@ -71,7 +71,7 @@ def train_recipe(path: Path, options: TrainOptions) -> int:
         return INTERRUPTED
     if task.data.choice is not None:
         model = run.average  # with its integers, where it was trained with them
-        assert isinstance(model, Swin)
+        assert isinstance(model, EyeNetwork)
         description = calibrated(model, task.description, task.data.choice)
         save_eye(folder / "model.pt", model, description, recipe=recipe, step=run.step)
         say(f"temperature {description.temperature:g}, accept_probability {description.accept_probability:g}")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from galago.models.efficientnet_lite import EfficientNetLite
 from galago.models.swin import Swin
 from galago.models.training.checkpoints import files_sha256
 from galago.models.training.distill.layers import LayerMap, Projections, block_names, layer_pairs, tapped
@@ -21,6 +22,7 @@ from galago.models.training.distill.losses import (
     softened_kl,
 )
 from galago.models.training.eye.labels import EyeDescription
+from galago.models.training.eye.networks import EyeNetwork
 from galago.models.training.eye.recipe import EyeDistillationRecipe
 from galago.models.training.eye.teachers import block_widths, label_columns, load_teacher
 from galago.models.training.toml_tables import RecipeError
@@ -36,10 +38,11 @@ class SeenByTeachers(NamedTuple):
     hidden: Mapping[str, Tensor]
 
 
-def _as_map(x: Tensor, network: Swin | Vit) -> Tensor:
+def _as_map(x: Tensor, network: EyeNetwork | Vit) -> Tensor:
     """What a block gives, as a map (B, C, H, W): Swin's (B, H, W, C), or ViT's (B, T, C)."""
     if isinstance(network, Swin):
         return x.permute(0, 3, 1, 2)
+    assert isinstance(network, Vit)
     patches = x[:, network.config.num_tokens :].transpose(1, 2)
     return patches.reshape(*patches.shape[:2], *network.config.grid)
 
@@ -59,7 +62,7 @@ class EyeDistillation:
     def __init__(
         self,
         recipe: EyeDistillationRecipe,
-        student: Swin,
+        student: EyeNetwork,
         description: EyeDescription,
         device: torch.device,
         where: str,
@@ -75,8 +78,12 @@ class EyeDistillation:
         self.networks: dict[str, nn.Module] = {}
         pairs: LayerMap = ()
         first = self.teachers[0].network
-        ours, theirs = block_names(student), block_names(first)
+        ours: list[str] = []
+        theirs: list[str] = []
         if recipe.hidden or recipe.relation:
+            if isinstance(student, EfficientNetLite) or isinstance(first, EfficientNetLite):
+                raise RecipeError(f"{where}: hidden states and relations are those of Swin and ViT")
+            ours, theirs = block_names(student), block_names(first)
             if len(self.teachers) > 1:
                 raise RecipeError(
                     f"{where}: hidden states and relations are learned from one teacher, and there are "
@@ -84,6 +91,7 @@ class EyeDistillation:
                 )
             pairs = layer_pairs(recipe.layer_map, len(ours), len(theirs), f"{where}.layer_map")
         if recipe.hidden:
+            assert not isinstance(student, EfficientNetLite) and not isinstance(first, EfficientNetLite)
             widths, wanted = block_widths(student), block_widths(first)
             self.networks["projections"] = Projections(
                 [(widths[student - 1], wanted[teacher - 1]) for student, teacher in pairs]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from galago.models.swin import SWIN_PRESETS, SwinConfig
 from galago.models.training.distill.recipe import PruningRecipe
+from galago.models.training.eye.networks import EYE_PRESETS, EyeConfig
 from galago.models.training.quantization_aware import QuantizationAware
 from galago.models.training.schedule import linear_decay
 from galago.models.training.toml_tables import (
@@ -150,7 +150,7 @@ class EyeSchedule:
 
 @dataclass(frozen=True)
 class EyeRecipe:
-    """A training run. ``network`` is a preset's name plus fields of ``SwinConfig`` that differ."""
+    """A training run. ``network`` is a preset's name plus fields of its configuration that differ."""
 
     name: str
     albums: Annotated[tuple[AlbumRecipe, ...], NotEmpty()]
@@ -162,7 +162,7 @@ class EyeRecipe:
     distillation: EyeDistillationRecipe | None = None
     pruning: PruningRecipe | None = None
     quantization_aware: QuantizationAware | None = None
-    initial_weights: str | None = None  # another run's model.pt to begin with; the head may have other labels
+    initial_weights: str | None = None  # what to begin with, see :func:`~.initial_weights.begin_with`
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
@@ -172,7 +172,7 @@ class EyeRecipe:
             raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")
 
 
-def eye_network(recipe: EyeRecipe, num_classes: int, where: str = "network") -> SwinConfig:
+def eye_network(recipe: EyeRecipe, num_classes: int, where: str = "network") -> EyeConfig:
     """The network of a recipe: its preset with the fields that differ.
 
     Raises:
@@ -180,12 +180,13 @@ def eye_network(recipe: EyeRecipe, num_classes: int, where: str = "network") -> 
     """
     changes = dict(recipe.network)
     preset = changes.pop("preset", "device-3m")
-    if preset not in SWIN_PRESETS:
-        raise RecipeError(f"{where}.preset: no preset {preset!r} (known: {', '.join(SWIN_PRESETS)})")
+    if preset not in EYE_PRESETS:
+        raise RecipeError(f"{where}.preset: no preset {preset!r} (known: {', '.join(EYE_PRESETS)})")
     if "num_classes" in changes:
         raise RecipeError(f"{where}.num_classes: is given by the labels and cannot be set")
-    stored = {**SWIN_PRESETS[preset].as_dict(), "num_classes": num_classes, **changes}
-    config: SwinConfig = build(SwinConfig, stored, where)
+    shape = EYE_PRESETS[preset]
+    stored = {**shape.as_dict(), "num_classes": num_classes, **changes}
+    config: EyeConfig = build(type(shape), stored, where)
     return config
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from galago.models.checkpoint import load_network
+from galago.models.efficientnet_lite import EfficientNetLite
 from galago.models.swin import Swin
 from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.training.eye.checkpoint import load_eye
+from galago.models.training.eye.initial_weights import read_published
 from galago.models.training.eye.labels import EyeLabel, ImageFormat
 from galago.models.vit import Vit
 
@@ -29,7 +30,7 @@ class EyeTeacher:
     """
 
     name: str
-    network: Swin | Vit
+    network: Swin | Vit | EfficientNetLite
     labels: tuple[EyeLabel, ...]
     image: ImageFormat
     temperature: float = 1.0
@@ -88,21 +89,11 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EyeTeacher:
     Raises:
         CheckpointError: the file is damaged, or what it holds cannot teach an eye.
     """
-    kind = load(path).get("role")
-    if kind == "eye":
+    if load(path).get("role") == "eye":
         eye, description = load_eye(path, device)
         eye.requires_grad_(False)
         return EyeTeacher(str(path), eye, description.labels, description.image, description.temperature)
-    if kind not in ("swin", "vit"):
-        raise CheckpointError(f"{path}: a network of the kind {kind!r} cannot teach an eye")
-    stored = load_network(path)
-    network = stored.network.to(device).requires_grad_(False)
-    assert isinstance(network, Swin | Vit)
-    labels = tuple(EyeLabel(str(name), "", str(name)) for name in stored.details.get("labels", ()))
-    half = [0.5, 0.5, 0.5]  # what the layout means where it says nothing
-    mean, std = (stored.details.get(key, half) for key in ("image_mean", "image_std"))
-    try:
-        image = ImageFormat(network.config.height, network.config.width, tuple(mean), tuple(std))
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    return EyeTeacher(str(path), network, labels, image)
+    published = read_published(path)
+    network = published.network.to(device).requires_grad_(False)
+    labels = tuple(EyeLabel(name, "", name) for name in published.labels)
+    return EyeTeacher(str(path), network, labels, published.image)

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from galago.models.fake_quantization import load_plain_state, plain_state
-from galago.models.positions import resized_swin_state
 from galago.models.swin import Swin
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.distill.layers import tapped
@@ -19,11 +17,14 @@ from galago.models.training.distill.recipe import PruningRecipe
 from galago.models.training.eye.batches import Batch, BatchMaker
 from galago.models.training.eye.checkpoint import load_eye, save_eye
 from galago.models.training.eye.distillation import EyeDistillation
+from galago.models.training.eye.initial_weights import begin_with, take_over
 from galago.models.training.eye.labels import EyeDescription
+from galago.models.training.eye.networks import EyeNetwork, new_eye
 from galago.models.training.eye.recipe import EyeLoss, EyeRecipe, eye_network
 from galago.models.training.plots import Panel
 from galago.models.training.quantization_aware import begin_quantization_aware, follow_ranges
 from galago.models.training.task import NetworkLosses, Row, Task
+from galago.models.training.toml_tables import RecipeError
 
 __all__ = ["EyeLosses", "EyeTask", "accuracy", "load_eye", "losses", "save_eye", "scores_of"]
 
@@ -49,7 +50,7 @@ def losses(logits: Tensor, targets: Tensor, coarse: Tensor, weights: EyeLoss) ->
 
 
 @torch.no_grad()
-def scores_of(model: Swin, description: EyeDescription, images: Tensor, *, batch: int = 64) -> Tensor:
+def scores_of(model: EyeNetwork, description: EyeDescription, images: Tensor, *, batch: int = 64) -> Tensor:
     """Logits (N, num_labels) float32 of images (N, H, W, 3) uint8, in float32 all the way."""
     device = next(model.parameters()).device
     return torch.cat(
@@ -104,7 +105,7 @@ class EyeTask(Task):
         self.data = self.batches = BatchMaker(recipe, root, shape.height, shape.width, device=device)
         self.description = self.data.description
         self.config = eye_network(recipe, len(self.description.labels))
-        self.model = Swin(self.config).to(self.device)
+        self.model = new_eye(self.config).to(self.device)
         if recipe.quantization_aware is not None:
             where = f"{recipe.name}.quantization_aware"
             begin_quantization_aware(self.model, recipe.quantization_aware, self._see_nothing, where=where)
@@ -126,22 +127,9 @@ class EyeTask(Task):
     def begin(self) -> None:
         """Another run's averaged weights, or a part of them, where the recipe says so, at any resolution."""
         if self.recipe.initial_weights is not None:
-            path = Path(self.recipe.initial_weights)
-            model, description = load_eye(path)
-            self._take_over(model.state_dict(), description, path)
+            begin_with(self.model, self.description, Path(self.recipe.initial_weights))
         elif self.recipe.pruning is not None:
             self._begin_as_part(self.recipe.pruning)
-
-    def _take_over(self, weights: dict[str, Tensor], description: EyeDescription, path: Path) -> None:
-        """Begin with weights of ``path``, resized to this resolution; all but a head of other labels."""
-        weights = resized_swin_state(weights, plain_state(self.model))
-        if description.labels != self.description.labels:
-            head = plain_state(self.model.head)
-            weights.update({f"head.{name}": value for name, value in head.items()})
-        try:
-            load_plain_state(self.model, weights)
-        except RuntimeError as error:
-            raise CheckpointError(f"{path}: holds a network of another shape: {error}") from error
 
     def _begin_as_part(self, pruning: PruningRecipe) -> None:
         """Take over some blocks and heads of another run; heads are judged by the loss of their network."""
@@ -158,8 +146,10 @@ class EyeTask(Task):
 
         batches = (self.data[i] for i in range(pruning.importance_batches))
         where = f"{self.recipe.name}.pruning"
+        if not isinstance(self.model, Swin) or not isinstance(source, Swin):
+            raise RecipeError(f"{where}: only a Swin can begin as a part of another")
         state = begin_as_part(self.model, source, pruning, where, batches, judged)
-        self._take_over(state, description, path)
+        take_over(self.model, state, path, same_labels=description.labels == self.description.labels)
 
     def identity(self) -> dict[str, Any]:
         """The network's shape, the seed, the recipe's name, and the teachers where there are any."""
@@ -198,7 +188,7 @@ class EyeTask(Task):
 
     def evaluate(self, model: nn.Module, samples: Path) -> Row:
         """Accuracies on the photos of the "val" splits, where there are any."""
-        assert isinstance(model, Swin)
+        assert isinstance(model, EyeNetwork)
         sight = self.data.choice
         if sight is None:
             return {}
@@ -207,5 +197,5 @@ class EyeTask(Task):
 
     def export(self, model: nn.Module, step: int, path: Path) -> None:
         """See :func:`save_eye`."""
-        assert isinstance(model, Swin)
+        assert isinstance(model, EyeNetwork)
         save_eye(path, model, self.description, recipe=self.recipe, step=step)
