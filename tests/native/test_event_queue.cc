@@ -1,7 +1,12 @@
 // The event queue: order, what is dropped when it is full, and that pointers stay valid.
 #include "event_queue.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "check.h"
 
@@ -20,6 +25,20 @@ std::string take_all(EventQueue* queue) {
   galago_event event;
   while (queue->take(&event)) taken += std::to_string(event.sequence) + event.text + " ";
   return taken;
+}
+
+// Of the memory that begins here, whether all its whole pages are in the process's memory already.
+bool is_resident(const char* begin, size_t num_bytes) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const uintptr_t last = (reinterpret_cast<uintptr_t>(begin) + num_bytes) / page * page;
+  std::vector<unsigned char> pages((last - first) / page);
+  CHECK(mincore(reinterpret_cast<void*>(first), last - first, pages.data()) == 0);
+  CHECK(!pages.empty());
+  for (const unsigned char resident : pages) {
+    if ((resident & 1) == 0) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -56,6 +75,28 @@ TEST(an_event_is_valid_until_the_next_one_is_taken_however_many_are_published) {
   for (int i = 0; i < 100; ++i) publish(&queue, GALAGO_EVENT_FINAL, std::to_string(i));
   CHECK_EQ(std::string(event.text), "held");
   CHECK_EQ(take_all(&queue), "10098 10199 ");
+}
+
+// A long event late in the day is not the process's growth.
+TEST(a_queue_that_is_emptied_in_time_needs_no_new_memory) {
+  EventLimits limits;
+  limits.text_bytes = 1 << 20;
+  limits.num_words = 1 << 15;
+  EventQueue queue(64, limits);
+  galago_event event;
+  for (int step = 0; step < 20; ++step) {
+    for (int i = 0; i < 8; ++i) {
+      queue.begin(GALAGO_EVENT_FINAL);
+      queue.set_text("");
+      CHECK(queue.add_word("", 0, 0, 1));
+      queue.publish();
+    }
+    while (queue.take(&event)) {
+      CHECK(is_resident(event.text, limits.text_bytes));
+      CHECK(is_resident(reinterpret_cast<const char*>(event.words),
+                        limits.num_words * sizeof(galago_word)));
+    }
+  }
 }
 
 TEST(a_full_queue_drops_the_oldest_partial_first) {

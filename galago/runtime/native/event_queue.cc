@@ -1,5 +1,6 @@
 #include "event_queue.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace galago {
@@ -19,6 +20,11 @@ EventQueue::EventQueue(size_t capacity, const EventLimits& limits)
     slots_[i].labels = labels_.get() + i * limits.num_labels;
     slots_[i].values = values_.get() + i * limits.num_values;
   }
+  const size_t num_written = std::min(kSlotsWritten, slots_.size());
+  std::fill_n(text_.get(), num_written * limits.text_bytes, '\0');
+  std::fill_n(words_.get(), num_written * limits.num_words, galago_word{});
+  std::fill_n(labels_.get(), num_written * limits.num_labels, galago_label{});
+  std::fill_n(values_.get(), num_written * limits.num_values, 0.0f);
   free_.reserve(slots_.size());
   waiting_.reserve(capacity_);
   clear();
@@ -30,7 +36,8 @@ void EventQueue::clear() {
   held_ = nullptr;
   next_sequence_ = 1;
   writing_ = &slots_[0];
-  for (size_t i = 1; i < slots_.size(); ++i) free_.push_back(&slots_[i]);
+  // The first ones on top: they are taken again before another is.
+  for (size_t i = slots_.size() - 1; i > 0; --i) free_.push_back(&slots_[i]);
 }
 
 galago_event* EventQueue::begin(uint32_t type) {

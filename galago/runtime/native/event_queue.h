@@ -65,10 +65,13 @@ class EventQueue {
   const char* store(Slot* slot, std::string_view text) const;
   void drop_one();
 
+  // What a step tells at most, one being written and one held.
+  static constexpr size_t kSlotsWritten = 10;
+
   const size_t capacity_;
   const EventLimits limits_;
-  // Of all slots, and never written before its slot is: the memory of what a long queue does not
-  // use stays untouched, and a queue that is emptied in time goes round in two slots or three.
+  // Of all slots. Those that a queue which is emptied in time goes round in are written when it is
+  // made; the memory of what only a long queue uses stays untouched until then.
   std::unique_ptr<char[]> text_;
   std::unique_ptr<galago_word[]> words_;
   std::unique_ptr<galago_label[]> labels_;

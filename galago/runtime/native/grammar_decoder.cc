@@ -8,6 +8,7 @@
 
 #include "ctc_alignment.h"
 #include "grammar_search.h"
+#include "heap_bytes.h"
 #include "phone_scorer.h"
 #include "status.h"
 
@@ -94,13 +95,13 @@ struct GrammarDecoder::Impl {
     scores.resize(o.phone_log_priors.size());
     if (o.acceptance) characters.emplace(o.tokens, o.max_tokens);
     is_loop_silent.resize(rows);
-    path.reserve(rows);
+    reserve_written(rows, &path);
     text.resize(kMaxTextBytes);
-    words.reserve(rows);
-    word_segments.reserve(rows);
-    slots.reserve(kMaxSlots);
-    slot_begins.reserve(kMaxSlots);
-    open_slots.reserve(kMaxSlots);
+    reserve_written(rows, &words);
+    reserve_written(rows, &word_segments);
+    reserve_written(kMaxSlots, &slots);
+    reserve_written(kMaxSlots, &slot_begins);
+    reserve_written(kMaxSlots, &open_slots);
   }
 
   void reset(int64_t token) {

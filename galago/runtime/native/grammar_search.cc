@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "heap_bytes.h"
 #include "phone_scorer.h"
 
 namespace galago {
@@ -53,14 +54,14 @@ GrammarSearch::GrammarSearch(std::shared_ptr<const PhoneAutomaton> automaton, fl
       state_slot_(automaton_->num_states(), 0) {
   silent_tokens_.phone_end.resize(max_silent_);
   next_silent_tokens_.phone_end.resize(max_silent_);
-  exits_.reserve(max_silent_);
-  cut_scores_.reserve(std::max(max_candidates_, max_silent_));
+  reserve_written(max_silent_, &exits_);
+  reserve_written(std::max(max_candidates_, max_silent_), &cut_scores_);
   // A lone hypothesis adds at most a record a row. A row of many adds one for each candidate.
   const size_t rows = static_cast<size_t>(max_rows);
   max_records_ = 2 * rows + 8 * max_active_;
-  records_.reserve(max_records_);
+  reserve_written(max_records_, &records_);
   moved_to_.resize(max_records_);
-  chain_.reserve(rows + 1);
+  reserve_written(rows + 1, &chain_);
   reset();
 }
 

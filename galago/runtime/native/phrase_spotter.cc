@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "heap_bytes.h"
 #include "phone_scorer.h"
 #include "status.h"
 
@@ -112,14 +113,14 @@ struct PhraseSpotter::Impl {
         options(o),
         scorer(o.phone_log_priors, o.prior_scale) {
     scores.resize(o.phone_log_priors.size());
-    arc_tokens.reserve(automaton->num_arcs());
-    next_arc_tokens.reserve(automaton->num_arcs());
-    silent_tokens.reserve(automaton->num_states());
-    next_silent_tokens.reserve(automaton->num_states());
-    exits.reserve(automaton->num_states());
+    reserve_written(automaton->num_arcs(), &arc_tokens);
+    reserve_written(automaton->num_arcs(), &next_arc_tokens);
+    reserve_written(automaton->num_states(), &silent_tokens);
+    reserve_written(automaton->num_states(), &next_silent_tokens);
+    reserve_written(automaton->num_states(), &exits);
     arc_slot.assign(automaton->num_arcs(), kNone);
     state_slot.assign(automaton->num_states(), kNone);
-    detections.reserve(kMaxDetections);
+    reserve_written(kMaxDetections, &detections);
   }
 
   void reset(int64_t first_token) {
