@@ -41,6 +41,7 @@ def noise(config: SwinConfig, batch: int = 1) -> Tensor:
         ("l-384", 197e6, 103.9e9),
         ("device-3m", 3.36e6, None),
         ("device-8m", 8.25e6, None),
+        ("mobile-3m", 3.1e6, None),
     ],
 )
 def test_as_big_and_as_costly_as_published(
@@ -181,6 +182,7 @@ def test_the_cut_network_has_one_fixed_graph() -> None:
         ({"depths": (2,)}, "same number of stages"),
         ({"norm": "group"}, "layer, batch, got 'group'"),
         ({"stem": "conv", "patch": 8}, "needs patch 4"),
+        ({"stem": "mobile"}, "a mobile stem needs patch 16, got 4"),
         ({"drop_path": 1.0}, "drop_path"),
         ({"local_kernel": 2}, "0 or odd"),
     ],

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from galago.models.swin import Swin, SwinConfig
+from galago.models.efficientnet_lite import EfficientNetLiteConfig
+from galago.models.swin import SwinConfig
 from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
+from galago.models.training.eye.networks import EyeConfig, EyeNetwork, new_eye
 from galago.models.training.eye.trainer import save_eye
 
 LABELS = tuple(EyeLabel(name, "colour", name) for name in ("red", "green", "blue")) + (
@@ -37,24 +39,31 @@ max_cost = 1.0
 """
 
 
-def tiny_eye() -> Swin:
+CONFIG = SwinConfig(
+    height=32,
+    width=48,
+    num_classes=len(LABELS),
+    window=2,
+    widths=(8, 16),
+    depths=(2, 1),
+    num_heads=(2, 4),
+    norm="batch",
+    activation="hard_swish",
+    stem="conv",
+    local_kernel=3,
+)
+
+#: Behind a mobile stem 4 x 6 tokens, and windows of 2 x 2, the second time shifted.
+MOBILE = CONFIG.with_(height=64, width=96, stem="mobile", patch=16, widths=(8,), depths=(2,), num_heads=(2,))
+
+#: What teaches an eye, and is packed like one.
+TEACHER = EfficientNetLiteConfig(height=32, width=64, num_classes=len(LABELS))
+
+
+def tiny_eye(config: EyeConfig = CONFIG) -> EyeNetwork:
     """Random weights of seed 3; what BatchNorm has measured is random too, so that folding matters."""
     torch.manual_seed(3)
-    model = Swin(
-        SwinConfig(
-            height=32,
-            width=48,
-            num_classes=len(LABELS),
-            window=2,
-            widths=(8, 16),
-            depths=(2, 1),
-            num_heads=(2, 4),
-            norm="batch",
-            activation="hard_swish",
-            stem="conv",
-            local_kernel=3,
-        )
-    )
+    model = new_eye(config)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
