@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ear.h"
 #include "engine.h"
 
 namespace galago {

@@ -208,7 +208,8 @@ galago_status galago_session_open(galago_bundle* bundle, const galago_session_op
     const galago_session_options defaults = GALAGO_SESSION_OPTIONS_INIT;
     const galago_session_options given =
         read_struct(options, defaults, kFirstSessionOptionsBytes, "galago_session_options");
-    *out = new galago_session{{bundle->bundle->roles(), given}};
+    const galago::Bundle& opened = *bundle->bundle;
+    *out = new galago_session{{{opened.ear(), opened.eye(), opened.voice()}, given}};
     return GALAGO_OK;
   });
 }

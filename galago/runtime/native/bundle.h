@@ -13,7 +13,6 @@
 #include "engine.h"
 #include "eye_stream.h"
 #include "manifest.h"
-#include "session.h"
 #include "voice_stream.h"
 
 namespace galago {
@@ -33,9 +32,10 @@ class Bundle {
   // Throws GALAGO_E_NOT_FOUND. Valid as long as the bundle. From any thread.
   const char* metadata(const std::string& key) const;
 
-  OpenedRoles roles() const {
-    return {ear_ ? &*ear_ : nullptr, eye_ ? &*eye_ : nullptr, voice_ ? &*voice_ : nullptr};
-  }
+  // NULL: it has no such role, or was opened without it.
+  const OpenedEar* ear() const { return ear_ ? &*ear_ : nullptr; }
+  const OpenedEye* eye() const { return eye_ ? &*eye_ : nullptr; }
+  const OpenedVoice* voice() const { return voice_ ? &*voice_ : nullptr; }
 
  private:
   Bundle() = default;

@@ -19,7 +19,6 @@ namespace galago {
 
 constexpr int64_t kGapNs = 40'000'000;
 constexpr int64_t kDriftNs = 5'000'000;
-constexpr int64_t kMaxCaptureNs = int64_t{1} << 62;  // sums of two never overflow
 
 class CaptureTracker {
  public:

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "capture_clock.h"
+#include "ear.h"
 #include "engine.h"
 #include "front_end.h"
 #include "listener.h"
-#include "manifest.h"
 #include "metrics.h"
 #include "ring.h"
 #include "role_stream.h"

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "manifest.h"
+#include "target.h"
 
 namespace galago {
 

@@ -12,10 +12,10 @@
 #include <memory>
 
 #include "engine.h"
+#include "eye.h"
 #include "image_inbox.h"
 #include "image_scaler.h"
 #include "label_smoother.h"
-#include "manifest.h"
 #include "metrics.h"
 #include "role_stream.h"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "capture_clock.h"
+#include "role_stream.h"
 #include "status.h"
 #include "vector_clones.h"
 

@@ -25,9 +25,9 @@
 #include <vector>
 
 #include "capture_clock.h"
+#include "ear.h"
 #include "endpoint.h"
 #include "event_queue.h"
-#include "manifest.h"
 #include "metrics.h"
 #include "phrase_spotter.h"
 #include "second_pass.h"

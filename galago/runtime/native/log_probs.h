@@ -4,8 +4,8 @@
 
 #include <cstddef>
 
+#include "ear.h"
 #include "engine.h"
-#include "manifest.h"
 
 namespace galago {
 

@@ -9,7 +9,7 @@
 
 #include "file.h"
 #include "json.h"
-#include "manifest.h"
+#include "target.h"
 
 namespace galago {
 
@@ -56,9 +56,6 @@ TensorSpec read_tensor(const ManifestEntry& target, const char* group, const cha
 
 // What the targets of all roles have.
 void read_target(const ManifestEntry& entry, const std::vector<FileEntry>& files, Target* target);
-
-// The role "voice".
-Voice read_voice(const ManifestEntry& entry, const std::vector<FileEntry>& files);
 
 }  // namespace galago
 

@@ -1,5 +1,6 @@
 // The role "voice" of manifest.json; docs/bundles.md has its contract.
 #include "manifest_entry.h"
+#include "manifest_roles.h"
 
 namespace galago {
 namespace {

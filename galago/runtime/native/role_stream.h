@@ -12,6 +12,9 @@
 
 namespace galago {
 
+// The latest time that an input may be captured at: sums of two never overflow.
+constexpr int64_t kMaxCaptureNs = int64_t{1} << 62;
+
 class RoleStream {
  public:
   // `role` ("ear") is a literal; `events` outlives the stream.

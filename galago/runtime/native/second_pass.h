@@ -22,8 +22,8 @@
 #include <memory>
 #include <vector>
 
+#include "ear.h"
 #include "engine.h"
-#include "manifest.h"
 
 namespace galago {
 

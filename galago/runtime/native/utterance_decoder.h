@@ -10,9 +10,9 @@
 
 #include "ctc_alignment.h"
 #include "ctc_decoder.h"
+#include "ear.h"
 #include "grammar_decoder.h"
 #include "hotwords.h"
-#include "manifest.h"
 #include "word_decoder.h"
 
 namespace galago {

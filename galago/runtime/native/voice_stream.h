@@ -22,11 +22,11 @@
 
 #include "engine.h"
 #include "length_regulator.h"
-#include "manifest.h"
 #include "metrics.h"
 #include "role_stream.h"
 #include "speech_playback.h"
 #include "speech_queue.h"
+#include "voice.h"
 #include "voice_text.h"
 
 namespace galago {
