@@ -29,7 +29,7 @@ import numpy.typing as npt
 import galago
 from benchmarks import common, onnx_peer
 from benchmarks.image_scaling import draw
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.manifest_eye import Eye, EyeImage
 
 NUM_WARM_UP = 20

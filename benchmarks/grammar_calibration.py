@@ -39,7 +39,7 @@ from benchmarks.spoken_commands import (
     clip_of,
     lj_texts,
 )
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 
 GRAMMARS = tuple(sorted((Path(__file__).resolve().parents[1] / "examples" / "grammars").glob("*.yaml")))
 NUM_SENTENCES = 36  # of each grammar

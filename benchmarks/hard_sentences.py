@@ -44,7 +44,7 @@ from galago.models.training.checkpoints import load
 from galago.models.training.ear.align import sound_out
 from galago.models.training.voice.checkpoint import load_fastspeech, load_teacher, load_vocoder
 from galago.models.vocoder import Vocoder
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 
 SENTENCES = common.ROOT / "benchmarks" / "hard_sentences.txt"
 PRICE = 1e-4  # of a fault; of 1e-4 to 1e-20 the one that finds most faults in 40 training recordings

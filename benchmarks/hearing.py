@@ -15,7 +15,7 @@ from typing import Any
 
 import galago
 from benchmarks.corpora import Audio, pad
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 
 #: Silence around a clip: the endpoint closes an utterance only after ``endpoint.silence_ms`` of it.
 BEFORE_S, AFTER_S = 0.3, 1.2

@@ -24,7 +24,7 @@ from benchmarks import common, hearing
 from benchmarks.core_parity import Array, LogProbs, compare, fp32_bundle, largest_difference, run_stateful
 from benchmarks.corpora import read_clips
 from benchmarks.onnx_peer import StreamingFeatures
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 
 if TYPE_CHECKING:
     from galago.models.conformer import Conformer

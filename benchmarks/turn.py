@@ -28,7 +28,8 @@ import numpy as np
 from benchmarks import common
 from benchmarks.corpora import SAMPLE_RATE_HZ, Audio
 from benchmarks.latency import NS_PER_MS, NS_PER_S, voice_span
-from galago.runtime.bundle import Bundle, find_bundle
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.manifest import Manifest, read_manifest
 from galago.streaming import (
     Conversation,

@@ -39,7 +39,7 @@ from galago.models.training.voice.utterances import Dictionary, marks_of_text, s
 from galago.models.vocoder import Vocoder
 from galago.models.voice_features import VoiceMel, frame_energy
 from galago.models.voice_graphs import FrameSpeaker
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.language.voice_phones import (
     BEGIN,
     MARKS,

@@ -30,7 +30,8 @@ import numpy as np
 
 import galago
 from benchmarks import common
-from galago.runtime.bundle import Bundle, find_bundle
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.errors import of_status
 from galago.runtime.events import Failed, SpeakStop
 from galago.runtime.manifest import read_manifest

@@ -29,7 +29,7 @@ from galago.models.training.checkpoints import load
 from galago.models.training.voice.checkpoint import load_fastspeech, load_teacher, load_vocoder
 from galago.models.vocoder import Vocoder
 from galago.models.voice_features import VoiceFeatureConfig
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 
 T = TypeVar("T")
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 
 from galago.runtime import events
-from galago.runtime.bundle import Bundle, find_bundle
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.errors import (
     AbiError,
     CorruptError,

@@ -19,7 +19,8 @@ from galago.quantize.model_card import join_parts, split_parts
 from galago.quantize.packer import Job, Packer
 from galago.quantize.recipe import PackRecipe
 from galago.quantize.roles import ROLES, role_of_checkpoint
-from galago.runtime.bundle import check_files, read_manifest, write_manifest
+from galago.runtime.bundle_folder import check_files, write_manifest
+from galago.runtime.manifest import read_manifest
 
 __all__ = ["CARD", "MANIFEST", "Source", "joined_header", "pack", "replace_folder"]
 

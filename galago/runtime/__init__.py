@@ -5,10 +5,11 @@ Needs numpy and one engine.  Imports nothing else of galago.
 
 from __future__ import annotations
 
-from galago.runtime.bundle import Bundle, check_files, find_bundle, read_manifest, write_manifest
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import check_files, find_bundle, write_manifest
 from galago.runtime.errors import GalagoError
 from galago.runtime.events import Event
-from galago.runtime.manifest import Manifest
+from galago.runtime.manifest import Manifest, read_manifest
 from galago.runtime.session import Metrics, Session, SessionInfo
 
 __all__ = [

@@ -17,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from galago.runtime.bundle import Bundle, check_files, read_manifest
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import check_files
 from galago.runtime.errors import CorruptError, GalagoError
 from galago.runtime.events import Final, Labels, Logits, Posteriors
 from galago.runtime.golden_speech import speak_golden
-from galago.runtime.manifest import Ear, GoldenVector, Target
+from galago.runtime.manifest import Ear, GoldenVector, Target, read_manifest
 from galago.runtime.manifest_eye import Eye, GoldenImage
 from galago.runtime.manifest_target import GraphTarget
 from galago.runtime.manifest_voice import GoldenSpeech, Voice

@@ -32,7 +32,7 @@ from galago.runtime.fair_lock import FairLock
 from galago.runtime.image_planes import ImageFormat, Planes, describe_image
 
 if TYPE_CHECKING:
-    from galago.runtime.bundle import Bundle, GrammarSource
+    from galago.runtime.open_bundle import GrammarSource, OpenBundle
 
 # One nap inside the library: `close` from another thread waits at most this long for `wait`.
 _WAIT_SLICE_MS = 20
@@ -127,7 +127,7 @@ class Session(Closing):
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: OpenBundle,
         *,
         worker: bool = False,
         partials: bool = True,

@@ -21,7 +21,7 @@ from benchmarks.spoken_script import (
 )
 from benchmarks.voice_speed import read_sentences
 from benchmarks.word_counter import Variants, WordCounter, names_of, transitions
-from galago.runtime.bundle import find_bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.manifest import read_manifest
 
 SCRIPT = Script(

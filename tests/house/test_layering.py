@@ -26,7 +26,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "galago.quantize": frozenset(
         {
             "galago.models",
-            "galago.runtime.bundle",
+            "galago.runtime.bundle_folder",
+            "galago.runtime.manifest",
             "galago.runtime.errors",
             "galago.runtime.language",
             "galago.boards",

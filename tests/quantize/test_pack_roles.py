@@ -19,8 +19,8 @@ from galago.quantize.pack import Source, pack
 from galago.quantize.packer import Job, PackedRole
 from galago.quantize.recipe import PackRecipe
 from galago.quantize.roles import Role
-from galago.runtime.bundle import read_manifest
 from galago.runtime.errors import CorruptError
+from galago.runtime.manifest import read_manifest
 
 
 @dataclass

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from galago.runtime import bundle as bundle_module
-from galago.runtime.bundle import Bundle, check_files, find_bundle, read_manifest, write_manifest
+from galago.runtime import bundle_folder
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import check_files, find_bundle, write_manifest
 from galago.runtime.errors import (
     CorruptError,
     GalagoError,
@@ -25,7 +26,7 @@ from galago.runtime.errors import (
     UnsupportedError,
 )
 from galago.runtime.golden import verify_golden
-from galago.runtime.manifest import parse_manifest
+from galago.runtime.manifest import parse_manifest, read_manifest
 
 Document = dict[str, Any]
 
@@ -220,7 +221,7 @@ def test_a_shipped_bundle_is_found_by_name(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny_bundle, tmp_path / "default")
-    monkeypatch.setattr(bundle_module, "_BUNDLES", tmp_path)
+    monkeypatch.setattr(bundle_folder, "_BUNDLES", tmp_path)
     assert find_bundle() == tmp_path / "default"
     assert find_bundle(tiny_bundle) == tiny_bundle
     with pytest.raises(NotFoundError, match="these ship with galago: default"):

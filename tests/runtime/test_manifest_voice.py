@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from galago.runtime.bundle import check_files, read_manifest
+from galago.runtime.bundle_folder import check_files
 from galago.runtime.errors import CorruptError, UnsupportedError
-from galago.runtime.manifest import parse_manifest
+from galago.runtime.manifest import parse_manifest, read_manifest
 from tests import tiny_voice
 from tests.make_tiny_bundle import make_tiny_bundle
 

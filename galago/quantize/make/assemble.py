@@ -11,7 +11,8 @@ from typing import Any
 from galago.models.training.toml_tables import RecipeError
 from galago.quantize.model_card import join_parts, split_parts
 from galago.quantize.pack import CARD, MANIFEST, joined_header, replace_folder
-from galago.runtime.bundle import check_files, read_manifest, write_manifest
+from galago.runtime.bundle_folder import check_files, write_manifest
+from galago.runtime.manifest import read_manifest
 
 __all__ = ["assemble"]
 

@@ -20,7 +20,7 @@ from galago.quantize.ear.oracle import Oracle
 from galago.quantize.ear.recipe import EarPackRecipe
 from galago.quantize.make.pictures import spectrogram
 from galago.quantize.timing import step_ms
-from galago.runtime.bundle import read_manifest
+from galago.runtime.manifest import read_manifest
 
 __all__ = ["measure"]
 

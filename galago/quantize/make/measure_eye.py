@@ -23,7 +23,7 @@ from galago.quantize.eye.recipe import EyePackRecipe
 from galago.quantize.make.pictures import photo
 from galago.quantize.provenance import provenance
 from galago.quantize.timing import step_ms
-from galago.runtime.bundle import read_manifest
+from galago.runtime.manifest import read_manifest
 
 __all__ = ["measure"]
 

@@ -15,7 +15,8 @@ import typer
 
 from galago.boards.profile import this_machine
 from galago.runtime import abi
-from galago.runtime.bundle import Bundle, find_bundle
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.errors import GalagoError
 from galago.streaming.cli.exits import FAILED, exit_codes
 from galago.streaming.cli.options import human_path

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import typer
 
-from galago.runtime.bundle import Bundle, find_bundle
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.errors import InvalidArgumentError, NotFoundError
 from galago.streaming.cli.exits import exit_codes
 

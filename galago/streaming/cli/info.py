@@ -6,9 +6,10 @@ import json as json_format
 from typing import Any
 
 from galago.runtime import abi
-from galago.runtime.bundle import Bundle, find_bundle, read_manifest
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.errors import CorruptError, GalagoError
-from galago.runtime.manifest import Manifest
+from galago.runtime.manifest import Manifest, read_manifest
 from galago.streaming.cli.exits import exit_codes
 from galago.streaming.cli.options import human_path
 from galago.streaming.cli.tables import megabytes, print_table

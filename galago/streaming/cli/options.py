@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from galago.runtime.bundle import Bundle, find_bundle
+from galago.runtime.bundle import Bundle
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.manifest import read_manifest
 
 BundleName = Annotated[

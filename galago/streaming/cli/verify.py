@@ -8,8 +8,9 @@ from dataclasses import asdict
 
 import typer
 
-from galago.runtime.bundle import find_bundle, read_manifest
+from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.golden import GoldenResult, verify_golden
+from galago.runtime.manifest import read_manifest
 from galago.streaming.cli.exits import FAILED, exit_codes
 from galago.streaming.cli.tables import print_table
 

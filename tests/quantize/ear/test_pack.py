@@ -16,8 +16,9 @@ from galago.quantize import command
 from galago.quantize.ear.oracle import Oracle
 from galago.quantize.ear.recipe import EarPackRecipe
 from galago.quantize.roles import load_pack_recipe
-from galago.runtime.bundle import check_files, read_manifest
+from galago.runtime.bundle_folder import check_files
 from galago.runtime.errors import CorruptError
+from galago.runtime.manifest import read_manifest
 from tests.quantize.ear.tiny import tiny_model
 
 RECIPE = """

@@ -15,8 +15,8 @@ from galago.models.wav2vec2 import Wav2Vec2, Wav2Vec2Config
 from galago.models.wav2vec2_ear import Wav2Vec2Ear
 from galago.quantize import command
 from galago.quantize.ear.network import load_ear
-from galago.runtime.bundle import read_manifest
 from galago.runtime.golden import verify_golden
+from galago.runtime.manifest import read_manifest
 from tests.quantize.ear.raw_bundle import BASE, TINY, two_heads
 
 RECIPE = """

@@ -21,7 +21,8 @@ from galago.quantize.eye.export import export_onnx, folded
 from galago.quantize.eye.golden import draw_picture
 from galago.quantize.eye.oracle import EyeOracle, network_input
 from galago.quantize.layers import weighted_layers
-from galago.runtime.bundle import check_files, read_manifest
+from galago.runtime.bundle_folder import check_files
+from galago.runtime.manifest import read_manifest
 from tests.make_tiny_bundle import make_tiny_bundle
 from tests.quantize.eye.tiny import (
     CONFIG,

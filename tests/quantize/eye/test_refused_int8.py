@@ -10,7 +10,7 @@ import pytest
 
 from galago.quantize import command
 from galago.quantize.eye import pack
-from galago.runtime.bundle import read_manifest
+from galago.runtime.manifest import read_manifest
 from tests.quantize.eye.tiny import RECIPE, save_tiny_eye
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from galago.models.training.toml_tables import RecipeError
 from galago.quantize.make.assemble import assemble
-from galago.runtime.bundle import check_files, read_manifest
+from galago.runtime.bundle_folder import check_files
 from galago.runtime.errors import CorruptError
+from galago.runtime.manifest import read_manifest
 from tests.make_tiny_bundle import make_tiny_bundle
 
 

@@ -25,9 +25,10 @@ from galago.quantize.voice.export import SpeakerShape
 from galago.quantize.voice.oracle import Reader, Speaker, VoiceOracle
 from galago.quantize.voice.parts import Part
 from galago.quantize.voice.report import merged_quantization, speed
-from galago.runtime.bundle import check_files, read_manifest
+from galago.runtime.bundle_folder import check_files
 from galago.runtime.language.pronunciations import read_pronunciations
 from galago.runtime.language.voice_phones import VOICE_PHONES, encode_voice_phones
+from galago.runtime.manifest import read_manifest
 from tests.make_tiny_bundle import make_tiny_bundle
 from tests.quantize.voice.tiny import CHUNK_FRAMES, NUM_PHONES, save_tiny_run
 

@@ -369,7 +369,7 @@ def test_without_the_extra_the_command_says_how_to_get_it(
 
 @pytest.fixture
 def demo_bundle(tiny_bundle: Path, tmp_path: Path) -> Path:
-    from galago.runtime.bundle import write_manifest
+    from galago.runtime.bundle_folder import write_manifest
 
     bundle = Path(shutil.copytree(tiny_bundle, tmp_path / "demo_bundle"))
     (bundle / "demo").mkdir()
