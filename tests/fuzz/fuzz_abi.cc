@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "abi_handles.h"
-#include "scripted_engine.h"
-#include "scripted_eye.h"
-#include "scripted_voice.h"
+#include "abi/abi_handles.h"
+#include "engine/scripted_engine.h"
+#include "eye/scripted_eye.h"
 #include "seeds.h"
+#include "voice/scripted_voice.h"
 
 namespace {
 

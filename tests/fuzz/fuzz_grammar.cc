@@ -3,11 +3,11 @@
 #include <string>
 #include <vector>
 
-#include "automaton_builder.h"
-#include "grammar_decoder.h"
-#include "phrase_spotter.h"
+#include "base/status.h"
+#include "decoding/automaton_builder.h"
+#include "decoding/grammar_decoder.h"
+#include "decoding/phrase_spotter.h"
 #include "seeds.h"
-#include "status.h"
 
 namespace {
 

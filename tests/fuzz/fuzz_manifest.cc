@@ -3,10 +3,10 @@
 #include <string>
 #include <string_view>
 
-#include "json.h"
-#include "manifest.h"
+#include "base/json.h"
+#include "base/status.h"
+#include "bundle/manifest.h"
 #include "seeds.h"
-#include "status.h"
 
 std::vector<std::string> fuzz_seeds() {
   const std::string hash(64, 'a');

@@ -5,12 +5,12 @@
 #include <string>
 #include <string_view>
 
-#include "g2p.h"
-#include "pronunciations.h"
+#include "base/status.h"
+#include "pronunciation/g2p.h"
+#include "pronunciation/pronunciations.h"
+#include "pronunciation/speech_text.h"
+#include "pronunciation/tiny_voice.h"
 #include "seeds.h"
-#include "speech_text.h"
-#include "status.h"
-#include "tiny_voice.h"
 
 std::vector<std::string> fuzz_seeds() {
   return {

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
+#include "decoding/word_decoder.h"
+#include "decoding/word_model_builder.h"
 #include "seeds.h"
-#include "status.h"
-#include "word_decoder.h"
-#include "word_model_builder.h"
 
 namespace {
 

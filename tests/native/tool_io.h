@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "ctc_decoder.h"
+#include "decoding/ctc_decoder.h"
 
 namespace tool {
 

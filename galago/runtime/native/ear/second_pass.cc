@@ -1,0 +1,158 @@
+#include "ear/second_pass.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/heap_bytes.h"
+#include "base/status.h"
+#include "ear/log_probs.h"
+#include "role/metrics.h"
+
+namespace galago {
+namespace {
+
+// Sound before the utterance that the first chunk begins with, so that its first token has heard
+// something.
+constexpr int64_t kContextTokens = 4;
+
+// What a last chunk is filled up with: the silence that ended the utterance, to and fro. Frames of
+// digital silence would be a sound that the network never hears behind a voice.
+constexpr int64_t kFillFrames = 16;
+
+}  // namespace
+
+SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_frames,
+                       int max_backtrack_tokens, int max_utterance_tokens)
+    : target_(opened.target),
+      engine_(opened.engine),
+      frame_width_(static_cast<size_t>(ear.features.values_per_frame())),
+      num_phones_(ear.phones.size()),
+      num_tokens_(ear.tokens.size()),
+      subsampling_(ear.subsampling_factor),
+      history_frames_((max_backtrack_tokens + kContextTokens) * subsampling_),
+      stream_(engine_->open_stream()),
+      frames_(static_cast<size_t>((max_utterance_tokens + max_backtrack_tokens + kContextTokens) *
+                                      subsampling_ +
+                                  2 * max_new_frames) *
+              frame_width_) {}
+
+void SecondPass::restart() {
+  frames_begin_ = frames_end_ = 0;
+  num_frames_ahead_ = 0;
+  in_utterance_ = has_looked_ahead_ = has_filled_in_states_ = false;
+  failure_ = nullptr;
+}
+
+void SecondPass::hear(const float* frames, int num_frames) {
+  drop_frames_ahead();
+  int64_t kept_begin = frames_end_ - history_frames_;
+  if (in_utterance_) kept_begin = std::min(kept_begin, utterance_begin_);
+  if (kept_begin > frames_begin_) {
+    std::memmove(frames_.data(), frame(kept_begin),
+                 static_cast<size_t>(frames_end_ - kept_begin) * frame_width_ * sizeof(float));
+    frames_begin_ = kept_begin;
+  }
+  append(frames, num_frames);
+}
+
+void SecondPass::append(const float* frames, int num_frames) {
+  float* const end =
+      frames_.data() + static_cast<size_t>(frames_end_ - frames_begin_) * frame_width_;
+  std::memcpy(end, frames, static_cast<size_t>(num_frames) * frame_width_ * sizeof(float));
+  frames_end_ += num_frames;
+}
+
+void SecondPass::drop_frames_ahead() {
+  frames_end_ -= std::exchange(num_frames_ahead_, 0);
+  if (std::exchange(has_looked_ahead_, false)) has_filled_in_states_ = true;
+}
+
+void SecondPass::begin(int64_t token) {
+  in_utterance_ = true;
+  first_token_ = rows_begin_ = rows_end_ = token;
+  const int64_t oldest_token = (frames_begin_ + subsampling_ - 1) / subsampling_;
+  utterance_begin_ = std::max(token - kContextTokens, oldest_token) * subsampling_;
+  chunk_begin_ = utterance_begin_;
+  has_filled_in_states_ = false;
+}
+
+bool SecondPass::look_ahead(const float* frames, int num_frames) {
+  if (failure_ != nullptr || !in_utterance_ ||
+      frames_end_ + num_frames - chunk_begin_ >= target_.chunk_frames)
+    return false;
+  append(frames, num_frames);
+  num_frames_ahead_ = num_frames;
+  if (!advance(true)) return false;
+  has_looked_ahead_ = true;
+  chunk_begin_ -= target_.chunk_frames;  // until it is known whether it ends here
+  return true;
+}
+
+bool SecondPass::advance(bool is_over) {
+  if (failure_ != nullptr || !in_utterance_) return false;
+  if (is_over && std::exchange(has_looked_ahead_, false)) {
+    chunk_begin_ += target_.chunk_frames;
+    return true;
+  }
+  const int64_t num_heard = frames_end_ - chunk_begin_;
+  const int64_t lookahead_frames = target_.lookahead_tokens * subsampling_;
+  if (is_over ? num_heard + lookahead_frames <= 0 : num_heard < target_.chunk_frames) return false;
+  if (std::exchange(has_filled_in_states_, false)) {
+    for (int64_t begin = utterance_begin_; begin < chunk_begin_; begin += target_.chunk_frames) {
+      if (!run_chunk(begin)) return false;
+    }
+  }
+  if (!run_chunk(chunk_begin_)) return false;
+  const int64_t first_row = chunk_begin_ / subsampling_ - target_.lookahead_tokens;
+  rows_begin_ = std::max(first_row, first_token_);
+  rows_end_ = std::max(first_row + target_.chunk_tokens, rows_begin_);
+  rows_of_chunk_ = first_row;
+  chunk_begin_ += target_.chunk_frames;
+  return true;
+}
+
+bool SecondPass::run_chunk(int64_t begin) {
+  const int64_t chunk_frames = target_.chunk_frames;
+  float* const input = stream_->input(EarTarget::kFeatures);
+  const int64_t num_copied = std::clamp<int64_t>(frames_end_ - begin, 0, chunk_frames);
+  if (num_copied > 0) {
+    std::memcpy(input, frame(begin),
+                static_cast<size_t>(num_copied) * frame_width_ * sizeof(float));
+  }
+  const int64_t num_fill = std::min(kFillFrames, frames_end_ - frames_begin_);
+  for (int64_t i = num_copied; i < chunk_frames; ++i) {
+    const int64_t phase = (begin + i - frames_end_) % (2 * num_fill);
+    const int64_t back = phase < num_fill ? phase : 2 * num_fill - 1 - phase;
+    std::memcpy(input + static_cast<size_t>(i) * frame_width_, frame(frames_end_ - 1 - back),
+                frame_width_ * sizeof(float));
+  }
+  *stream_->input(EarTarget::kKeep) = begin == utterance_begin_ ? 0.0f : 1.0f;
+  const int64_t engine_begin_ns = monotonic_ns();
+  failure_ = stream_->run();
+  engine_ns_ += monotonic_ns() - engine_begin_ns;
+  if (failure_ == nullptr) {
+    failure_ = find_bad_log_probs(*stream_, target_.chunk_tokens, num_phones_, num_tokens_);
+  }
+  return failure_ == nullptr;
+}
+
+const float* SecondPass::row(size_t output, size_t width, int64_t token) const {
+  return stream_->output(output) + static_cast<size_t>(token - rows_of_chunk_) * width;
+}
+
+const float* SecondPass::phone_log_probs(int64_t token) const {
+  return row(EarTarget::kPhoneLogProbs, num_phones_, token);
+}
+
+const float* SecondPass::token_log_probs(int64_t token) const {
+  return row(EarTarget::kTokenLogProbs, num_tokens_, token);
+}
+
+int64_t SecondPass::take_engine_ns() { return std::exchange(engine_ns_, 0); }
+
+size_t SecondPass::num_bytes() const {
+  return sizeof(*this) + stream_->num_bytes() + heap_bytes(frames_);
+}
+
+}  // namespace galago

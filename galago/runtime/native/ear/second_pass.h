@@ -1,0 +1,110 @@
+// The second look at an utterance: the same network by a longer chunk, for finals.
+//
+// A short chunk answers soon and sees little of what follows a sound; a long one sees much and
+// answers late. Both may be had from one set of weights (B. Zhang et al., "Unified streaming and
+// non-streaming two-pass end-to-end model for speech recognition", 2020, where the second look is
+// an attention decoder's; here it is the encoder's own): the first pass makes partials, voice
+// activity and endpoints, the second one, over the same frames, what is final.
+//
+//   first pass   |--|--|--|--|--|--|--|--|--|--|--|--|      chunk by chunk, without an end
+//   utterance          [----------------------)
+//   second pass       |--------------|--------------|       from its begin; the last chunk is
+//                                             ^^^^^^        filled up
+//
+// An utterance is a stream of its own here: there is no state to take back when the last chunk was
+// filled up, and silence costs nothing. Where the end was only thought to be near (look_ahead), the
+// utterance is run again from its begin: that is seldom, and a chunk takes a few milliseconds.
+#ifndef GALAGO_NATIVE_SECOND_PASS_H_
+#define GALAGO_NATIVE_SECOND_PASS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ear/ear.h"
+#include "engine/engine.h"
+
+namespace galago {
+
+struct OpenedSecondPass {
+  EarTarget target;
+  std::shared_ptr<Engine> engine;
+};
+
+class SecondPass {
+ public:
+  // hear() gets at most max_new_frames at once; an utterance begins at most max_backtrack_tokens
+  // before the last frame that was heard, and lasts at most max_utterance_tokens. Throws Error.
+  SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_frames,
+             int max_backtrack_tokens, int max_utterance_tokens);
+
+  // A new stream begins: its frame 0 comes next.
+  void restart();
+  // The next frames of the stream: [num_frames][frame width].
+  void hear(const float* frames, int num_frames);
+
+  // An utterance begins with this token.
+  void begin(int64_t token);
+  // Computes the rows of the next tokens. False if they need frames that were not heard yet, unless
+  // there will be none of them (`is_over`), where it is false if no row is left; or after a
+  // failure.
+  bool advance(bool is_over);
+  // What the rows of the chunk under way would be, if nothing more came than these next frames, at
+  // most max_new_frames: hear() will hear them again, unless the utterance ends here, where
+  // advance(true) goes on. False: they would complete the chunk, or it broke.
+  bool look_ahead(const float* frames, int num_frames);
+  // The utterance is over.
+  void end() { in_utterance_ = false; }
+
+  // Of the last advance(): tokens [begin_token(), end_token()), a row each.
+  int64_t begin_token() const { return rows_begin_; }
+  int64_t end_token() const { return rows_end_; }
+  const float* phone_log_probs(int64_t token) const;
+  const float* token_log_probs(int64_t token) const;
+
+  // What broke it, until restart(); nullptr: nothing.
+  const char* failure() const { return failure_; }
+  // Time in the engine since this was asked last.
+  int64_t take_engine_ns();
+
+  size_t num_bytes() const;
+
+ private:
+  const float* frame(int64_t index) const {
+    return frames_.data() + static_cast<size_t>(index - frames_begin_) * frame_width_;
+  }
+  const float* row(size_t output, size_t width, int64_t token) const;
+  void append(const float* frames, int num_frames);
+  void drop_frames_ahead();
+  bool run_chunk(int64_t begin);  // false: it broke
+
+  const EarTarget target_;
+  const std::shared_ptr<Engine> engine_;
+  const size_t frame_width_;
+  const size_t num_phones_;
+  const size_t num_tokens_;
+  const int64_t subsampling_;
+  const int64_t history_frames_;  // kept of what was heard
+
+  std::unique_ptr<EngineStream> stream_;
+  std::vector<float> frames_;  // [frames_begin_, frames_end_) of the stream
+  int64_t frames_begin_ = 0;
+  int64_t frames_end_ = 0;
+  bool in_utterance_ = false;
+  int64_t first_token_ = 0;            // whose row tells of the utterance
+  int64_t utterance_begin_ = 0;        // frame that the first chunk begins with
+  int64_t chunk_begin_ = 0;            // frame that the next chunk begins with
+  int num_frames_ahead_ = 0;           // of the frames, the last, which will come again
+  bool has_looked_ahead_ = false;      // the next chunk's rows are there
+  bool has_filled_in_states_ = false;  // a chunk was filled up that now goes on
+  int64_t rows_of_chunk_ = 0;          // token of the first row that the engine put out
+  int64_t rows_begin_ = 0;
+  int64_t rows_end_ = 0;
+  const char* failure_ = nullptr;
+  int64_t engine_ns_ = 0;
+};
+
+}  // namespace galago
+
+#endif  // GALAGO_NATIVE_SECOND_PASS_H_

@@ -1,0 +1,92 @@
+// What an utterance says: openly, by words or by tokens, and by a closed grammar where one is set.
+#ifndef GALAGO_NATIVE_UTTERANCE_DECODER_H_
+#define GALAGO_NATIVE_UTTERANCE_DECODER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "decoding/ctc_alignment.h"
+#include "decoding/ctc_decoder.h"
+#include "decoding/grammar_decoder.h"
+#include "decoding/hotwords.h"
+#include "decoding/word_decoder.h"
+#include "ear/ear.h"
+
+namespace galago {
+
+struct DecodingOptions {
+  int max_tokens = 1024;                        // rows of the longest utterance
+  bool greedy = false;                          // whatever the ear's decoding method
+  bool beam = false;                            // the same, over greedy
+  bool is_draft = false;                        // for partials only: it is never finished
+  std::shared_ptr<const WordModel> word_model;  // for the method "words"; may be null
+};
+
+// Everything is allocated when it is made, and when a grammar is.
+class UtteranceDecoder {
+ public:
+  // Throws Error (GALAGO_E_INVALID_ARGUMENT).
+  UtteranceDecoder(const Ear& ear, const DecodingOptions& options);
+
+  // Begin an utterance whose first row is the stream's row `first_token`.
+  void reset(int64_t first_token);
+  // Hear on from where `other`, made alike and told of the same hotwords and grammar, stands in
+  // its utterance. What the grammar makes of tokens is left out: this one cannot finish it.
+  void assign(const UtteranceDecoder& other);
+  // Rows of the next tokens: [num_rows][num_phones] and [num_rows][num_tokens].
+  void advance(const float* phone_log_probs, const float* token_log_probs, int num_rows);
+  // What is stable now, and may have been told, stays so when the utterance is finished.
+  void settle() {
+    if (has_words_) words_->settle();
+  }
+  // The utterance is over. Without a grammar the result is NULL; else valid until reset().
+  const GrammarResult* finish();
+
+  // What has been heard; valid until more is.
+  struct Heard {
+    std::string_view text;
+    size_t stable_bytes;
+    const DecodedWord* words;
+    size_t num_words;
+  };
+  Heard heard() const { return grammar_ ? heard_by(*grammar_) : heard_openly(); }
+  Heard heard_openly() const { return has_words_ ? heard_by(*words_) : heard_by(ctc_); }
+
+  // Between utterances; the one before is handed back, to be freed where that does no harm.
+  void swap_grammar(std::unique_ptr<GrammarDecoder>* grammar) { std::swap(grammar_, *grammar); }
+  // Words that no dictionary lists are heard by their letters: unless `are_known_words`, from the
+  // next utterance on open text is made of tokens, whatever the method.
+  void set_hotwords(const std::shared_ptr<const HotwordGraph>& hotwords, bool are_known_words);
+
+  size_t num_bytes() const;  // on the heap, grammars apart
+
+ private:
+  template <typename Decoder>
+  static Heard heard_by(const Decoder& decoder) {
+    return {{decoder.text(), decoder.text_bytes()},
+            decoder.stable_bytes(),
+            decoder.words(),
+            decoder.num_words()};
+  }
+
+  // Of the words that the phones may be, those that the characters fit as well.
+  void choose_words();
+
+  const std::vector<std::string> tokens_;
+  const int num_phones_;
+  const float character_weight_;
+
+  CtcDecoder ctc_;
+  std::optional<WordDecoder> words_;
+  std::optional<CtcAlignment> characters_;  // of the running utterance, to choose words by
+  bool words_know_hotwords_ = true;         // all of them, so that words_ can hear them
+  bool has_words_ = false;                  // words_ hears the running utterance, and ctc_ does not
+  std::unique_ptr<GrammarDecoder> grammar_;
+};
+
+}  // namespace galago
+
+#endif  // GALAGO_NATIVE_UTTERANCE_DECODER_H_
