@@ -1,4 +1,4 @@
-"""Lists of rising numbers with a small value each, packed for the native core (``successor_list.h``).
+"""Lists of rising numbers with a small value each, packed for the native core (``base/packed_list.h``).
 
 A list is cut into blocks of 32 entries, each a sequence of half bytes, the lower one of a byte first:
 
