@@ -30,6 +30,7 @@ __all__ = [
     "delayed_kl",
     "guided_loss",
     "means_on_tokens",
+    "rows_exist",
     "sampled_labels",
     "sequence_loss",
     "spikes_on_tokens",
@@ -67,26 +68,31 @@ class RowClock:
 WAV2VEC2_CLOCK = RowClock(200, 320)
 
 
+def rows_exist(table: Tensor, num_rows: Tensor) -> Tensor:
+    """Which tokens have a row by a table (T, r) of :meth:`RowClock.rows_of`, (B, T) bool."""
+    return _exist(table, num_rows).any(dim=-1)
+
+
+def _exist(table: Tensor, num_rows: Tensor) -> Tensor:
+    table = table.to(num_rows.device)
+    return (table >= 0)[None] & (table[None] < num_rows[:, None, None])
+
+
 def _gathered(rows: Tensor, table: Tensor, num_rows: Tensor) -> tuple[Tensor, Tensor]:
     """(B, R, C) by a table (T, r) -> (B, T, r, C), and which of them exist, (B, T, r) bool."""
     table = table.to(rows.device)
-    exists = (table >= 0)[None] & (table[None] < num_rows[:, None, None])
-    return rows[:, table.clamp(0, rows.shape[1] - 1)], exists
+    return rows[:, table.clamp(0, rows.shape[1] - 1)], _exist(table, num_rows)
 
 
-def spikes_on_tokens(probs: Tensor, table: Tensor, num_rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Posteriors (B, R, V) on the student's tokens: of the rows of a token the one with the least blank.
+def spikes_on_tokens(probs: Tensor, table: Tensor, num_rows: Tensor) -> Tensor:
+    """Posteriors (B, R, V) on the student's tokens, (B, T, V): of a token's rows that with the least blank.
 
     A mean would halve each spike. What is lost is a second character within one token.
-
-    Returns:
-        (B, T, V), and which tokens have a row, (B, T) bool.
     """
     found, exists = _gathered(probs, table, num_rows)
     blank = found[..., 0].masked_fill(~exists, 2.0)
     best = blank.argmin(dim=-1)
-    chosen = found.gather(2, best[..., None, None].expand(-1, -1, 1, probs.shape[-1]))[:, :, 0]
-    return chosen, exists.any(dim=-1)
+    return found.gather(2, best[..., None, None].expand(-1, -1, 1, probs.shape[-1]))[:, :, 0]
 
 
 def means_on_tokens(hidden: Tensor, table: Tensor, num_rows: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -74,21 +75,33 @@ def deit_loss(output: VitOutput, targets: Tensor, taught: Tensor) -> Tensor:
     return (truth + hard_label_loss(output.distillation_logits, taught)) / 2
 
 
-def hint_loss(student: Tensor, teacher: Tensor, valid: Tensor | None = None) -> Tensor:
+def hint_loss(
+    student: Tensor, teacher: Tensor, valid: Tensor | None = None, *, norm: Literal["row", "channel"] = "row"
+) -> Tensor:
     """Mean squared distance of hidden states (FitNets: Romero et al. 2015, equation 3).
 
-    The teacher's are normalised to mean 0 and variance 1 over their channels: layers differ in scale by
-    orders of magnitude, and the largest would be all that is learned.
+    The teacher's are normalised to mean 0 and variance 1: layers differ in scale by orders of magnitude, and
+    the largest would be all that is learned.
 
     Args:
         student: (..., C), projected to the teacher's width. teacher: (..., C), no gradient goes there.
         valid: (...) bool, what counts; by default everything.
+        norm: over the channels of each row, or, ``"channel"``, each channel over all rows that count: then
+            a channel that outgrows all others says no more than they do, and 1 is the loss of a student
+            that knows nothing.
     """
-    target = F.layer_norm(teacher.detach().float(), teacher.shape[-1:])
+    theirs = teacher.detach().float()
+    counts = torch.ones(theirs.shape[:-1], device=theirs.device) if valid is None else valid.float()
+    num_rows = counts.sum().clamp_min(1)
+    if norm == "row":
+        target = F.layer_norm(theirs, theirs.shape[-1:])
+    else:
+        rows = tuple(range(theirs.ndim - 1))
+        centred = theirs - (theirs * counts[..., None]).sum(rows) / num_rows
+        variance = (centred.square() * counts[..., None]).sum(rows) / num_rows
+        target = centred * torch.rsqrt(variance + 1e-5)
     each = (student.float() - target).square().mean(dim=-1)
-    if valid is None:
-        return each.mean()
-    return (each * valid).sum() / valid.sum().clamp_min(1)
+    return (each * counts).sum() / num_rows
 
 
 def _relations(x: Tensor, num_heads: int, valid: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     twin: Tensor | None = (
         None  # (B, T, values_per_frame): the same utterances under other masks, for consistency
     )
-    samples: Tensor | None = None  # (B, N) float32 at 16 kHz: what a teacher hears, without masks
+    samples: Tensor | None = None  # (B, N) float32 at 16 kHz: what a teacher hears, at the same times
     num_samples: Tensor | None = None  # (B,) int64
 
 
@@ -168,6 +168,7 @@ class BatchMaker(Epochs[list[list[Source]]], torch.utils.data.Dataset[Batch]):
         self.front_end = network_config(recipe).front_end
         self._with_twins = recipe.loss.consistency > 0
         self._with_samples = recipe.distillation is not None
+        self._teachers_hear_clean = recipe.distillation is not None and recipe.distillation.clean
 
     def __len__(self) -> int:
         return self.recipe.schedule.num_steps
@@ -216,7 +217,13 @@ class BatchMaker(Epochs[list[list[Source]]], torch.utils.data.Dataset[Batch]):
         num_tokens = -(-len(features) // self.front_end.frames_per_token)
         twin = features.copy() if self._with_twins else None
         silence = np.zeros(num_tokens, dtype=np.int64)
-        return Example(features, silence, [], [], twin, samples if self._with_samples else None)
+        return Example(features, silence, [], [], twin, self._taught(np.zeros_like(samples), samples))
+
+    def _taught(self, said: Samples, heard: Samples) -> Samples | None:
+        """What a teacher hears where the student hears ``heard``: that, or what was ``said`` in it."""
+        if not self._with_samples:
+            return None
+        return said if self._teachers_hear_clean else heard
 
     def _masked(self, features: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """``features`` under masks, in place."""
@@ -295,7 +302,7 @@ class BatchMaker(Epochs[list[list[Source]]], torch.utils.data.Dataset[Batch]):
         elif self._with_twins:
             twin = features.copy()
         tokens = encode_words(words) if is_labelled else None
-        return Example(features, phone_frames, phones, tokens, twin, heard if self._with_samples else None)
+        return Example(features, phone_frames, phones, tokens, twin, self._taught(joined, heard))
 
 
 def collate(examples: list[Example], *, frames_per_s: int = 100) -> Batch:

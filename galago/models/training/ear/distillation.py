@@ -6,7 +6,7 @@ features ──► student, a stream's masks, SpecAugment ──► answers, hid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,18 +18,19 @@ from galago.models.training.distill.alignment import (
     delayed_kl,
     guided_loss,
     means_on_tokens,
+    rows_exist,
     sampled_labels,
     sequence_loss,
     spikes_on_tokens,
 )
-from galago.models.training.distill.layers import LayerMap, Projections, block_names, layer_pairs, tapped
+from galago.models.training.distill.layers import LayerMap, Projections, block_names, layer_pairs
 from galago.models.training.distill.losses import hint_loss, relation_loss, softened_kl
 from galago.models.training.ear.batches import Batch
 from galago.models.training.ear.recipe import EarDistillationRecipe
-from galago.models.training.ear.teachers import EarTeacher, Taught, clock_of, load_teacher
+from galago.models.training.ear.teachers import Taught, clock_of, load_teacher, lookahead_of
 from galago.models.training.toml_tables import RecipeError
 
-__all__ = ["Distilled", "EarDistillation"]
+__all__ = ["Distilled", "EarDistillation", "Heard", "mean_of_views"]
 
 RELATED = ("query", "key", "value")
 
@@ -42,8 +43,18 @@ class Distilled(NamedTuple):
     projections: Tensor | None
 
 
-class _Heard(NamedTuple):
-    """One teacher's answer, and what was tapped of it; rows stand on the student's tokens by ``table``."""
+def mean_of_views(views: Sequence[Distilled]) -> Distilled:
+    """What is to be learned from several views of a batch by the same teachers."""
+    regressed = [view.projections for view in views if view.projections is not None]
+    return Distilled(
+        torch.stack([view.total for view in views]).mean(),
+        {name: torch.stack([v.scalars[name] for v in views]).mean() for name in views[0].scalars},
+        torch.stack(regressed).mean() if regressed else None,
+    )
+
+
+class Heard(NamedTuple):
+    """One teacher's answer, and its hidden states; rows stand on the student's tokens by ``table``."""
 
     taught: Taught
     hidden: Mapping[str, Tensor]
@@ -71,7 +82,7 @@ class EarDistillation:
         self.networks: dict[str, nn.Module] = {}
         first = self.teachers[0]
         pairs: LayerMap = ()
-        ours, theirs = block_names(student), block_names(first.network)
+        ours, theirs = block_names(student), first.blocks
         if recipe.hidden or recipe.relation:
             pairs = layer_pairs(recipe.layer_map, len(ours), len(theirs), f"{where}.layer_map")
         if recipe.hidden:
@@ -87,6 +98,15 @@ class EarDistillation:
         for teacher in self.teachers:
             if recipe.phones and not teacher.has_phones:
                 raise RecipeError(f"{where}.phones: {teacher.name} has no phones to teach; set it to 0")
+            for key in ("tokens", "guided", "sequence"):
+                if getattr(recipe, key) and not teacher.has_tokens:
+                    raise RecipeError(
+                        f"{where}.{key}: {teacher.name} has no characters to teach; set it to 0"
+                    )
+            if recipe.relation and teacher.attention_width is None:
+                raise RecipeError(
+                    f"{where}.relation: {teacher.name} shows no queries, keys and values; set it to 0"
+                )
             if teacher.clock.step_samples > self._clock.step_samples:
                 raise RecipeError(
                     f"{where}.teachers: {teacher.name} has a row every {teacher.clock.step_samples} samples, "
@@ -99,7 +119,7 @@ class EarDistillation:
             )
         ours = getattr(student.config, "attention_width", student.config.width)
         for who, width in (("the student", ours), (first.name, first.attention_width)):
-            if recipe.relation and width % recipe.relation_heads:
+            if recipe.relation and width is not None and width % recipe.relation_heads:
                 raise RecipeError(
                     f"{where}.relation_heads: {recipe.relation_heads} do not divide the width {width} "
                     f"of {who}"
@@ -113,24 +133,27 @@ class EarDistillation:
         return names
 
     @torch.no_grad()
-    def _hear(self, teacher: EarTeacher, batch: Batch, num_tokens: int) -> _Heard:
+    def hear(self, batch: Batch) -> list[Heard]:
+        """What each teacher says of a batch with samples; all views of the batch learn from it."""
         assert batch.samples is not None and batch.num_samples is not None
-        with tapped(teacher.network, self._teacher_taps) as hidden:
-            taught = teacher.hear(batch.samples, batch.num_samples)
-        states = _undelayed(hidden, teacher.network)
-        return _Heard(taught, states, self._clock.rows_of(num_tokens, teacher.clock))
+        num_tokens = batch.phone_frames.shape[1]
+        heard = []
+        for teacher in self.teachers:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                taught = teacher.hear(batch.samples, batch.num_samples, self._teacher_taps)
+            states = _undelayed(taught.hidden, teacher.lookahead_tokens)
+            heard.append(Heard(taught, states, self._clock.rows_of(num_tokens, teacher.clock)))
+        return heard
 
-    def losses(self, output: EarOutput, hidden: Mapping[str, Tensor], batch: Batch) -> Distilled:
+    def losses(self, output: EarOutput, hidden: Mapping[str, Tensor], heard: list[Heard]) -> Distilled:
         """What the student still has to learn from its teachers, of one view of a batch.
 
         Args:
             output, hidden: the student's, the latter by the names in :attr:`taps`.
-            batch: with samples.
+            heard: of :meth:`hear`.
         """
-        recipe, T = self.recipe, output.token_logits.shape[1]
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            heard = [self._hear(teacher, batch, T) for teacher in self.teachers]
-        hidden = _undelayed(hidden, self._student)
+        recipe = self.recipe
+        hidden = _undelayed(hidden, lookahead_of(self._student))
         found: dict[str, Tensor] = {}
         valid, tokens, phones = self._on_tokens(heard, output)
         if recipe.phones:
@@ -164,36 +187,43 @@ class EarDistillation:
             regressed = self._hidden(heard[0], still, valid)
         return Distilled(total, scalars, regressed)
 
-    def _on_tokens(self, heard: list[_Heard], output: EarOutput) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens that all have heard (B, T), and the mean of the teachers' softened answers on them."""
-        temperature, T = self.recipe.temperature, output.token_logits.shape[1]
+    def _on_tokens(self, heard: list[Heard], output: EarOutput) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens that all have heard (B, T), and the mean of the teachers' softened answers on them.
+
+        Answers that nobody asks for are empty.
+        """
+        recipe, T = self.recipe, output.token_logits.shape[1]
         valid = torch.arange(T, device=self.device)[None] < output.num_tokens[:, None]
         tokens, phones = [], []
         for taught, _, table in heard:
-            probs = torch.softmax(taught.token_logits.float() / temperature, dim=-1)
-            on_tokens, exists = spikes_on_tokens(probs, table, taught.num_rows)
-            tokens.append(on_tokens)
-            valid = valid & exists
-            if taught.phone_logits is not None and self.recipe.phones:
-                probs = torch.softmax(taught.phone_logits.float() / temperature, dim=-1)
+            valid = valid & rows_exist(table, taught.num_rows)
+            if taught.token_logits is not None and (recipe.tokens or recipe.guided):
+                probs = torch.softmax(taught.token_logits.float() / recipe.temperature, dim=-1)
+                tokens.append(spikes_on_tokens(probs, table, taught.num_rows))
+            if taught.phone_logits is not None and recipe.phones:
+                probs = torch.softmax(taught.phone_logits.float() / recipe.temperature, dim=-1)
                 phones.append(means_on_tokens(probs, table, taught.num_rows))
-        mean = torch.stack(tokens).mean(dim=0)
-        return valid, mean, torch.stack(phones).mean(dim=0) if phones else mean
+
+        def mean(answers: list[Tensor]) -> Tensor:
+            return torch.stack(answers).mean(dim=0) if answers else output.token_logits.new_zeros(0)
+
+        return valid, mean(tokens), mean(phones)
 
     @staticmethod
     def _sequence(taught: Taught, output: EarOutput) -> Tensor:
+        assert taught.token_logits is not None
         labels, num_labels = sampled_labels(torch.softmax(taught.token_logits.float(), -1), taught.num_rows)
         return sequence_loss(output.token_logits, output.num_tokens, labels, num_labels)
 
-    def _hidden(self, heard: _Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
+    def _hidden(self, heard: Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
         ours = self.networks["projections"]([hidden[mine] for mine, _ in self._pairs])
         each = [
-            hint_loss(mine, self._placed(heard, theirs), valid)
+            hint_loss(mine, self._placed(heard, theirs), valid, norm=self.recipe.hidden_norm)
             for mine, (_, theirs) in zip(ours, self._pairs, strict=True)
         ]
         return torch.stack(each).mean()
 
-    def _relation(self, heard: _Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
+    def _relation(self, heard: Heard, hidden: Mapping[str, Tensor], valid: Tensor) -> Tensor:
         each = [
             relation_loss(
                 hidden[f"{mine}.attention.{kind}"],
@@ -207,11 +237,10 @@ class EarDistillation:
         return torch.stack(each).mean()
 
     @staticmethod
-    def _placed(heard: _Heard, name: str) -> Tensor:
+    def _placed(heard: Heard, name: str) -> Tensor:
         return means_on_tokens(heard.hidden[name].float(), heard.table, heard.taught.num_rows)
 
 
-def _undelayed(hidden: Mapping[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+def _undelayed(hidden: Mapping[str, Tensor], delay_tokens: int) -> dict[str, Tensor]:
     """States whose row j belongs to token j; behind a lookahead of L tokens it would belong to j - L."""
-    delay_tokens = getattr(network.config, "lookahead_tokens", 0)
     return {name: value[:, delay_tokens:] for name, value in hidden.items()}

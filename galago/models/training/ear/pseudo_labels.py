@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from galago.models.tokenizer import TOKENS, greedy_text
+from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.distill.pseudo_labels import Verdict, unlabelled
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, decode
 from galago.models.training.ear.teachers import EarTeacher
@@ -62,8 +63,12 @@ def label_sound(
         teachers: the first one's text is kept.
 
     Raises:
+        CheckpointError: a teacher has hidden states only, and no characters.
         CorpusError: the source cannot be read, or a file of it is no sound.
     """
+    for teacher in teachers:
+        if not teacher.has_tokens:
+            raise CheckpointError(f"{teacher.name}: has no characters, so it cannot say what it hears")
     for row, data in unlabelled(source, AUDIO_SUFFIXES, splits):
         pcm = decode(data, f"{source}:{row['file']}")
         if len(pcm) > settings.max_clip_s * SAMPLE_RATE_HZ:
@@ -75,6 +80,7 @@ def label_sound(
         heard = []
         for teacher in teachers:
             taught = teacher.hear(samples, num_samples)
+            assert taught.token_logits is not None
             heard.append(transcript(taught.token_logits[0, : int(taught.num_rows[0])]))
         text, confidence = heard[0]
         words = text.split()

@@ -138,11 +138,12 @@ class LossRecipe:
 class EarDistillationRecipe:
     """What an ear learns from teachers beside, or instead of, its labels; each weight belongs to one loss.
 
-    Teachers hear the whole utterance, with its room and noise, without the masks of SpecAugment; the student
-    hears what every other one does. See :mod:`galago.models.training.distill`.
+    Teachers hear the whole utterance, with its room and noise or ``clean``, without the masks of
+    SpecAugment; the student hears what every other one does. See :mod:`galago.models.training.distill`.
     """
 
-    #: model.pt of ears, or model files of wav2vec 2.0 and its kin with a CTC head of characters.
+    #: model.pt of ears, model files of wav2vec 2.0 and its kin with a CTC head of characters, or a graph
+    #: of ONNX or ORT from samples to hidden states.
     teachers: Annotated[tuple[str, ...], NotEmpty()]
     temperature: Annotated[float, Range(0.1, 20.0)] = 1.0
     supervised: Weight = 1.0  # of the losses of ``[loss]``
@@ -155,6 +156,10 @@ class EarDistillationRecipe:
     max_delay_tokens: Annotated[int, Range(0, 50)] = 4  # of 40 ms
     relation_heads: Positive = 12
     layer_map: tuple[tuple[int, int], ...] = ()  # (student, teacher) blocks from 1; by default all, evenly
+    #: What the teacher's hidden states are brought to mean 0 and variance 1 over: the channels of each row,
+    #: or each channel by itself over the batch, where a few channels outgrow all others.
+    hidden_norm: Literal["row", "channel"] = "row"
+    clean: bool = False  # teachers hear what is said before its room, its noise and its level
     unlabelled: tuple[CorpusRecipe, ...] = ()  # recordings whose words are unknown, or not to be used
 
     def __post_init__(self) -> None:

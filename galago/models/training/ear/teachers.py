@@ -1,15 +1,16 @@
-"""Networks that teach an ear: other ears, or wav2vec 2.0 and its kin with a CTC head of characters.
+"""Networks that teach an ear: other ears, wav2vec 2.0 and its kin with a CTC head of characters, or a graph.
 
-All of them hear samples, whole utterances with the full context, and answer in the ear's characters at rows
-of their own.
+All of them hear samples, whole utterances with the full context, at rows of their own. Networks answer in the
+ear's characters; a graph (:mod:`galago.models.training.ear.graph_teacher`) has hidden states only.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,51 +20,114 @@ from galago.models.ear import Ear
 from galago.models.tokenizer import TOKENS
 from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.training.distill.alignment import WAV2VEC2_CLOCK, RowClock
+from galago.models.training.distill.layers import block_names, tapped
 from galago.models.training.ear.checkpoint import load_model
 from galago.models.wav2vec2 import Wav2Vec2
 from galago.models.wav2vec2_conformer import Wav2Vec2Conformer
 
-__all__ = ["CtcTeacher", "EarAsTeacher", "EarTeacher", "Taught", "clock_of", "load_teacher", "token_columns"]
+__all__ = [
+    "CtcTeacher",
+    "EarAsTeacher",
+    "EarTeacher",
+    "NetworkTeacher",
+    "Taught",
+    "clock_of",
+    "load_teacher",
+    "lookahead_of",
+    "token_columns",
+]
+
+ORT_MARK = b"ORTM"  # of a flatbuffer, behind the place of its root
+ONNX_MARK = b"\x08"  # the key of ir_version, the first field of a protobuf; torch writes a zip or a pickle
 
 
-class Taught(NamedTuple):
-    """Unnormalised scores at the teacher's own rows, of which ``num_rows`` (B,) are valid."""
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher says of a batch at its own rows, of which ``num_rows`` (B,) are valid.
 
-    token_logits: Tensor  # (B, R, 29), in the order of TOKENS
-    phone_logits: Tensor | None  # (B, R, 40); only an ear has them
+    ``token_logits`` (B, R, 29), in the order of TOKENS, and ``phone_logits`` (B, R, 40) are unnormalised
+    scores, None where a teacher has no such head; ``hidden`` has (B, R, C) of each name that was asked for.
+    """
+
+    token_logits: Tensor | None
+    phone_logits: Tensor | None
     num_rows: Tensor
+    hidden: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class EarTeacher(ABC):
-    """A network that is not trained, in evaluation mode; messages call it by ``name``, its file.
+    """Whoever teaches: never trained, in evaluation mode; messages call it by ``name``, its file.
 
     Attributes:
         clock: when its rows hear.
+        blocks: names of what can be asked of it as hidden states, in their order.
+        lookahead_tokens: by how many rows its hidden states lag behind its answers.
     """
 
     name: str
-    network: nn.Module
     clock: RowClock
     has_phones: bool
+    has_tokens: bool = True
+    lookahead_tokens: int = 0
+
+    @property
+    @abstractmethod
+    def blocks(self) -> list[str]: ...
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Of the hidden states."""
+
+    @property
+    @abstractmethod
+    def attention_width(self) -> int | None:
+        """Of queries, keys and values; None where they cannot be asked for."""
+
+    @abstractmethod
+    def hear(self, samples: Tensor, num_samples: Tensor, taps: Sequence[str] = ()) -> Taught:
+        """Whole utterances (B, N) at 16 kHz, padded with anything after ``num_samples`` (B,).
+
+        Args:
+            taps: what the answer's ``hidden`` is to have: names out of ``blocks``, or, where there is an
+                ``attention_width``, ``BLOCK.attention.query`` and its like.
+        """
+
+
+class NetworkTeacher(EarTeacher):
+    """One of galago's own networks."""
+
+    network: nn.Module
+
+    @property
+    def blocks(self) -> list[str]:
+        """See :class:`EarTeacher`."""
+        return block_names(self.network)
 
     @property
     def width(self) -> int:
-        """Of the hidden states."""
+        """See :attr:`EarTeacher.width`."""
         config: Any = self.network.config
         return int(config.width)
 
     @property
     def attention_width(self) -> int:
-        """Of queries, keys and values."""
+        """See :attr:`EarTeacher.attention_width`."""
         config: Any = self.network.config
         return int(getattr(config, "attention_width", config.width))
 
+    def hear(self, samples: Tensor, num_samples: Tensor, taps: Sequence[str] = ()) -> Taught:
+        """See :meth:`EarTeacher.hear`."""
+        with tapped(self.network, taps) as hidden:
+            token_logits, phone_logits, num_rows = self._answers(samples, num_samples)
+        return Taught(token_logits, phone_logits, num_rows, hidden)
+
     @abstractmethod
-    def hear(self, samples: Tensor, num_samples: Tensor) -> Taught:
-        """Whole utterances (B, N) at 16 kHz, padded with anything after ``num_samples`` (B,)."""
+    def _answers(self, samples: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The first three fields of :class:`Taught`."""
 
 
-class EarAsTeacher(EarTeacher):
+class EarAsTeacher(NetworkTeacher):
     """Another ear, of any width, depth and family, with the full context."""
 
     has_phones = True
@@ -72,15 +136,15 @@ class EarAsTeacher(EarTeacher):
         self.name, self.network, self._ear = name, network, network
         self._front_end = network.front_end
         self.clock = clock_of(network)
+        self.lookahead_tokens = lookahead_of(network)
 
-    def hear(self, samples: Tensor, num_samples: Tensor) -> Taught:
-        """See :meth:`EarTeacher.hear`."""
+    def _answers(self, samples: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         front = self._front_end
         num_frames = (num_samples - front.window_samples) // front.hop_samples + 1
         with torch.autocast(samples.device.type, enabled=False):  # energies lose their digits in bfloat16
             features = front(samples)
         output = self._ear(features, num_frames)
-        return Taught(output.token_logits, output.phone_logits, output.num_tokens)
+        return output.token_logits, output.phone_logits, output.num_tokens
 
 
 def clock_of(network: Ear) -> RowClock:
@@ -89,7 +153,12 @@ def clock_of(network: Ear) -> RowClock:
     return RowClock(front.token_centre_samples, front.token_samples)
 
 
-class CtcTeacher(EarTeacher):
+def lookahead_of(network: nn.Module) -> int:
+    """Tokens by which the rows of its blocks lag behind its answers."""
+    return int(getattr(network.config, "lookahead_tokens", 0))
+
+
+class CtcTeacher(NetworkTeacher):
     """wav2vec 2.0, HuBERT or wav2vec 2.0's Conformer, as published.
 
     Raises:
@@ -111,10 +180,9 @@ class CtcTeacher(EarTeacher):
         )
         self._columns = torch.tensor(columns, device=network.head.weight.device)
 
-    def hear(self, samples: Tensor, num_samples: Tensor) -> Taught:
-        """See :meth:`EarTeacher.hear`."""
+    def _answers(self, samples: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor | None, Tensor]:
         scores = self.network(samples, num_samples)
-        return Taught(scores.logits[..., self._columns], None, scores.num_tokens)
+        return scores.logits[..., self._columns], None, scores.num_tokens
 
 
 def token_columns(tokens: Sequence[str], blank: int, word_separator: str, name: str) -> list[int]:
@@ -137,11 +205,16 @@ def token_columns(tokens: Sequence[str], blank: int, word_separator: str, name: 
 
 
 def load_teacher(path: Path, device: torch.device | str = "cpu") -> EarTeacher:
-    """The teacher in a run's ``model.pt`` or in a galago model file.
+    """The teacher in a run's ``model.pt``, in a galago model file, or in a graph of ONNX or ORT.
 
     Raises:
         CheckpointError: the file is damaged, or what it holds cannot teach an ear.
+        ImportError: a graph, and onnxruntime is not installed.
     """
+    if _is_graph(path):
+        from galago.models.training.ear.graph_teacher import GraphTeacher
+
+        return GraphTeacher(path, device)
     kind = load(path).get("role", "ear")
     if kind == "ear":
         return EarAsTeacher(str(path), load_model(path).to(device).requires_grad_(False))
@@ -151,3 +224,15 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EarTeacher:
     network = stored.network.to(device).requires_grad_(False)
     assert isinstance(network, Wav2Vec2 | Wav2Vec2Conformer)
     return CtcTeacher(str(path), network, stored.details)
+
+
+def _is_graph(path: Path) -> bool:
+    """By its name, or by its first bytes: the stages of ``galago make`` call every file ``model.pt``."""
+    if path.suffix in (".onnx", ".ort"):
+        return True
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(8)
+    except OSError:
+        return False  # whoever loads it as a network says why
+    return begin[4:] == ORT_MARK or begin[:1] == ONNX_MARK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from galago.models.training.ear.checkpoint import (
     load_conformer,
     load_model,
 )
-from galago.models.training.ear.distillation import EarDistillation
+from galago.models.training.ear.distillation import EarDistillation, mean_of_views
 from galago.models.training.ear.losses import Losses, disagreement, losses
 from galago.models.training.ear.recipe import Recipe, network_config
 from galago.models.training.loop import Run
@@ -192,35 +192,42 @@ class EarTask(Task):
     def losses(self, batch: Batch, step: int) -> NetworkLosses:
         """Of one view of the utterances, or the mean of two views with how far they are apart.
 
-        Teachers are asked about the first view.
+        Teachers are asked once, and every view learns from them.
         """
         follow_ranges(self.model, self.recipe.quantization_aware, step)
         self._choose_learners(step)
-        weights, taps = self.recipe.loss, self.distillation.taps if self.distillation else ()
         chunk, twin_chunk = self._chunks(step)
-        with self._autocast(), tapped(self.model, taps) as hidden:
-            output = self.model(batch.features, batch.num_frames, chunk_tokens=chunk)
-        found = losses(output, batch, weights)
+        output, hidden = self._heard(batch.features, batch, chunk)
+        views = [(output, hidden)]
+        found = losses(output, batch, self.recipe.loss)
         total, scalars = found.total, found._asdict()
         if batch.twin is not None:
-            total, scalars = self._with_twin(found, output, batch, twin_chunk)
+            views.append(self._heard(batch.twin, batch, twin_chunk))
+            total, scalars = self._with_twin(found, output, batch, views[1][0])
         if self.distillation is None:
             yield "model", total, scalars
             return
-        distilled = self.distillation.losses(output, hidden, batch)
+        heard = self.distillation.hear(batch)
+        distilled = mean_of_views([self.distillation.losses(*view, heard) for view in views])
         total = self.distillation.recipe.supervised * total + distilled.total
         yield "model", total, {**scalars, **distilled.scalars, "total": total}
         if distilled.projections is not None:
             yield "projections", distilled.projections, {}
 
+    def _heard(
+        self, features: Tensor, batch: Batch, chunk_tokens: int | None
+    ) -> tuple[EarOutput, Mapping[str, Tensor]]:
+        """The student's answer to one view of a batch, and what its teachers want to see of it."""
+        taps = self.distillation.taps if self.distillation else ()
+        with self._autocast(), tapped(self.model, taps) as hidden:
+            output = self.model(features, batch.num_frames, chunk_tokens=chunk_tokens)
+        return output, hidden
+
     def _with_twin(
-        self, found: Losses, output: EarOutput, batch: Batch, chunk: int | None
+        self, found: Losses, output: EarOutput, batch: Batch, twin: EarOutput
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Total and scalars of two views, of which ``found`` and ``output`` are the first one's."""
         weights = self.recipe.loss
-        assert batch.twin is not None
-        with self._autocast():
-            twin = self.model(batch.twin, batch.num_frames, chunk_tokens=chunk)
         of_twin = losses(twin, batch, weights)
         found = Losses(*((a + b) / 2 for a, b in zip(found, of_twin, strict=True)))
         views = disagreement(output, twin, batch)

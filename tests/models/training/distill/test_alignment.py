@@ -14,6 +14,7 @@ from galago.models.training.distill.alignment import (
     delayed_kl,
     guided_loss,
     means_on_tokens,
+    rows_exist,
     sampled_labels,
     sequence_loss,
     spikes_on_tokens,
@@ -62,7 +63,7 @@ def test_a_slower_teacher_is_refused() -> None:
 def test_a_spike_survives_the_slower_clock_whole() -> None:
     probs = spoken([0, 2, 0, 0, 3, 0])
     table = torch.tensor([[0, 1], [2, 3], [4, 5], [6, 7]])
-    found, exists = spikes_on_tokens(probs, table, torch.tensor([6]))
+    found, exists = spikes_on_tokens(probs, table, torch.tensor([6])), rows_exist(table, torch.tensor([6]))
     assert found.argmax(-1).tolist() == [[2, 0, 3, found[0, 3].argmax().item()]]
     assert exists.tolist() == [[True, True, True, False]]
     torch.testing.assert_close(found[0, 0], probs[0, 1])
@@ -72,7 +73,7 @@ def test_a_spike_survives_the_slower_clock_whole() -> None:
 def test_rows_behind_an_utterances_end_are_none_of_its_tokens() -> None:
     probs = spoken([0, 2, 1, 1])
     table = torch.tensor([[0, 1], [2, 3]])
-    found, exists = spikes_on_tokens(probs, table, torch.tensor([1]))
+    found, exists = spikes_on_tokens(probs, table, torch.tensor([1])), rows_exist(table, torch.tensor([1]))
     assert exists.tolist() == [[True, False]]
     torch.testing.assert_close(found[0, 0], probs[0, 0])
     torch.testing.assert_close(means_on_tokens(probs, table, torch.tensor([1]))[0, 0], probs[0, 0])

@@ -104,6 +104,20 @@ def test_hints_do_not_know_the_teachers_scale() -> None:
     assert float(hint_loss(normal, teacher)) < 1e-9 < float(loss)
 
 
+def test_each_channel_counts_the_same_over_a_batch() -> None:
+    """No scale or offset of a channel matters, nor what stands where nothing counts; 1 is to know nothing."""
+    valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    student, teacher = randn(2, 5, 6), randn(2, 5, 6, seed=1)
+    loss = hint_loss(student, teacher, valid, norm="channel")
+    stretched = teacher * torch.tensor([1.0, 100.0, 0.1, 1.0, 1.0, 1.0]) + torch.tensor([0.0, 1, 2, 3, 4, 50])
+    spoiled = stretched.masked_fill(~valid[..., None], 1e3)
+    torch.testing.assert_close(hint_loss(student, spoiled, valid, norm="channel"), loss, rtol=1e-2, atol=0.0)
+    nothing = torch.zeros(2, 5, 6)
+    torch.testing.assert_close(
+        float(hint_loss(nothing, teacher, valid, norm="channel")), 1.0, rtol=1e-3, atol=0
+    )
+
+
 def test_relations_do_not_know_the_width() -> None:
     """Each channel twice over, scaled as the dot product wants it, relates its tokens as before."""
     valid = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])

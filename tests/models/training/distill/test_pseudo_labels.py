@@ -18,7 +18,7 @@ from galago.models.training.distill.command import main
 from galago.models.training.distill.pseudo_labels import Verdict, most_confident, write_pseudo_labels
 from galago.models.training.ear.corpus import import_corpus
 from galago.models.training.ear.pseudo_labels import SoundSettings, label_sound, transcript
-from galago.models.training.ear.teachers import EarTeacher, Taught
+from galago.models.training.ear.teachers import NetworkTeacher
 from galago.models.training.ear.trainer import EarTask
 from galago.models.training.eye.album import read_album
 from galago.models.training.eye.batches import BatchMaker
@@ -38,7 +38,7 @@ def rows_of(words: list[str], sure: float = 0.99) -> Tensor:
     return probs.log()
 
 
-class Parrot(EarTeacher):
+class Parrot(NetworkTeacher):
     """Says what belongs to the length of a clip, in tenths of a second."""
 
     has_phones = False
@@ -47,9 +47,9 @@ class Parrot(EarTeacher):
     def __init__(self, texts: dict[int, str], sure: float = 0.99) -> None:
         self.name, self.network, self.texts, self.sure = "parrot", nn.Identity(), texts, sure
 
-    def hear(self, samples: Tensor, num_samples: Tensor) -> Taught:
+    def _answers(self, samples: Tensor, num_samples: Tensor) -> tuple[Tensor, None, Tensor]:
         scores = rows_of(self.texts[int(num_samples[0]) // 1600].split(), self.sure)
-        return Taught(scores[None], None, torch.tensor([len(scores)]))
+        return scores[None], None, torch.tensor([len(scores)])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from galago.models.training.ear.batches import BatchMaker
 from galago.models.training.ear.checkpoint import load_model
 from galago.models.training.ear.distillation import EarDistillation
 from galago.models.training.ear.recipe import CorpusRecipe, EarDistillationRecipe, Recipe, load_recipe
-from galago.models.training.ear.teachers import load_teacher, token_columns
+from galago.models.training.ear.teachers import NetworkTeacher, load_teacher, token_columns
 from galago.models.training.ear.trainer import EarTask
 from galago.models.training.loop import Run
 from galago.models.training.sources import CorpusError
@@ -129,7 +129,7 @@ def test_hidden_states_stand_on_their_own_tokens(
         return run.history[0]["taught_relation"]
 
     found = apart(tmp_path / "a")
-    monkeypatch.setattr(distillation, "_undelayed", lambda hidden, network: dict(hidden))
+    monkeypatch.setattr(distillation, "_undelayed", lambda hidden, delay_tokens: dict(hidden))
     assert found < 0.5 * apart(tmp_path / "b")
 
 
@@ -310,12 +310,13 @@ def test_a_teacher_hears_what_an_ear_hears(teacher: Path, cache: Path) -> None:
     with torch.no_grad():
         expected = model(batch.features, batch.num_frames)
         taught = asked.hear(batch.samples, batch.num_samples)
-        assert torch.equal(taught.num_rows, expected.num_tokens)
+        assert torch.equal(taught.num_rows, expected.num_tokens) and taught.token_logits is not None
         valid = torch.arange(taught.token_logits.shape[1])[None] < taught.num_rows[:, None]
         torch.testing.assert_close(
             taught.token_logits[valid], expected.token_logits[valid], atol=1e-4, rtol=1e-4
         )
         heard: list[torch.Tensor] = []
+        assert isinstance(asked, NetworkTeacher)
         handle = asked.network.register_forward_pre_hook(lambda module, given: heard.append(given[0]))
         with torch.autocast("cpu", dtype=torch.bfloat16):
             asked.hear(batch.samples, batch.num_samples)
