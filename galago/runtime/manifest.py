@@ -275,6 +275,9 @@ def _check_decoding(
         raise keys.wrong("character_weight", "a number from 0 to 100", character_weight)
     if character_weight > 0.0 and all(len(token.encode()) != 1 for token in tokens[1:]):
         raise keys.wrong("character_weight", "0, or tokens that are characters", character_weight)
+    final_language_weight = keys.number("final_language_weight", default=0.0)
+    if not 0.0 <= final_language_weight <= 100.0:
+        raise keys.wrong("final_language_weight", "a number from 0 to 100", final_language_weight)
     if "second_pass_chunk_tokens" in keys.names():
         second = keys.integer("second_pass_chunk_tokens", minimum=1)
         if all(target.chunk_tokens != second for target in targets):

@@ -132,6 +132,7 @@ TARGET = (*EAR, "targets", 0)
         (at(*EAR, "decoding", value={"final_word_beam_width": 0}), "final_word_beam_width: expected an int"),
         (at(*EAR, "decoding", value={"num_hypotheses": 257}), "num_hypotheses: expected .* at most 256"),
         (at(*EAR, "decoding", value={"character_weight": -1}), "decoding.character_weight: expected .* 0 to"),
+        (at(*EAR, "decoding", value={"final_language_weight": -1}), "final_language_weight: expected .* 0"),
         (at(*EAR, "features", "num_mels", value=None), "roles.ear.features.num_mels"),
         (at(*EAR, "features", "low_hz", value=float("inf")), "features.low_hz: expected a finite number"),
         (at(*EAR, "features", value={"type": "raw_samples"}), "features.sample_rate_hz is missing"),

@@ -112,6 +112,11 @@ TEST(finals_may_be_chosen_by_their_characters) {
   CHECK_EQ(ear.final_word_beam_width, 200);
   CHECK_EQ(ear.num_hypotheses, 20);
   CHECK_EQ(ear.character_weight, 0.5f);
+  CHECK(!ear.final_language_weight.has_value());
+  const Ear weighed = *Manifest::parse(with(R"("final_language_weight": 1.5)")).ear;
+  CHECK_EQ(weighed.final_language_weight.value_or(-1.0f), 1.5f);
+  CHECK_THROWS(Manifest::parse(with(R"("final_language_weight": 101)")),
+               "decoding.final_language_weight: 101 is outside");
   CHECK_THROWS(Manifest::parse(with(R"("final_word_beam_width": 0)")),
                "decoding.final_word_beam_width: 0 is outside");
   CHECK_THROWS(Manifest::parse(with(R"("num_hypotheses": 257)")),

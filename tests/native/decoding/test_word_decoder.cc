@@ -285,6 +285,34 @@ TEST(hotwords_count_in_the_utterance_that_runs) {
   }
 }
 
+TEST(the_language_of_an_answer_is_that_of_a_whole_sentence) {
+  WordDecoderOptions options;
+  options.language_weight = 0.7f;
+  options.num_hypotheses = 4;
+  const auto model = tiny().builder.parse();
+  WordDecoder words(model, options);
+  CHECK_EQ(decode(&words, say("_wont_tu_")), "want to");
+  const auto of = [&](std::vector<uint16_t> sentence) {
+    float sum = 0.0f;
+    for (size_t end = 2; end <= sentence.size(); ++end)
+      sum += log_prob(*model, {sentence.begin() + (end > 2 ? static_cast<int>(end) - 3 : 0),
+                               sentence.begin() + static_cast<int>(end)});
+    return sum;
+  };
+  const uint16_t begin = WordModel::kSentenceBegin, stop = WordModel::kSentenceEnd;
+  CHECK_NEAR(words.language_log_prob(), of({begin, tiny().want, tiny().to, stop}), 1e-4);
+  size_t num_others = 0;
+  for (size_t i = 0; i < words.num_hypotheses(); ++i) {
+    words.choose(i);
+    if (std::string(words.text()) != "want two") continue;
+    ++num_others;
+    CHECK_NEAR(words.language_log_prob(), of({begin, tiny().want, tiny().two, stop}), 1e-4);
+  }
+  CHECK_EQ(num_others, 1u);
+  CHECK_EQ(decode(&words, say("___")), "");
+  CHECK_NEAR(words.language_log_prob(), of({begin, stop}), 1e-4);
+}
+
 TEST(options_that_make_no_sense_are_named) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const auto with = [](auto member, auto value) {

@@ -1,5 +1,6 @@
 // A session that hears words: what a lexicon makes of the rows, and when letters are asked instead.
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,9 +25,11 @@ std::shared_ptr<const WordModel> words() {
 class WordsFixture : public SessionFixture {
  public:
   explicit WordsFixture(uint32_t flags = 0, std::shared_ptr<const WordModel> model = words(),
-                        float character_weight = 0.0f)
+                        float character_weight = 0.0f,
+                        std::optional<float> final_language_weight = std::nullopt)
       : SessionFixture(kScript) {
     opened.ear.character_weight = character_weight;
+    opened.ear.final_language_weight = final_language_weight;
     opened.ear.phones = {"_", "a", "b", "k"};
     opened.ear.decoding_method = "words";
     opened.word_model = std::move(model);
@@ -63,6 +66,13 @@ TEST(words_that_sound_alike_are_told_apart_by_their_letters) {
   for (const Heard& partial : fixture.of_type(GALAGO_EVENT_PARTIAL))
     CHECK_EQ(partial.text, "bcb");  // letters are asked when the utterance is over
   CHECK_EQ(WordsFixture(0, words(), 0.001f).final_text(), "bcb");
+}
+
+// "ccb" is a nat less likely than "bcb": by its letters it wins only while language counts little.
+TEST(the_language_may_count_more_among_finals) {
+  CHECK_EQ(WordsFixture(0, words(), 0.5f, 1.0f).final_text(), "ccb");
+  CHECK_EQ(WordsFixture(0, words(), 0.5f, 50.0f).final_text(), "bcb");
+  CHECK_EQ(WordsFixture(0, words(), 0.001f, 0.0f).final_text(), "ccb");
 }
 
 TEST(a_session_may_ask_for_letters) {

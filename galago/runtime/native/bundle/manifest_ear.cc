@@ -128,6 +128,8 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
     read_int(*decoding, "num_hypotheses", 1, 256, &ear.num_hypotheses);
     read_float(*decoding, "character_weight", 0, 100, &ear.character_weight);
     if (ear.character_weight > 0) expect_characters(decoding->at("character_weight"), ear.tokens);
+    if (const auto weight = decoding->find("final_language_weight"))
+      ear.final_language_weight = static_cast<float>(weight->number(0, 100));
     read_float(*decoding, "hotword_boost", 0.01, 20, &ear.hotword_boost);
     if (const auto chunk = decoding->find("second_pass_chunk_tokens")) {
       ear.second_pass_chunk_tokens = static_cast<int>(chunk->integer(1, 1024));

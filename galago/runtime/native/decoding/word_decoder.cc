@@ -10,38 +10,17 @@
 #include "base/heap_bytes.h"
 #include "base/status.h"
 #include "decoding/log_sum.h"
+#include "decoding/word_hypothesis.h"
 #include "decoding/word_lattice.h"
+#include "decoding/word_links.h"
 
 namespace galago {
 namespace {
 
-constexpr int32_t kNone = -1;
+constexpr int32_t kNone = WordLinks::kNone;
 constexpr int kCandidatesPerHypothesis = 48;
 constexpr int kKnownWordsBits = 12;
-
-// A complete word of a hypothesis. Immutable, so hypotheses share their pasts.
-struct Link {
-  int32_t previous;  // index in the pool; kNone: the first
-  int32_t text;      // in the lattice: up to this word
-  HeardWord heard;
-};
-
-// Where a hypothesis stands. `last_phone` is what may be repeated: the node's own, and at the root
-// that of the word before, 0 where there is none.
-struct Place {
-  uint32_t node;
-  WordModel::History before;  // the complete words
-  uint8_t last_phone;
-
-  bool operator==(const Place& other) const {
-    return node == other.node && before == other.before && last_phone == other.last_phone;
-  }
-  uint32_t hash() const {
-    uint64_t mixed = static_cast<uint64_t>(node) << 32 | before.context;
-    mixed = mixed * 0x9E3779B97F4A7C15u ^ (uint32_t{before.word} << 8 | last_phone);
-    return static_cast<uint32_t>(mixed * 0x9E3779B97F4A7C15u >> 32);
-  }
-};
+constexpr size_t kLinksPerHypothesis = 16;  // about half of one is held at a time
 
 // What the model tells about a word after some others.
 struct KnownWord {
@@ -49,38 +28,6 @@ struct KnownWord {
   float log_prob = 0.0f;
   WordModel::History next{};
 };
-
-struct Hypothesis {
-  Place place;
-  float log_blank;     // of all paths that end with a blank
-  float log_nonblank;  // of all that end with last_phone
-  float language;      // of the complete words, and of what may become the next one
-  float score;         // all together: the order of the beam
-  // Of the likeliest path.
-  int32_t link;           // the last complete word; kNone: there is none
-  int32_t begin_row;      // of the word that has begun; at the root, of the last one
-  float phone_log_probs;  // of its phones but the last one, summed
-  float last_log_prob;    // of the last one: the highest of its rows
-  uint16_t num_phones;
-  uint16_t complete;            // a word that this row completed and that has no link yet; 0: none
-  HotwordGraph::State hotword;  // after the last complete word
-
-  // The word that this row completed.
-  HeardWord completed(int32_t row) const {
-    const float mean = (phone_log_probs + last_log_prob) / static_cast<float>(num_phones);
-    return {complete, begin_row, row + 1, std::min(1.0f, std::exp(mean))};
-  }
-};
-
-// The order of the beam; the same on every machine.
-bool is_better(const Hypothesis& a, const Hypothesis& b) {
-  if (a.score != b.score) return a.score > b.score;
-  if (a.place.node != b.place.node) return a.place.node < b.place.node;
-  if (a.place.before.word != b.place.before.word) return a.place.before.word < b.place.before.word;
-  if (a.place.before.context != b.place.before.context)
-    return a.place.before.context < b.place.before.context;
-  return a.place.last_phone < b.place.last_phone;
-}
 
 }  // namespace
 
@@ -96,10 +43,10 @@ struct WordDecoder::Impl {
   int64_t first_token = 0;
   int32_t num_rows = 0;
 
-  std::vector<Hypothesis> hypotheses;  // best first
-  std::vector<Hypothesis> candidates;
-  std::vector<Link> links;  // a pool that one utterance fills from the front
-  WordLattice lattice;      // of the texts in it, if there are to be alternatives
+  std::vector<WordHypothesis> hypotheses;  // best first
+  std::vector<WordHypothesis> candidates;
+  WordLinks links;
+  WordLattice lattice;  // of the texts in them, if there are to be alternatives
   // Open addressing over candidates; a slot counts if it is of this row.
   struct Slot {
     int32_t row;
@@ -122,28 +69,23 @@ struct WordDecoder::Impl {
   std::vector<DecodedWord> words;
 
   Impl(std::shared_ptr<const WordModel> word_model, const WordDecoderOptions& o)
-      : model(std::move(word_model)), options(validated(model, o)), lattice(make_lattice(o)) {
+      : model(std::move(word_model)),
+        options(validated(model, o)),
+        links(max_links(o)),
+        lattice(make_lattice(o)) {
     const size_t width = static_cast<size_t>(o.beam_width);
     const size_t rows = static_cast<size_t>(o.max_tokens);
     hypotheses.reserve(width);
-    candidates.resize(width * kCandidatesPerHypothesis);
-    candidates.clear();
-    // Written once: memory that is only reserved would be the process's growth at its first long
-    // utterance.
-    links.resize(rows * static_cast<size_t>(std::max(o.beam_width, o.assigned_beam_width)));
-    links.clear();
+    reserve_written(width * kCandidatesPerHypothesis, &candidates);
     size_t num_slots = 1;
     while (num_slots < 2 * candidates.capacity()) num_slots *= 2;
     slots.resize(num_slots);
     slot_mask = static_cast<uint32_t>(num_slots - 1);
     row_log_probs.resize(model->phones().size());
     known_words.resize(size_t{1} << kKnownWordsBits);
-    path.resize(rows);
-    path.clear();
-    other_path.resize(rows);
-    other_path.clear();
-    words.resize(rows);
-    words.clear();
+    reserve_written(rows, &path);
+    reserve_written(rows, &other_path);
+    reserve_written(rows, &words);
     text.resize(rows * (model->longest_word_bytes() + 1) + 1);
   }
 
@@ -169,12 +111,18 @@ struct WordDecoder::Impl {
     return options;
   }
 
-  // A word that ends in each of several rows has a link for each, and one text: half as many texts
-  // as links are plenty.
+  // The best hypothesis's words have room whatever the others hold.
+  static size_t max_links(const WordDecoderOptions& options) {
+    const int width = std::max(options.beam_width, options.assigned_beam_width);
+    return static_cast<size_t>(options.max_tokens) +
+           kLinksPerHypothesis * static_cast<size_t>(width);
+  }
+
+  // In a row one in ten hypotheses completes a word, and many of these texts are known already.
   static WordLattice make_lattice(const WordDecoderOptions& options) {
     const auto rows = static_cast<size_t>(options.max_tokens);
     const size_t num_texts =
-        options.num_hypotheses > 1 ? rows * static_cast<size_t>(options.beam_width) / 2 : 0;
+        options.num_hypotheses > 1 ? rows * static_cast<size_t>(options.beam_width) / 4 : 0;
     return WordLattice(num_texts, rows, static_cast<size_t>(options.num_hypotheses));
   }
 
@@ -185,7 +133,7 @@ struct WordDecoder::Impl {
     links.clear();
     lattice.clear();
     hypotheses.clear();
-    Hypothesis silence{};
+    WordHypothesis silence{};
     silence.place = {WordModel::kRoot, WordModel::after(WordModel::kSentenceBegin), 0};
     silence.log_nonblank = kImpossible;
     silence.link = kNone;
@@ -206,7 +154,7 @@ struct WordDecoder::Impl {
         std::min(other.hypotheses.size(), static_cast<size_t>(options.beam_width));
     hypotheses.assign(other.hypotheses.begin(),
                       other.hypotheses.begin() + static_cast<std::ptrdiff_t>(num_kept));
-    links = other.links;
+    links.assign(other.links);
     lattice.clear();
     for (Slot& slot : slots) slot.row = kNone;  // rows that this one was ahead by come again
     path = other.path;
@@ -241,7 +189,7 @@ struct WordDecoder::Impl {
     }
     word_separator = letter_tokens[' '];
     std::swap(hotwords, graph);
-    for (Hypothesis& hypothesis : hypotheses) {
+    for (WordHypothesis& hypothesis : hypotheses) {
       float change = graph ? -graph->bonus(hypothesis.hotword) : 0.0f;
       hypothesis.hotword = start_of_hotwords();
       if (hotwords) {
@@ -286,12 +234,12 @@ struct WordDecoder::Impl {
   }
 
   // Paths that end at a place join those that are there already.
-  void add(const Hypothesis& candidate) {
+  void add(const WordHypothesis& candidate) {
     if (candidate.score == kImpossible || !(candidate.score >= threshold)) return;
     threshold = std::max(threshold, candidate.score - options.beam_nats);
     uint32_t at = candidate.place.hash() & slot_mask;
     while (slots[at].row == num_rows) {
-      Hypothesis& held = candidates[static_cast<size_t>(slots[at].candidate)];
+      WordHypothesis& held = candidates[static_cast<size_t>(slots[at].candidate)];
       if (held.place == candidate.place) {
         join(&held, candidate);
         return;
@@ -305,21 +253,21 @@ struct WordDecoder::Impl {
   }
 
   int32_t text_of(int32_t link) const {
-    return link == kNone ? WordLattice::kEmpty : links[static_cast<size_t>(link)].text;
+    return link == kNone ? WordLattice::kEmpty : links[link].text;
   }
 
-  int32_t text_of(const Hypothesis& candidate) {
+  int32_t text_of(const WordHypothesis& candidate) {
     const int32_t text = text_of(candidate.link);
     return candidate.complete == 0 ? text : lattice.append(text, candidate.completed(num_rows));
   }
 
-  void join(Hypothesis* held, const Hypothesis& other) {
+  void join(WordHypothesis* held, const WordHypothesis& other) {
     const bool is_held_better = held->score >= other.score;
-    const Hypothesis& one = is_held_better ? *held : other;
-    const Hypothesis& two = is_held_better ? other : *held;
+    const WordHypothesis& one = is_held_better ? *held : other;
+    const WordHypothesis& two = is_held_better ? other : *held;
     if (options.num_hypotheses > 1 && (one.link != two.link || one.complete != two.complete))
       lattice.add_detour(text_of(one), text_of(two), one.score - two.score);
-    Hypothesis joined = one;
+    WordHypothesis joined = one;
     // Sounds are summed under one history's words: measured from the better one's.
     const float difference = two.language - one.language;
     joined.log_blank = log_sum(one.log_blank, two.log_blank + difference);
@@ -328,13 +276,13 @@ struct WordDecoder::Impl {
     *held = joined;
   }
 
-  static Hypothesis scored(Hypothesis hypothesis) {
+  static WordHypothesis scored(WordHypothesis hypothesis) {
     hypothesis.score = log_sum(hypothesis.log_blank, hypothesis.log_nonblank) + hypothesis.language;
     return hypothesis;
   }
 
-  void stay(const Hypothesis& from, float all_paths) {
-    Hypothesis to = from;
+  void stay(const WordHypothesis& from, float all_paths) {
+    WordHypothesis to = from;
     to.log_blank = all_paths + row_log_probs[0];
     to.log_nonblank = kImpossible;
     if (from.place.last_phone != 0) {
@@ -345,14 +293,14 @@ struct WordDecoder::Impl {
         to.last_log_prob = std::max(from.last_log_prob, log_prob);
         if (from.place.node == WordModel::kRoot) {
           to.complete = from.place.before.word;
-          to.link = links[static_cast<size_t>(from.link)].previous;
+          to.link = links[from.link].previous;
         }
       }
     }
     add(scored(to));
   }
 
-  void extend(const Hypothesis& from, float all_paths, uint32_t child) {
+  void extend(const WordHypothesis& from, float all_paths, uint32_t child) {
     const uint8_t phone = model->phone(child);
     const float log_prob = row_log_probs[phone];
     if (log_prob < -options.phone_nats) return;
@@ -366,7 +314,7 @@ struct WordDecoder::Impl {
     // No word is likelier than 1. What hotwords earn is not known yet.
     const float most = paths + log_prob + words_before + std::max(0.0f, options.word_bonus);
     if (most < threshold && !hotwords) return;
-    Hypothesis to = from;
+    WordHypothesis to = from;
     to.place = {child, from.place.before, phone};
     to.log_blank = kImpossible;
     to.log_nonblank = paths + log_prob;
@@ -398,7 +346,7 @@ struct WordDecoder::Impl {
     if (!read_row(log_probs)) return;
     candidates.clear();
     threshold = kImpossible;
-    for (const Hypothesis& from : hypotheses) {
+    for (const WordHypothesis& from : hypotheses) {
       const float all_paths = log_sum(from.log_blank, from.log_nonblank);
       stay(from, all_paths);
       const uint32_t node = from.place.node;
@@ -411,39 +359,52 @@ struct WordDecoder::Impl {
   void keep_best() {
     const auto first_lost = std::partition(
         candidates.begin(), candidates.end(),
-        [this](const Hypothesis& hypothesis) { return hypothesis.score >= threshold; });
+        [this](const WordHypothesis& hypothesis) { return hypothesis.score >= threshold; });
     const size_t num_left = static_cast<size_t>(first_lost - candidates.begin());
     if (num_left == 0) return;  // no hypothesis can go on with this row: as if it said nothing
-    const size_t num_kept = std::min(num_left, static_cast<size_t>(options.beam_width));
+    size_t num_kept = std::min(num_left, static_cast<size_t>(options.beam_width));
     const auto first_dropped = candidates.begin() + static_cast<std::ptrdiff_t>(num_kept);
     if (first_dropped != first_lost)
       std::nth_element(candidates.begin(), first_dropped, first_lost, is_better);
     std::sort(candidates.begin(), first_dropped, is_better);
+    num_kept = make_room_for_words(num_kept);
     // Only differences count: measured from the best one, the sums keep their precision.
     const float score = candidates[0].score, language = candidates[0].language;
     hypotheses.clear();
     for (size_t i = 0; i < num_kept; ++i) {
-      Hypothesis kept = candidates[i];
+      WordHypothesis kept = candidates[i];
       kept.log_blank -= score - language;
       kept.log_nonblank -= score - language;
       kept.language -= language;
       kept.score -= score;
       if (kept.complete != 0) {
         const HeardWord heard = kept.completed(num_rows);
-        links.push_back({kept.link, lattice.append(text_of(kept.link), heard), heard});
-        kept.link = static_cast<int32_t>(links.size()) - 1;
+        kept.link = links.append({kept.link, lattice.append(text_of(kept.link), heard), heard});
         kept.complete = 0;
       }
       hypotheses.push_back(kept);
     }
   }
 
+  // Room for a word that each of so many candidates has completed; answers for how many, at least
+  // one.
+  size_t make_room_for_words(size_t num_candidates) {
+    if (links.num_free() >= num_candidates) return num_candidates;
+    links.begin_sweep();
+    size_t num_fitting = 0;
+    while (num_fitting < num_candidates &&
+           links.keep(candidates[num_fitting].link, num_fitting + 1))
+      ++num_fitting;
+    links.sweep();
+    for (size_t i = 0; i < num_fitting; ++i) candidates[i].link = links.moved(candidates[i].link);
+    return num_fitting;
+  }
+
   // -- answers --------------------------------------------------------------
 
   void trace_back(int32_t link, std::vector<HeardWord>* found) const {
     found->clear();
-    for (; link != kNone; link = links[static_cast<size_t>(link)].previous)
-      found->push_back(links[static_cast<size_t>(link)].heard);
+    for (; link != kNone; link = links[link].previous) found->push_back(links[link].heard);
     std::reverse(found->begin(), found->end());
   }
 
@@ -504,14 +465,13 @@ struct WordDecoder::Impl {
   void settle() {
     if (finished) return;
     int32_t link = hypotheses[0].link;
-    for (size_t i = path.size(); i > num_stable_words; --i)
-      link = links[static_cast<size_t>(link)].previous;
+    for (size_t i = path.size(); i > num_stable_words; --i) link = links[link].previous;
     settled = text_of(link);
   }
 
   // What a hypothesis is worth if the utterance ends here. A word that has only begun is left out,
   // and what it would have counted.
-  float final_score(const Hypothesis& hypothesis) const {
+  float final_score(const WordHypothesis& hypothesis) const {
     const float weight = options.language_weight;
     const float begun = hypothesis.place.node == WordModel::kRoot
                             ? 0.0f
@@ -527,12 +487,12 @@ struct WordDecoder::Impl {
   void finish() {
     if (finished) return;
     finished = true;
-    const auto is_complete = [](const Hypothesis& hypothesis) {
+    const auto is_complete = [](const WordHypothesis& hypothesis) {
       return hypothesis.place.node == WordModel::kRoot;
     };
     // Complete words first: half a word is an answer only where there is no other.
     const bool is_any_complete = std::any_of(hypotheses.begin(), hypotheses.end(), is_complete);
-    for (const Hypothesis& hypothesis : hypotheses) {
+    for (const WordHypothesis& hypothesis : hypotheses) {
       if (is_complete(hypothesis) == is_any_complete)
         lattice.offer({final_score(hypothesis), text_of(hypothesis.link), hypothesis.link});
     }
@@ -552,6 +512,16 @@ struct WordDecoder::Impl {
     }
     write_text(0);
     stable_bytes = text_bytes;
+  }
+
+  float language_log_prob() const {
+    WordModel::History history = WordModel::after(WordModel::kSentenceBegin), next;
+    float log_prob = 0.0f;
+    for (const HeardWord& heard : path) {
+      log_prob += model->log_prob(history, heard.word, &next);
+      history = next;
+    }
+    return log_prob + model->log_prob(history, WordModel::kSentenceEnd, &next);
   }
 };
 
@@ -578,6 +548,7 @@ void WordDecoder::finish() { impl_->finish(); }
 size_t WordDecoder::num_hypotheses() const { return impl_->lattice.alternatives().size(); }
 float WordDecoder::score(size_t index) const { return impl_->lattice.alternatives()[index].score; }
 void WordDecoder::choose(size_t index) { impl_->choose(index); }
+float WordDecoder::language_log_prob() const { return impl_->language_log_prob(); }
 
 const char* WordDecoder::text() const { return impl_->text.data(); }
 size_t WordDecoder::text_bytes() const { return impl_->text_bytes; }
@@ -587,9 +558,9 @@ size_t WordDecoder::num_words() const { return impl_->words.size(); }
 
 size_t WordDecoder::num_bytes() const {
   const Impl& m = *impl_;
-  return sizeof(m) + m.lattice.num_bytes() +
-         heap_bytes(m.hypotheses, m.candidates, m.links, m.slots, m.row_log_probs, m.known_words,
-                    m.path, m.other_path, m.text, m.words);
+  return sizeof(m) + m.links.num_bytes() + m.lattice.num_bytes() +
+         heap_bytes(m.hypotheses, m.candidates, m.slots, m.row_log_probs, m.known_words, m.path,
+                    m.other_path, m.text, m.words);
 }
 
 }  // namespace galago

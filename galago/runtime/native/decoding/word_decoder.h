@@ -75,6 +75,8 @@ class WordDecoder {
   size_t num_hypotheses() const;
   float score(size_t index) const;
   void choose(size_t index);
+  // ln P(words) of the answer as a whole sentence, without its weight.
+  float language_log_prob() const;
 
   // Of the best hypothesis, its complete words; NUL-terminated.
   const char* text() const;

@@ -40,9 +40,10 @@ struct Ear {
   float word_beam_nats = 14.0f;
   float language_weight = 1.0f;
   float word_bonus = 0.0f;
-  int num_hypotheses = 50;           // of what is final, that character_weight chooses among
-  float character_weight = 0.0f;     // 0: the likeliest words of the phones are the answer
-  float hotword_boost = 2.0f;        // nats a token
+  int num_hypotheses = 50;        // of what is final, that character_weight chooses among
+  float character_weight = 0.0f;  // 0: the likeliest words of the phones are the answer
+  std::optional<float> final_language_weight;  // for this choice; none: language_weight
+  float hotword_boost = 2.0f;                  // nats a token
   int second_pass_chunk_tokens = 0;  // of the target that finals come from; 0: of the opened one
 
   float voice_start_probability = 0.6f;

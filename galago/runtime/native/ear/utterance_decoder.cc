@@ -45,6 +45,8 @@ UtteranceDecoder::UtteranceDecoder(const Ear& ear, const DecodingOptions& option
     : tokens_(ear.tokens),
       num_phones_(static_cast<int>(ear.phones.size())),
       character_weight_(ear.character_weight),
+      more_language_weight_(ear.final_language_weight.value_or(ear.language_weight) -
+                            ear.language_weight),
       ctc_(ear.tokens, ctc_options(ear, options)),
       words_(make_word_decoder(ear, options)),
       characters_(make_characters(ear, options, words_.has_value())) {
@@ -103,7 +105,8 @@ void UtteranceDecoder::choose_words() {
   for (size_t i = 0; i < words_->num_hypotheses(); ++i) {
     words_->choose(i);
     const std::string_view text(words_->text(), words_->text_bytes());
-    const float score = words_->score(i) + character_weight_ * characters_->align(text).ratio;
+    const float score = words_->score(i) + character_weight_ * characters_->align(text).ratio +
+                        more_language_weight_ * words_->language_log_prob();
     if (score > best_score) {
       best_score = score;
       best = i;

@@ -72,12 +72,14 @@ class UtteranceDecoder {
             decoder.num_words()};
   }
 
-  // Of the words that the phones may be, those that the characters fit as well.
+  // Of the words that the phones may be, those that the characters fit as well. With more evidence
+  // of what was said, the language may count more: both heads err where a voice is unclear.
   void choose_words();
 
   const std::vector<std::string> tokens_;
   const int num_phones_;
   const float character_weight_;
+  const float more_language_weight_;  // of a final's choice, beyond the search's
 
   CtcDecoder ctc_;
   std::optional<WordDecoder> words_;
