@@ -18,8 +18,8 @@ from galago.models.fake_quantization import (
     plain_state,
     stored_scales,
 )
-from galago.models.swin import Swin
 from galago.models.training.checkpoints import CheckpointError
+from galago.models.training.eye.networks import new_eye
 from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import compile_graph, convert_onnx
 from galago.quantize.ear.export import export_onnx as export_ear
@@ -112,7 +112,7 @@ def test_an_eye_answers_in_int8_what_it_answered_in_training(tmp_path: Path) -> 
     insert_fake_quantization(model, FakeQuantizePolicy(), lambda net: net(images))
     model.train()(images)
     model.eval()
-    plain = Swin(model.config)
+    plain = new_eye(model.config)
     plain.load_state_dict(plain_state(model))
     export_eye(plain.eval(), tmp_path / "eye.onnx")
     graph = convert_onnx(tmp_path / "eye.onnx")

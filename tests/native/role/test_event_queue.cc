@@ -1,14 +1,10 @@
 // The event queue: order, what is dropped when it is full, and that pointers stay valid.
 #include "role/event_queue.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cstdint>
 #include <string>
-#include <vector>
 
 #include "check.h"
+#include "resident.h"
 
 using namespace galago;
 
@@ -25,20 +21,6 @@ std::string take_all(EventQueue* queue) {
   galago_event event;
   while (queue->take(&event)) taken += std::to_string(event.sequence) + event.text + " ";
   return taken;
-}
-
-// Of the memory that begins here, whether all its whole pages are in the process's memory already.
-bool is_resident(const char* begin, size_t num_bytes) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
-  const uintptr_t last = (reinterpret_cast<uintptr_t>(begin) + num_bytes) / page * page;
-  std::vector<unsigned char> pages((last - first) / page);
-  CHECK(mincore(reinterpret_cast<void*>(first), last - first, pages.data()) == 0);
-  CHECK(!pages.empty());
-  for (const unsigned char resident : pages) {
-    if ((resident & 1) == 0) return false;
-  }
-  return true;
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ from galago.models.training.distill.layers import LayerMap, Projections, block_n
 from galago.models.training.distill.losses import hint_loss, relation_loss, softened_kl
 from galago.models.training.ear.batches import Batch
 from galago.models.training.ear.recipe import EarDistillationRecipe
-from galago.models.training.ear.teachers import Taught, clock_of, load_teacher, lookahead_of
+from galago.models.training.ear.teacher import Taught
+from galago.models.training.ear.teachers import clock_of, load_teacher, lookahead_of
 from galago.models.training.toml_tables import RecipeError
 
 __all__ = ["Distilled", "EarDistillation", "Heard", "mean_of_views"]

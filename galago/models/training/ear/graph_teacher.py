@@ -23,13 +23,27 @@ from torch import Tensor
 
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.distill.alignment import RowClock
-from galago.models.training.ear.teachers import ORT_MARK, EarTeacher, Taught
+from galago.models.training.ear.teacher import EarTeacher, Taught
 
-__all__ = ["GraphTeacher", "measured_clock"]
+__all__ = ["GraphTeacher", "is_graph", "measured_clock"]
 
+ORT_MARK = b"ORTM"  # of a flatbuffer, behind the place of its root
+ONNX_MARK = b"\x08"  # the key of ir_version, the first field of a protobuf; torch writes a zip or a pickle
 BLOCK = "output"
 LONGEST_STEP_SAMPLES = 16_000  # a row a second is far too few for any ear
 MEASURED_ROWS = (3, 4, 7, 8)  # row numbers whose first samples are looked for
+
+
+def is_graph(path: Path) -> bool:
+    """By its name, or by its first bytes: the stages of ``galago make`` call every file ``model.pt``."""
+    if path.suffix in (".onnx", ".ort"):
+        return True
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(8)
+    except OSError:
+        return False  # whoever loads it as a network says why
+    return begin[4:] == ORT_MARK or begin[:1] == ONNX_MARK
 
 
 class _Ports(NamedTuple):

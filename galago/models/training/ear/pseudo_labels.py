@@ -14,7 +14,7 @@ from galago.models.tokenizer import TOKENS, greedy_text
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.distill.pseudo_labels import Verdict, unlabelled
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, decode
-from galago.models.training.ear.teachers import EarTeacher
+from galago.models.training.ear.teacher import EarTeacher
 from galago.models.training.sources import AUDIO_SUFFIXES
 from galago.runtime.language.letter_to_sound import edit_distance
 

@@ -6,9 +6,8 @@ ear's characters; a graph (:mod:`galago.models.training.ear.graph_teacher`) has 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,76 +21,20 @@ from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.training.distill.alignment import WAV2VEC2_CLOCK, RowClock
 from galago.models.training.distill.layers import block_names, tapped
 from galago.models.training.ear.checkpoint import load_model
+from galago.models.training.ear.graph_teacher import GraphTeacher, is_graph
+from galago.models.training.ear.teacher import EarTeacher, Taught
 from galago.models.wav2vec2 import Wav2Vec2
 from galago.models.wav2vec2_conformer import Wav2Vec2Conformer
 
 __all__ = [
     "CtcTeacher",
     "EarAsTeacher",
-    "EarTeacher",
     "NetworkTeacher",
-    "Taught",
     "clock_of",
     "load_teacher",
     "lookahead_of",
     "token_columns",
 ]
-
-ORT_MARK = b"ORTM"  # of a flatbuffer, behind the place of its root
-ONNX_MARK = b"\x08"  # the key of ir_version, the first field of a protobuf; torch writes a zip or a pickle
-
-
-@dataclass(frozen=True)
-class Taught:
-    """What a teacher says of a batch at its own rows, of which ``num_rows`` (B,) are valid.
-
-    ``token_logits`` (B, R, 29), in the order of TOKENS, and ``phone_logits`` (B, R, 40) are unnormalised
-    scores, None where a teacher has no such head; ``hidden`` has (B, R, C) of each name that was asked for.
-    """
-
-    token_logits: Tensor | None
-    phone_logits: Tensor | None
-    num_rows: Tensor
-    hidden: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-class EarTeacher(ABC):
-    """Whoever teaches: never trained, in evaluation mode; messages call it by ``name``, its file.
-
-    Attributes:
-        clock: when its rows hear.
-        blocks: names of what can be asked of it as hidden states, in their order.
-        lookahead_tokens: by how many rows its hidden states lag behind its answers.
-    """
-
-    name: str
-    clock: RowClock
-    has_phones: bool
-    has_tokens: bool = True
-    lookahead_tokens: int = 0
-
-    @property
-    @abstractmethod
-    def blocks(self) -> list[str]: ...
-
-    @property
-    @abstractmethod
-    def width(self) -> int:
-        """Of the hidden states."""
-
-    @property
-    @abstractmethod
-    def attention_width(self) -> int | None:
-        """Of queries, keys and values; None where they cannot be asked for."""
-
-    @abstractmethod
-    def hear(self, samples: Tensor, num_samples: Tensor, taps: Sequence[str] = ()) -> Taught:
-        """Whole utterances (B, N) at 16 kHz, padded with anything after ``num_samples`` (B,).
-
-        Args:
-            taps: what the answer's ``hidden`` is to have: names out of ``blocks``, or, where there is an
-                ``attention_width``, ``BLOCK.attention.query`` and its like.
-        """
 
 
 class NetworkTeacher(EarTeacher):
@@ -211,9 +154,7 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EarTeacher:
         CheckpointError: the file is damaged, or what it holds cannot teach an ear.
         ImportError: a graph, and onnxruntime is not installed.
     """
-    if _is_graph(path):
-        from galago.models.training.ear.graph_teacher import GraphTeacher
-
+    if is_graph(path):
         return GraphTeacher(path, device)
     kind = load(path).get("role", "ear")
     if kind == "ear":
@@ -224,15 +165,3 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EarTeacher:
     network = stored.network.to(device).requires_grad_(False)
     assert isinstance(network, Wav2Vec2 | Wav2Vec2Conformer)
     return CtcTeacher(str(path), network, stored.details)
-
-
-def _is_graph(path: Path) -> bool:
-    """By its name, or by its first bytes: the stages of ``galago make`` call every file ``model.pt``."""
-    if path.suffix in (".onnx", ".ort"):
-        return True
-    try:
-        with open(path, "rb") as file:
-            begin = file.read(8)
-    except OSError:
-        return False  # whoever loads it as a network says why
-    return begin[4:] == ORT_MARK or begin[:1] == ONNX_MARK

@@ -65,7 +65,7 @@ class EventQueue {
   const char* store(Slot* slot, std::string_view text) const;
   void drop_one();
 
-  // What a step tells at most, one being written and one held.
+  // Eight that wait, more than a step tells but for rare ones, one being written and one held.
   static constexpr size_t kSlotsWritten = 10;
 
   const size_t capacity_;

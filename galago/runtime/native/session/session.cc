@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "base/status.h"
+#include "session/step_stack.h"
 
 namespace galago {
 namespace {
@@ -164,6 +165,7 @@ void Session::stop_speech() {
 // -- the stepping thread ------------------------------------------------------------------------
 
 galago_status Session::advance() {
+  write_step_stack();
   const bool is_over = is_over_.load(std::memory_order_relaxed);
   // In this order: input before its end.
   const bool has_ended = end_requested_.load(std::memory_order_acquire);

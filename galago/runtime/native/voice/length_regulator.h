@@ -32,7 +32,7 @@ class LengthRegulator {
     uint32_t num_used = 0;  // of that phone's frames
   };
 
-  explicit LengthRegulator(size_t max_phones) { counts_.reserve(max_phones); }
+  explicit LengthRegulator(size_t max_phones) { reserve_written(max_phones, &counts_); }
 
   // A new sentence: begin, then add each phone's frames; at most max_phones.
   void begin() {
