@@ -1,22 +1,27 @@
-"""Word error rate of the streaming ear on the dev splits, beside pocketsphinx on the same clips.
+"""Word error rate of the streaming ear on the dev splits, beside peers on the same clips.
 
 Each clip goes through a fresh stream of the public Python API, between two silences, decoded as the bundle
 says unless ``--greedy`` or ``--beam`` is given; the texts of all its finals together are the answer. Clips
-whose text cannot be spelled without guessing (digits, stage directions) are left out for both recognisers,
-and counted.
+whose text cannot be spelled without guessing (digits, stage directions) are left out for all recognisers,
+and counted. Beside Moonshine stands what hearing cost: CPU seconds of the whole process for a second of the
+clips, all threads together; galago's include the silences around them.
 
     python -m benchmarks.word_error_rate --sets lj kathleen --limit 20
     python -m benchmarks.word_error_rate --pocketsphinx          # adds the peer; slow until its cache is full
+    python -m benchmarks.word_error_rate --moonshine             # another, if it is installed
 """
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import common, hearing, pocketsphinx_peer
+from benchmarks import common, hearing, moonshine_peer, pocketsphinx_peer
 from benchmarks.corpora import Clip, read_clips
+from benchmarks.moonshine_peer import MoonshineMissingError, MoonshinePeer
 from benchmarks.scoring import WordErrors, count_errors, reference_words
+from galago import Session
 
 CHILD_BELOW_YEARS = 16
 
@@ -41,6 +46,32 @@ def score_groups(clips: list[Clip], texts: list[str]) -> dict[str, WordErrors]:
     return {group: count_errors(of_group) for group, of_group in pairs.items()}
 
 
+def cpu_of_groups(clips: list[Clip], cpu_s: list[float]) -> dict[str, float]:
+    """CPU seconds per second of audio of each set."""
+    sums: dict[str, tuple[float, float]] = {}
+    for clip, spent_s in zip(clips, cpu_s, strict=True):
+        for group in groups_of(clip):
+            of_group_s, audio_s = sums.get(group, (0.0, 0.0))
+            sums[group] = of_group_s + spent_s, audio_s + clip.duration_s
+    return {group: round(of_group_s / audio_s, 5) for group, (of_group_s, audio_s) in sums.items()}
+
+
+def hear_timed(session: Session, clip: Clip) -> tuple[str, float]:
+    """What is heard of a clip, and the CPU seconds that it took."""
+    begin = time.process_time()
+    text = hearing.hear(session, clip.samples).text
+    return text, time.process_time() - begin
+
+
+def find_moonshine(cache: Path) -> MoonshinePeer | None:
+    """The peer, or None, said, where it is not installed."""
+    try:
+        return MoonshinePeer(cache)
+    except MoonshineMissingError as error:
+        print(f"moonshine is left out: {error}")
+        return None
+
+
 def main() -> None:
     parser = common.parser(__doc__)
     hearing.add_arguments(parser)
@@ -50,6 +81,8 @@ def main() -> None:
     parser.add_argument("--beam", action="store_true", help="prefix beam search over tokens")
     parser.add_argument("--pocketsphinx", action="store_true", help="run the peer on the very same clips")
     parser.add_argument("--cache", type=Path, default=pocketsphinx_peer.DEFAULT_CACHE, help="of the peer")
+    parser.add_argument("--moonshine", action="store_true", help="run Moonshine Voice on the very same clips")
+    parser.add_argument("--moonshine-cache", type=Path, default=moonshine_peer.DEFAULT_CACHE)
     parser.add_argument("--show", type=int, default=0, metavar="N", help="print N clips of each set")
     args = parser.parse_args()
 
@@ -63,7 +96,8 @@ def main() -> None:
     options = {"greedy": args.greedy, "beam": args.beam, "partials": False}
     with hearing.opened(args) as bundle, bundle.session(**options) as session:
         target, chunk_ms = hearing.running_target(bundle), session.info.chunk_ms
-        texts = [hearing.hear(session, clip.samples).text for clip in common.progress(clips, "galago")]
+        heard = [hear_timed(session, clip) for clip in common.progress(clips, "galago")]
+        texts = [text for text, _ in heard]
         scores = score_groups(clips, texts)
         numbers: dict[str, Any] = {group: {"galago": errors.as_row()} for group, errors in scores.items()}
         if args.pocketsphinx:
@@ -72,6 +106,14 @@ def main() -> None:
             for group, errors in score_groups(clips, peer_texts).items():
                 numbers[group]["pocketsphinx"] = errors.as_row()
                 numbers[group]["ratio"] = round(scores[group].wer / errors.wer, 3) if errors.wer else None
+        moonshine = find_moonshine(args.moonshine_cache) if args.moonshine else None
+        if moonshine is not None:
+            peer_texts = [moonshine.recognise(clip) for clip in common.progress(clips, "moonshine")]
+            peer_cpu = cpu_of_groups(clips, [moonshine.cpu_s(clip) for clip in clips])
+            our_cpu = cpu_of_groups(clips, [cpu_s for _, cpu_s in heard])
+            for group, errors in score_groups(clips, peer_texts).items():
+                numbers[group]["moonshine"] = {**errors.as_row(), "rtf_cpu": peer_cpu[group]}
+                numbers[group]["galago"]["rtf_cpu"] = our_cpu[group]
         for name, count in refused.items():
             if name in numbers:
                 numbers[name]["clips_left_out"] = count
@@ -98,14 +140,17 @@ def main() -> None:
 
 
 def table_of(numbers: dict[str, Any]) -> str:
-    """Sets, clips and WER side by side."""
+    """Sets, clips, WER and cost side by side."""
     lines = []
     for group, found in numbers.items():
-        ours, peer = found["galago"], found.get("pocketsphinx")
+        ours, peer, moonshine = found["galago"], found.get("pocketsphinx"), found.get("moonshine")
         counts = [ours["num_clips"], found.get("clips_left_out", ""), ours["num_words"]]
         lines.append([group, *counts, ours["wer_percent"]]
-                     + ([peer["wer_percent"], found["ratio"] or ""] if peer else ["", ""]))  # fmt: skip
-    header = ["set", "clips", "left out", "words", "galago WER %", "pocketsphinx WER %", "ratio"]
+                     + ([peer["wer_percent"], found["ratio"] or ""] if peer else ["", ""])
+                     + ([moonshine["wer_percent"], ours["rtf_cpu"], moonshine["rtf_cpu"]]
+                        if moonshine else ["", "", ""]))  # fmt: skip
+    header = ["set", "clips", "left out", "words", "galago WER %", "pocketsphinx WER %", "ratio",
+              "moonshine WER %", "galago CPU s/s", "moonshine CPU s/s"]  # fmt: skip
     return common.table(header, lines)
 
 
