@@ -66,15 +66,18 @@ def render_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return f"*Not measured yet: `python -m benchmarks.{table.benchmark}` writes this table.*\n"
     entries = table.lines(rows)
+    columns = []
     for column in table.columns:
-        if not column.optional and all(look_up(entry, column.value) is None for entry in entries):
+        if any(look_up(entry, column.value) is not None for entry in entries):
+            columns.append(column)
+        elif not column.optional:
             raise RenderError(f"benchmarks/results/{table.benchmark}.json: no row has {column.value!r}")
     lines = [
-        "| " + " | ".join(column.title for column in table.columns) + " |",
-        "|" + "|".join("---:" if column.is_number else "---" for column in table.columns) + "|",
+        "| " + " | ".join(column.title for column in columns) + " |",
+        "|" + "|".join("---:" if column.is_number else "---" for column in columns) + "|",
     ]
     for entry in entries:
-        lines.append("| " + " | ".join(cell(column, entry) for column in table.columns) + " |")
+        lines.append("| " + " | ".join(cell(column, entry) for column in columns) + " |")
     return "\n".join([*lines, "", f"*{provenance(table, rows)}*", ""])
 
 

@@ -19,7 +19,8 @@ class Column:
         unit: put behind the value.
         scale: the number is multiplied by it: 100 makes a share a percentage.
         is_number: numbers stand to the right.
-        optional: some runs measure it and some do not; any other column must be in one row at least.
+        optional: some runs measure it and some do not; where none does, the table is without it. Any other
+            column must be in one row at least.
     """
 
     title: str
@@ -107,6 +108,11 @@ TABLES: dict[str, Table] = {
             Column("target", "variant", is_number=False),
             Column("galago WER", "entry.galago.wer_percent", unit=" %"),
             Column("pocketsphinx WER", "entry.pocketsphinx.wer_percent", unit=" %", optional=True),
+            Column("Moonshine tiny WER", "entry.moonshine.wer_percent", unit=" %", optional=True),
+            Column("galago CPU", "entry.galago.rtf_cpu", digits=2, unit=" %", scale=100.0, optional=True),
+            Column(
+                "Moonshine CPU", "entry.moonshine.rtf_cpu", digits=2, unit=" %", scale=100.0, optional=True
+            ),
         ),
         each="numbers",
     ),
