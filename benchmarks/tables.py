@@ -251,9 +251,10 @@ TABLES: dict[str, Table] = {
             Column("steps trained", "entry.steps_trained", digits=0, optional=True),
             Column("text to mel, a second of speech", "entry.mel_ms", unit=" ms", optional=True),
             Column("times FastSpeech's", "entry.mel_ratio", optional=True),
+            Column("times the bundle's", "entry.mel_ratio_core", optional=True),
             Column("text to sound", "entry.sound_ms", unit=" ms"),
             Column("times FastSpeech's", "entry.sound_ratio"),
-            Column("times the core's", "entry.sound_ratio_core", optional=True),
+            Column("times the bundle's", "entry.sound_ratio_core", optional=True),
             Column(
                 "ended by itself within FastSpeech's frames",
                 "entry.stopped_percent",

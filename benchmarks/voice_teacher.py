@@ -6,7 +6,8 @@ Both in PyTorch, float, one thread, with the same vocoder behind them, sentence 
 drawn several times; CPU time over the length of the speech, the median over all. The teacher keeps keys and
 values of its past (no frame is computed twice) and draws until it stops, or until it has as many frames as
 FastSpeech where it does not. Several teachers may be named, of one frame a step as published and of more.
-Beside them, text to sound, the bundle's own voice: the same FastSpeech in int8 in the native core.
+Beside them the bundle's own voice, the same FastSpeech in int8: text to sound in the native core, and to the
+frames by its packed graphs cut in front of the vocoder (:mod:`benchmarks.packed_voice`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import torch
 
 import galago
 from benchmarks import common
+from benchmarks.packed_voice import PackedFastSpeech
 from benchmarks.spoken_script import Script, phones_of_segment, script_reader
 from benchmarks.torch_voices import Drawn, Student, Teacher, vocode
 from benchmarks.voice_speed import read_sentences
@@ -30,6 +32,7 @@ from galago.models.training.voice.checkpoint import load_fastspeech, load_teache
 from galago.models.vocoder import Vocoder
 from galago.models.voice_features import VoiceFeatureConfig
 from galago.runtime.bundle_folder import find_bundle
+from galago.runtime.language.voice_phones import encode_voice_phones
 
 T = TypeVar("T")
 
@@ -79,6 +82,31 @@ def measure(
     return found
 
 
+def measure_packed(
+    folder: Path, student: Student, scripts: Sequence[Script], repeats: int
+) -> tuple[list[float], float]:
+    """Milliseconds per second of speech to the frames of the bundle's voice, and how far those are off.
+
+    Returns:
+        the times, and the mean distance of its log-mel frames from those in float, in nats.
+    """
+    packed = PackedFastSpeech.of_bundle(folder, student.model.decoder.delay_frames)
+    num_mels, rate_hz = student.model.config.num_mels, VoiceFeatureConfig().frame_rate_hz
+    times, distances = [], []
+    for script in scripts:
+        for segment in script.segments:
+            phones = phones_of_segment(segment)
+            drawn = student.draw(phones)
+            counts = np.bincount(np.array(drawn.phone_of_frame), minlength=len(phones))
+            numbers = encode_voice_phones(phones)
+            found = packed.draw(numbers, counts)[:, :num_mels]
+            distances.append(float(np.abs(found - drawn.log_mel[0].numpy()).mean()))
+            for _ in range(repeats):
+                spent_ms, frames = cpu_ms(partial(packed.draw, numbers))
+                times.append(spent_ms / (len(frames) / rate_hz))
+    return times, float(np.mean(distances))
+
+
 def measure_core(bundle: galago.Bundle, sentences: Sequence[str], repeats: int) -> dict[str, list[float]]:
     """The same of the bundle's voice, text to sound."""
     sound: list[float] = []
@@ -104,9 +132,9 @@ def summary(found: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Any
                 row[f"{stage}_ms"] = round(median, 3)
                 row[f"{stage}_ratio"] = round(median / base[stage], 2)
         if CORE in found and name != CORE:
-            row["sound_ratio_core"] = round(
-                float(np.median(values["sound"])) / float(np.median(found[CORE]["sound"])), 1
-            )
+            for stage in ("mel", "sound"):
+                own = float(np.median(found[CORE][stage]))
+                row[f"{stage}_ratio_core"] = round(float(np.median(values[stage])) / own, 1)
         if "stopped" in values:
             row["stopped_percent"] = round(100.0 * float(np.mean(values["stopped"])), 1)
             row["speech_s"] = round(sum(values["speech_s"]), 1)
@@ -129,10 +157,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     student = Student(load_fastspeech(args.run / "acoustic" / "model.pt"))
     teachers = [Teacher(load_teacher(path)) for path in args.teacher]
     vocoder = load_vocoder(args.run / "vocoder" / "model.pt")
-    found = measure([read(text) for text in chosen], student, teachers, vocoder, args.repeats)
+    scripts = [read(text) for text in chosen]
+    found = measure(scripts, student, teachers, vocoder, args.repeats)
     with galago.open(folder, num_threads=1, roles=("voice",)) as bundle:
         found[CORE] = measure_core(bundle, chosen, args.repeats)
+    found[CORE]["mel"], distance_nats = measure_packed(folder, student, scripts, args.repeats)
     numbers = summary(found)
+    numbers[CORE]["log_mel_nats_from_float"] = round(distance_nats, 3)
     numbers[FASTSPEECH]["num_parameters"] = sum(p.numel() for p in student.model.parameters())
     for teacher, path in zip(teachers, args.teacher, strict=True):
         numbers[teacher.name]["num_parameters"] = sum(p.numel() for p in teacher.model.parameters())

@@ -59,10 +59,11 @@ def test_ratios_are_of_medians() -> None:
     found = {
         FASTSPEECH: {"mel": [1.0, 2.0, 30.0], "sound": [4.0, 4.0, 5.0], "stopped": [1.0], "speech_s": [1.0]},
         TEACHER: {"mel": [100.0], "sound": [200.0], "stopped": [1.0, 0.0], "speech_s": [2.0, 2.0]},
-        CORE: {"sound": [2.0]},
+        CORE: {"sound": [2.0], "mel": [0.5, 1.0, 4.0]},
     }
     numbers = summary(found)
     assert numbers[FASTSPEECH]["mel_ratio"] == 1.0 and numbers[TEACHER]["mel_ratio"] == 50.0
     assert numbers[TEACHER]["sound_ratio"] == 50.0 and numbers[TEACHER]["sound_ratio_core"] == 100.0
+    assert numbers[TEACHER]["mel_ratio_core"] == 100.0
     assert numbers[TEACHER]["stopped_percent"] == 50.0 and numbers[TEACHER]["speech_s"] == 4.0
-    assert numbers[CORE] == {"sound_ms": 2.0, "sound_ratio": 0.5}
+    assert numbers[CORE] == {"mel_ms": 1.0, "mel_ratio": 0.5, "sound_ms": 2.0, "sound_ratio": 0.5}

@@ -30,7 +30,8 @@ __all__ = ["GraphTeacher", "is_graph", "measured_clock"]
 ORT_MARK = b"ORTM"  # of a flatbuffer, behind the place of its root
 ONNX_MARK = b"\x08"  # the key of ir_version, the first field of a protobuf; torch writes a zip or a pickle
 BLOCK = "output"
-LONGEST_STEP_SAMPLES = 16_000  # a row a second is far too few for any ear
+ONE_SECOND_SAMPLES = 16_000
+LONGEST_STEP_SAMPLES = ONE_SECOND_SAMPLES  # a row a second is far too few for any ear
 MEASURED_ROWS = (3, 4, 7, 8)  # row numbers whose first samples are looked for
 
 
@@ -61,8 +62,8 @@ class GraphTeacher(EarTeacher):
     whatever the mask says.
 
     Raises:
-        CheckpointError: no such file, onnxruntime cannot read it, it has other inputs or outputs, or its
-            rows come at no steady pace.
+        CheckpointError: no such file, onnxruntime cannot read it, it has other inputs or outputs, it hears
+            only one length of sound, or its rows come at no steady pace.
         ImportError: onnxruntime is not installed.
     """
 
@@ -76,7 +77,12 @@ class GraphTeacher(EarTeacher):
         self.name, self._device = str(path), torch.device(device)
         self._session = _session(path)
         self._ports = _ports(self._session, self.name)
-        self._width = 0
+        try:
+            self._width = int(self._run(np.zeros(ONE_SECOND_SAMPLES, dtype=np.float32)).shape[-1])
+        except _refusals() as error:
+            raise CheckpointError(
+                f"{self.name}: cannot teach an ear: does not hear {ONE_SECOND_SAMPLES} samples: {error}"
+            ) from error
         self.clock, self._fewest_samples = measured_clock(self._num_rows, self.name)
 
     @property
@@ -94,14 +100,10 @@ class GraphTeacher(EarTeacher):
 
     def _num_rows(self, num_samples: int) -> int:
         """Rows of so many samples; 0 where the graph refuses them as too few."""
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
-
         try:
-            rows = self._run(np.zeros(num_samples, dtype=np.float32))
-        except (Fail, InvalidArgument, RuntimeException):
+            return len(self._run(np.zeros(num_samples, dtype=np.float32)))
+        except _refusals():
             return 0
-        self._width = rows.shape[-1]
-        return len(rows)
 
     def hear(self, samples: Tensor, num_samples: Tensor, taps: Sequence[str] = ()) -> Taught:
         """See :meth:`EarTeacher.hear`."""
@@ -137,6 +139,13 @@ def _session(path: Path) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base, and any of them is about this file
         raise CheckpointError(f"{path}: no graph that onnxruntime runs: {error}") from error
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises where a graph cannot take an input."""
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
+
+    return (Fail, InvalidArgument, RuntimeException)
 
 
 def _ports(session: Any, name: str) -> _Ports:

@@ -38,19 +38,19 @@ def graph(
     pads: int = 0,
     mask: str = "tensor(int64)",
     rank: int = 3,
+    length: int | str = "samples",
 ) -> Path:
     """Random convolutions with a ReLU behind each; a masked sample is heard as a loud one.
 
     Args:
-        mask: its type, or "" for a graph without it. rank: of the output.
+        mask: its type, or "" for a graph without it. rank: of the output. length: of the sound.
     """
     from onnx import TensorProto, helper, numpy_helper
 
     rng = np.random.default_rng(2)
     axis = numpy_helper.from_array(np.array([1], dtype=np.int64), "axis")
     nodes, weights = [helper.make_node("Unsqueeze", ["heard", "axis"], ["x0"])], [axis]
-    samples = helper.make_tensor_value_info("sound", TensorProto.FLOAT, ["batch", "samples"])
-    inputs = [samples]
+    inputs = [helper.make_tensor_value_info("sound", TensorProto.FLOAT, ["batch", length])]
     if mask:
         kind = {"tensor(int64)": TensorProto.INT64, "tensor(bool)": TensorProto.BOOL}[mask]
         inputs.append(helper.make_tensor_value_info("mask", kind, ["batch", "samples"]))
@@ -152,11 +152,11 @@ def test_each_utterance_is_heard_by_itself(teacher: Path) -> None:
 
 
 def test_a_student_learns_hidden_states_of_both_views(teacher: Path, cache: Path, tmp_path: Path) -> None:
-    recipe = distilled(teacher, supervised=0.0, schedule={"num_steps": 40, "clean_steps": 40})
+    recipe = distilled(teacher, supervised=0.0, schedule={"num_steps": 24, "clean_steps": 24})
     recipe = replace(recipe, loss=LossRecipe(consistency=0.2), network={**NETWORK, "lookahead_tokens": 2})
     run = run_of(recipe, tmp_path, cache)
     run.train()
-    assert run.history[-1]["taught_hidden"] < 0.8 * run.history[0]["taught_hidden"]
+    assert run.history[-1]["taught_hidden"] < 0.9 * run.history[0]["taught_hidden"]
     assert run.task.networks["projections"].state_dict()["maps.0.weight"].shape == (CHANNELS, 16)
 
 
@@ -228,6 +228,10 @@ def test_files_that_are_no_teachers_are_refused(teacher: Path, tmp_path: Path) -
         load_teacher(graph(tmp_path / "inputs.onnx", mask="tensor(bool)"))
     with pytest.raises(CheckpointError, match=r"needs one float output .* and has most tensor\(float\)"):
         load_teacher(graph(tmp_path / "outputs.onnx", rank=2))
+    with pytest.raises(
+        CheckpointError, match=r"length.onnx: .*does not hear 16000 samples: .*INVALID_ARGUMENT"
+    ):
+        load_teacher(graph(tmp_path / "length.onnx", length=48000))
     with pytest.raises(CheckpointError, match=r"it: .*its rows do not come at a steady pace"):
         measured_clock(lambda n: int(n**0.5), "it")
     with pytest.raises(CheckpointError, match=r"it: .*its rows do not come at a steady pace"):
