@@ -2,7 +2,9 @@
 
     python examples/demo/turn/draw.py
 
-No photo is part of it, and none of anybody's data: balls, shadows and dimples.  Needs Pillow.
+No photo is part of it, and none of anybody's data: balls with a skin, pores and a hollow for the stem, in
+colours that were tried out until the eye, which has learned from photos alone, took them for apples.  Needs
+Pillow.
 """
 
 from __future__ import annotations
@@ -16,13 +18,18 @@ from PIL import Image
 PATH = Path(__file__).resolve().parent / "apples.png"
 WIDTH, HEIGHT = 320, 240
 RADIUS = 60.0
+SKIN = np.array([0.53, 0.70, 0.29])
+BLUSH = np.array([0.055, 0.0, -0.025])  # of the side that had the sun
+PORE = np.array([0.75, 0.80, 0.55])
+STEM = np.array([0.33, 0.25, 0.12])
+NUM_PORES = 69
 Picture = npt.NDArray[np.float64]
 
 
 def add_apple(
     picture: Picture, centre: tuple[float, float], radius: float, generator: np.random.Generator
 ) -> None:
-    """A ball with pores and a dimple, lit from the upper left, and its shadow; in place.
+    """A ball with pores and a hollow, lit from the upper left, and its shadow; in place.
 
     Args:
         picture: (HEIGHT, WIDTH, 3) in [0, 1].
@@ -35,20 +42,28 @@ def add_apple(
     square = across**2 + down**2
     height = np.sqrt(np.clip(1.0 - square, 0.0, None))
     light = np.clip(-0.35 * across - 0.4 * down + 0.8 * height, 0.0, None)
-    pores = 0.02 * generator.standard_normal((HEIGHT, WIDTH)) * height
-    hue = np.array([0.5, 0.72 + 0.03 * generator.standard_normal(), 0.15])
-    skin = hue * (0.4 + 0.65 * light + pores)[:, :, None] + 0.25 * (light[:, :, None] ** 20)
-    angle, at = generator.uniform(0.0, 2.0 * np.pi), generator.uniform(0.2, 0.7)
-    from_dimple = np.hypot(across - at * np.cos(angle), down - at * np.sin(angle))
-    dimple = np.exp(-((from_dimple / 0.09) ** 4))[:, :, None]
-    skin = skin * (1.0 - dimple) + np.array([0.38, 0.4, 0.16]) * dimple
+    color = SKIN + np.array([0.03, 0.03, 0.02]) * generator.standard_normal()
+    angle = generator.uniform(0.0, 2.0 * np.pi)
+    color = color + BLUSH * np.clip(across * np.cos(angle) + down * np.sin(angle), 0.0, 1.0)[:, :, None]
+    grain = 0.044 * generator.standard_normal((HEIGHT, WIDTH)) * height
+    skin = color * (0.4 + 0.6 * light + grain)[:, :, None] + 0.5 * (light[:, :, None] ** 31)
+    pores = np.zeros((HEIGHT, WIDTH))
+    for _ in range(NUM_PORES):
+        right, below = generator.uniform(-0.9, 0.9, 2)
+        pores += np.exp(-((across - right) ** 2 + (down - below) ** 2) / 0.018**2)
+    skin += (PORE - skin) * 0.35 * np.clip(pores, 0.0, 1.0)[:, :, None]
+    angle, at = generator.uniform(0.0, 2.0 * np.pi), generator.uniform(0.2, 0.6)
+    from_stem = np.hypot(across - at * np.cos(angle), down - at * np.sin(angle))
+    skin *= 1.0 - 0.55 * np.exp(-((from_stem / 0.33) ** 2))[:, :, None]
+    stem = np.exp(-((from_stem / 0.06) ** 4))[:, :, None]
+    skin = skin * (1.0 - stem) + STEM * stem
     edge = np.clip((1.0 - np.sqrt(square)) * radius, 0.0, 1.0)[:, :, None]
     picture[:] = picture * (1.0 - edge) + skin * edge
 
 
 def draw() -> Image.Image:
     generator = np.random.default_rng(7)
-    picture = np.full((HEIGHT, WIDTH, 3), (0.25, 0.16, 0.08))
+    picture = np.full((HEIGHT, WIDTH, 3), (0.13, 0.28, 0.10))
     for layer in (0.0, 0.5):  # the upper ones lie in the gaps of the lower
         for row in range(4):
             for column in range(5):
