@@ -94,16 +94,16 @@ struct CtcDecoder::Impl {
     size_t max_bytes = 1;
     for (const std::string& token : tokens) max_bytes = std::max(max_bytes, token.size());
     // A row adds at most one emission and one prefix to each hypothesis that it leaves.
-    emissions.reserve(rows * width);
-    prefixes.reserve(rows * width + 1);
-    hypotheses.reserve(width);
-    next_hypotheses.reserve(width);
-    candidates.reserve(width * (tokens.size() + 1));
+    reserve_written(rows * width, &emissions);
+    reserve_written(rows * width + 1, &prefixes);
+    reserve_written(width, &hypotheses);
+    reserve_written(width, &next_hypotheses);
+    reserve_written(width * (tokens.size() + 1), &candidates);
     row_log_probs.resize(tokens.size());
-    row_tokens.reserve(tokens.size());
-    path.reserve(rows);
+    reserve_written(tokens.size(), &row_tokens);
+    reserve_written(rows, &path);
     text.resize(rows * max_bytes + 1);
-    words.reserve(rows);
+    reserve_written(rows, &words);
   }
 
   void validate() {

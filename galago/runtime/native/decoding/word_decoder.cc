@@ -75,7 +75,7 @@ struct WordDecoder::Impl {
         lattice(make_lattice(o)) {
     const size_t width = static_cast<size_t>(o.beam_width);
     const size_t rows = static_cast<size_t>(o.max_tokens);
-    hypotheses.reserve(width);
+    reserve_written(width, &hypotheses);
     reserve_written(width * kCandidatesPerHypothesis, &candidates);
     size_t num_slots = 1;
     while (num_slots < 2 * candidates.capacity()) num_slots *= 2;
