@@ -108,13 +108,21 @@ TABLES: dict[str, Table] = {
             Column("target", "variant", is_number=False),
             Column("galago WER", "entry.galago.wer_percent", unit=" %"),
             Column("pocketsphinx WER", "entry.pocketsphinx.wer_percent", unit=" %", optional=True),
-            Column("Moonshine tiny WER", "entry.moonshine.wer_percent", unit=" %", optional=True),
-            Column("galago CPU", "entry.galago.rtf_cpu", digits=2, unit=" %", scale=100.0, optional=True),
-            Column(
-                "Moonshine CPU", "entry.moonshine.rtf_cpu", digits=2, unit=" %", scale=100.0, optional=True
-            ),
         ),
         each="numbers",
+    ),
+    "moonshine": Table(
+        "word_error_rate",
+        (
+            Column("set", "key", is_number=False),
+            Column("clips", "entry.galago.num_clips", digits=0),
+            Column("galago WER", "entry.galago.wer_percent", unit=" %"),
+            Column("Moonshine tiny WER", "entry.moonshine.wer_percent", unit=" %"),
+            Column("galago, of a core", "entry.galago.rtf_cpu", digits=2, unit=" %", scale=100.0),
+            Column("Moonshine tiny, of a core", "entry.moonshine.rtf_cpu", digits=2, unit=" %", scale=100.0),
+        ),
+        each="numbers",
+        variants=("*-words",),
     ),
     "accuracy-cost": Table(
         "accuracy_cost",
