@@ -6,8 +6,8 @@
 //
 // The program answers 0 only if at least one test ran and every check held. An argument runs only
 // the tests whose name contains it.
-#ifndef GALAGO_TESTS_CHECK_H_
-#define GALAGO_TESTS_CHECK_H_
+#ifndef GALAGO_TESTS_NATIVE_CHECK_H_
+#define GALAGO_TESTS_NATIVE_CHECK_H_
 
 #include <cmath>
 #include <cstdio>
@@ -100,4 +100,4 @@ int main(int argc, char** argv) {
   return num_run > 0 && check::num_failures() == 0 ? 0 : 1;
 }
 
-#endif  // GALAGO_TESTS_CHECK_H_
+#endif  // GALAGO_TESTS_NATIVE_CHECK_H_

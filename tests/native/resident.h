@@ -1,6 +1,6 @@
 // Whether memory is in the process already, or would be its growth when it is written.
-#ifndef GALAGO_TESTS_RESIDENT_H_
-#define GALAGO_TESTS_RESIDENT_H_
+#ifndef GALAGO_TESTS_NATIVE_RESIDENT_H_
+#define GALAGO_TESTS_NATIVE_RESIDENT_H_
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -25,4 +25,4 @@ inline bool is_resident(const char* begin, size_t num_bytes) {
   return true;
 }
 
-#endif  // GALAGO_TESTS_RESIDENT_H_
+#endif  // GALAGO_TESTS_NATIVE_RESIDENT_H_

@@ -1,6 +1,6 @@
 // What the tools that Python tests drive share: raw floats in, JSON out, options by name.
-#ifndef GALAGO_TESTS_TOOL_IO_H_
-#define GALAGO_TESTS_TOOL_IO_H_
+#ifndef GALAGO_TESTS_NATIVE_TOOL_IO_H_
+#define GALAGO_TESTS_NATIVE_TOOL_IO_H_
 
 #include <algorithm>
 #include <chrono>
@@ -146,4 +146,4 @@ int run_tool(int argc, char** argv, const Run& run) {
 
 }  // namespace tool
 
-#endif  // GALAGO_TESTS_TOOL_IO_H_
+#endif  // GALAGO_TESTS_NATIVE_TOOL_IO_H_

@@ -1,6 +1,6 @@
 // Makes the bytes of packed lists; see packed_list.h.
-#ifndef GALAGO_TESTS_PACKED_LIST_BUILDER_H_
-#define GALAGO_TESTS_PACKED_LIST_BUILDER_H_
+#ifndef GALAGO_TESTS_NATIVE_BASE_PACKED_LIST_BUILDER_H_
+#define GALAGO_TESTS_NATIVE_BASE_PACKED_LIST_BUILDER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -59,4 +59,4 @@ inline Bytes packed_list(const std::map<uint16_t, uint8_t>& entries) {
   return out;
 }
 
-#endif  // GALAGO_TESTS_PACKED_LIST_BUILDER_H_
+#endif  // GALAGO_TESTS_NATIVE_BASE_PACKED_LIST_BUILDER_H_

@@ -1,6 +1,6 @@
 // Makes the bytes of compiled grammars ("GGRM", version 1) for tests, arc by arc.
-#ifndef GALAGO_TESTS_AUTOMATON_BUILDER_H_
-#define GALAGO_TESTS_AUTOMATON_BUILDER_H_
+#ifndef GALAGO_TESTS_NATIVE_DECODING_AUTOMATON_BUILDER_H_
+#define GALAGO_TESTS_NATIVE_DECODING_AUTOMATON_BUILDER_H_
 
 #include <array>
 #include <cstdint>
@@ -128,4 +128,4 @@ class AutomatonBuilder {
   std::vector<std::string> strings_;
 };
 
-#endif  // GALAGO_TESTS_AUTOMATON_BUILDER_H_
+#endif  // GALAGO_TESTS_NATIVE_DECODING_AUTOMATON_BUILDER_H_

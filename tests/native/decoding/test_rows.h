@@ -1,6 +1,6 @@
 // Rows of log-probabilities for the decoders' tests.
-#ifndef GALAGO_TESTS_TEST_ROWS_H_
-#define GALAGO_TESTS_TEST_ROWS_H_
+#ifndef GALAGO_TESTS_NATIVE_DECODING_TEST_ROWS_H_
+#define GALAGO_TESTS_NATIVE_DECODING_TEST_ROWS_H_
 
 #include <algorithm>
 #include <cmath>
@@ -37,4 +37,4 @@ inline std::vector<float> noisy_rows_of(const std::vector<int>& classes, int num
   return rows;
 }
 
-#endif  // GALAGO_TESTS_TEST_ROWS_H_
+#endif  // GALAGO_TESTS_NATIVE_DECODING_TEST_ROWS_H_

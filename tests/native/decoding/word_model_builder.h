@@ -1,7 +1,7 @@
 // Makes the bytes of word models ("GWRD", version 2) for tests. A phone is a letter here, and '_'
 // is silence: pronunciations and rows are written as strings.
-#ifndef GALAGO_TESTS_WORD_MODEL_BUILDER_H_
-#define GALAGO_TESTS_WORD_MODEL_BUILDER_H_
+#ifndef GALAGO_TESTS_NATIVE_DECODING_WORD_MODEL_BUILDER_H_
+#define GALAGO_TESTS_NATIVE_DECODING_WORD_MODEL_BUILDER_H_
 
 #include <algorithm>
 #include <cmath>
@@ -322,4 +322,4 @@ struct TinyWords {
   }
 };
 
-#endif  // GALAGO_TESTS_WORD_MODEL_BUILDER_H_
+#endif  // GALAGO_TESTS_NATIVE_DECODING_WORD_MODEL_BUILDER_H_

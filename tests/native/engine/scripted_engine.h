@@ -2,8 +2,8 @@
 //
 // A script is one (phone, token) pair for each 40 ms of a stream; what comes after it is silence.
 // It begins anew whenever the session says `keep` = 0. The ear is the smallest that can spell.
-#ifndef GALAGO_TESTS_SCRIPTED_ENGINE_H_
-#define GALAGO_TESTS_SCRIPTED_ENGINE_H_
+#ifndef GALAGO_TESTS_NATIVE_ENGINE_SCRIPTED_ENGINE_H_
+#define GALAGO_TESTS_NATIVE_ENGINE_SCRIPTED_ENGINE_H_
 
 #include <cmath>
 #include <cstdint>
@@ -161,4 +161,4 @@ inline std::unique_ptr<EngineStream> ScriptedEngine::open_stream() {
 
 }  // namespace galago
 
-#endif  // GALAGO_TESTS_SCRIPTED_ENGINE_H_
+#endif  // GALAGO_TESTS_NATIVE_ENGINE_SCRIPTED_ENGINE_H_

@@ -1,6 +1,6 @@
 // An eye that a test can reason about: its logits are the mean of each channel of what it is given.
-#ifndef GALAGO_TESTS_SCRIPTED_EYE_H_
-#define GALAGO_TESTS_SCRIPTED_EYE_H_
+#ifndef GALAGO_TESTS_NATIVE_EYE_SCRIPTED_EYE_H_
+#define GALAGO_TESTS_NATIVE_EYE_SCRIPTED_EYE_H_
 
 #include <limits>
 #include <memory>
@@ -107,4 +107,4 @@ struct Picture {
 
 }  // namespace galago
 
-#endif  // GALAGO_TESTS_SCRIPTED_EYE_H_
+#endif  // GALAGO_TESTS_NATIVE_EYE_SCRIPTED_EYE_H_

@@ -1,6 +1,6 @@
 // A dictionary of the voice with a few words, made here byte by byte, and what speaks with it.
-#ifndef GALAGO_TESTS_TINY_VOICE_H_
-#define GALAGO_TESTS_TINY_VOICE_H_
+#ifndef GALAGO_TESTS_NATIVE_PRONUNCIATION_TINY_VOICE_H_
+#define GALAGO_TESTS_NATIVE_PRONUNCIATION_TINY_VOICE_H_
 
 #include <algorithm>
 #include <map>
@@ -135,4 +135,4 @@ inline std::string lines_of(const Voice& voice, const galago::SpeechScript& scri
 
 }  // namespace tiny_voice
 
-#endif  // GALAGO_TESTS_TINY_VOICE_H_
+#endif  // GALAGO_TESTS_NATIVE_PRONUNCIATION_TINY_VOICE_H_

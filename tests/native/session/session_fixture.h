@@ -1,6 +1,6 @@
 // A session over a script, and what a test does to it in one line.
-#ifndef GALAGO_TESTS_SESSION_FIXTURE_H_
-#define GALAGO_TESTS_SESSION_FIXTURE_H_
+#ifndef GALAGO_TESTS_NATIVE_SESSION_SESSION_FIXTURE_H_
+#define GALAGO_TESTS_NATIVE_SESSION_SESSION_FIXTURE_H_
 
 #include <memory>
 #include <string>
@@ -137,4 +137,4 @@ class SessionFixture {
 
 }  // namespace galago
 
-#endif  // GALAGO_TESTS_SESSION_FIXTURE_H_
+#endif  // GALAGO_TESTS_NATIVE_SESSION_SESSION_FIXTURE_H_

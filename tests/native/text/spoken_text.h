@@ -1,6 +1,6 @@
 // Spoken words as one line, for tables: letters as capitals, marks behind their words.
-#ifndef GALAGO_TESTS_SPOKEN_TEXT_H_
-#define GALAGO_TESTS_SPOKEN_TEXT_H_
+#ifndef GALAGO_TESTS_NATIVE_TEXT_SPOKEN_TEXT_H_
+#define GALAGO_TESTS_NATIVE_TEXT_SPOKEN_TEXT_H_
 
 #include <string>
 
@@ -39,4 +39,4 @@ inline std::string spoken_line(std::string_view utf8) {
   return line_of(words);
 }
 
-#endif  // GALAGO_TESTS_SPOKEN_TEXT_H_
+#endif  // GALAGO_TESTS_NATIVE_TEXT_SPOKEN_TEXT_H_

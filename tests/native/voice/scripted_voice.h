@@ -1,7 +1,7 @@
 // A voice that a test can reason about: each phone sounds as its row / 100, each for two frames,
 // and comes out of the speaker three frames after it went in.
-#ifndef GALAGO_TESTS_SCRIPTED_VOICE_H_
-#define GALAGO_TESTS_SCRIPTED_VOICE_H_
+#ifndef GALAGO_TESTS_NATIVE_VOICE_SCRIPTED_VOICE_H_
+#define GALAGO_TESTS_NATIVE_VOICE_SCRIPTED_VOICE_H_
 
 #include <algorithm>
 #include <cstring>
@@ -208,4 +208,4 @@ struct ScriptedVoice {
 
 }  // namespace galago
 
-#endif  // GALAGO_TESTS_SCRIPTED_VOICE_H_
+#endif  // GALAGO_TESTS_NATIVE_VOICE_SCRIPTED_VOICE_H_

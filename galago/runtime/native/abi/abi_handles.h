@@ -1,6 +1,6 @@
 // What the opaque handles of galago.h are.
-#ifndef GALAGO_NATIVE_ABI_HANDLES_H_
-#define GALAGO_NATIVE_ABI_HANDLES_H_
+#ifndef GALAGO_NATIVE_ABI_ABI_HANDLES_H_
+#define GALAGO_NATIVE_ABI_ABI_HANDLES_H_
 
 #include <memory>
 
@@ -16,4 +16,4 @@ struct galago_session {
   galago::Session session;
 };
 
-#endif  // GALAGO_NATIVE_ABI_HANDLES_H_
+#endif  // GALAGO_NATIVE_ABI_ABI_HANDLES_H_

@@ -1,6 +1,6 @@
 // Untrusted bytes read in order, little-endian whatever the machine; past the end is an error.
-#ifndef GALAGO_NATIVE_BYTE_READER_H_
-#define GALAGO_NATIVE_BYTE_READER_H_
+#ifndef GALAGO_NATIVE_BASE_BYTE_READER_H_
+#define GALAGO_NATIVE_BASE_BYTE_READER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -77,4 +77,4 @@ class ByteReader {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_BYTE_READER_H_
+#endif  // GALAGO_NATIVE_BASE_BYTE_READER_H_

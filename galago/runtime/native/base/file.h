@@ -1,6 +1,6 @@
 // Files of a bundle: read whole, compared with size and SHA-256, only then handed on.
-#ifndef GALAGO_NATIVE_FILE_H_
-#define GALAGO_NATIVE_FILE_H_
+#ifndef GALAGO_NATIVE_BASE_FILE_H_
+#define GALAGO_NATIVE_BASE_FILE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -48,4 +48,4 @@ void check_file(const std::string& folder, const FileEntry& entry);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_FILE_H_
+#endif  // GALAGO_NATIVE_BASE_FILE_H_

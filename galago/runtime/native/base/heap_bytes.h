@@ -1,6 +1,6 @@
 // What containers hold on the heap: counted, and written when it is made.
-#ifndef GALAGO_NATIVE_HEAP_BYTES_H_
-#define GALAGO_NATIVE_HEAP_BYTES_H_
+#ifndef GALAGO_NATIVE_BASE_HEAP_BYTES_H_
+#define GALAGO_NATIVE_BASE_HEAP_BYTES_H_
 
 #include <cstddef>
 #include <vector>
@@ -22,4 +22,4 @@ void reserve_written(size_t num_elements, std::vector<T>* vector) {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_HEAP_BYTES_H_
+#endif  // GALAGO_NATIVE_BASE_HEAP_BYTES_H_

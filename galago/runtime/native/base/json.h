@@ -1,7 +1,7 @@
 // A small, strict JSON reader (RFC 8259): whole text, bounded depth, valid UTF-8, no duplicate
 // keys.
-#ifndef GALAGO_NATIVE_JSON_H_
-#define GALAGO_NATIVE_JSON_H_
+#ifndef GALAGO_NATIVE_BASE_JSON_H_
+#define GALAGO_NATIVE_BASE_JSON_H_
 
 #include <cstddef>
 #include <string>
@@ -37,4 +37,4 @@ const char* type_name(Json::Type type);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_JSON_H_
+#endif  // GALAGO_NATIVE_BASE_JSON_H_

@@ -1,6 +1,6 @@
 // The caller's log function.  Never called from a real-time safe call.
-#ifndef GALAGO_NATIVE_LOG_H_
-#define GALAGO_NATIVE_LOG_H_
+#ifndef GALAGO_NATIVE_BASE_LOG_H_
+#define GALAGO_NATIVE_BASE_LOG_H_
 
 #include <cstdint>
 
@@ -15,4 +15,4 @@ void log(int32_t level, const char* format, ...) __attribute__((format(printf, 2
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_LOG_H_
+#endif  // GALAGO_NATIVE_BASE_LOG_H_

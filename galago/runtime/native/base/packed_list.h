@@ -10,8 +10,8 @@
 //
 // Bytes for reading come from lists that check() let pass, and eight more may be read behind a
 // list.
-#ifndef GALAGO_NATIVE_PACKED_LIST_H_
-#define GALAGO_NATIVE_PACKED_LIST_H_
+#ifndef GALAGO_NATIVE_BASE_PACKED_LIST_H_
+#define GALAGO_NATIVE_BASE_PACKED_LIST_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -82,4 +82,4 @@ class PackedList {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_PACKED_LIST_H_
+#endif  // GALAGO_NATIVE_BASE_PACKED_LIST_H_

@@ -1,6 +1,6 @@
 // SHA-256 (FIPS 180-4), for the hashes of manifest.json.
-#ifndef GALAGO_NATIVE_SHA256_H_
-#define GALAGO_NATIVE_SHA256_H_
+#ifndef GALAGO_NATIVE_BASE_SHA256_H_
+#define GALAGO_NATIVE_BASE_SHA256_H_
 
 #include <array>
 #include <cstddef>
@@ -34,4 +34,4 @@ std::string to_hex(const Sha256Digest& digest);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SHA256_H_
+#endif  // GALAGO_NATIVE_BASE_SHA256_H_

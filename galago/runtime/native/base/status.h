@@ -1,6 +1,6 @@
 // Errors: exceptions inside, status codes at the C ABI (abi.cc turns one into the other).
-#ifndef GALAGO_NATIVE_STATUS_H_
-#define GALAGO_NATIVE_STATUS_H_
+#ifndef GALAGO_NATIVE_BASE_STATUS_H_
+#define GALAGO_NATIVE_BASE_STATUS_H_
 
 #include <cstdint>
 #include <exception>
@@ -41,4 +41,4 @@ const char* status_name(galago_status status) noexcept;
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_STATUS_H_
+#endif  // GALAGO_NATIVE_BASE_STATUS_H_

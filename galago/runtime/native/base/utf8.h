@@ -1,6 +1,6 @@
 // UTF-8, read one code point at a time; what is malformed becomes U+FFFD and never stops anything.
-#ifndef GALAGO_NATIVE_UTF8_H_
-#define GALAGO_NATIVE_UTF8_H_
+#ifndef GALAGO_NATIVE_BASE_UTF8_H_
+#define GALAGO_NATIVE_BASE_UTF8_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -53,4 +53,4 @@ inline void append_utf8(char32_t code, std::string* out) {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_UTF8_H_
+#endif  // GALAGO_NATIVE_BASE_UTF8_H_

@@ -1,6 +1,6 @@
 // One body, compiled for several instruction sets, chosen when the library is loaded.
-#ifndef GALAGO_NATIVE_VECTOR_CLONES_H_
-#define GALAGO_NATIVE_VECTOR_CLONES_H_
+#ifndef GALAGO_NATIVE_BASE_VECTOR_CLONES_H_
+#define GALAGO_NATIVE_BASE_VECTOR_CLONES_H_
 
 // The sanitizers run before the choice can be made, so they get the plain body.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__linux__) && \
@@ -13,4 +13,4 @@
 // What clones call must be compiled into each of them.
 #define GALAGO_INLINE inline __attribute__((always_inline))
 
-#endif  // GALAGO_NATIVE_VECTOR_CLONES_H_
+#endif  // GALAGO_NATIVE_BASE_VECTOR_CLONES_H_

@@ -1,7 +1,7 @@
 // An opened bundle: a checked manifest, and for each role that this build can run the compiled
 // network of the first target that runs here.
-#ifndef GALAGO_NATIVE_BUNDLE_H_
-#define GALAGO_NATIVE_BUNDLE_H_
+#ifndef GALAGO_NATIVE_BUNDLE_BUNDLE_H_
+#define GALAGO_NATIVE_BUNDLE_BUNDLE_H_
 
 #include <map>
 #include <memory>
@@ -54,4 +54,4 @@ class Bundle {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_BUNDLE_H_
+#endif  // GALAGO_NATIVE_BUNDLE_BUNDLE_H_

@@ -1,6 +1,6 @@
 // manifest.json of a bundle, as structures: read once, checked fully, then trusted.
-#ifndef GALAGO_NATIVE_MANIFEST_H_
-#define GALAGO_NATIVE_MANIFEST_H_
+#ifndef GALAGO_NATIVE_BUNDLE_MANIFEST_H_
+#define GALAGO_NATIVE_BUNDLE_MANIFEST_H_
 
 #include <optional>
 #include <string>
@@ -33,4 +33,4 @@ struct Manifest {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_MANIFEST_H_
+#endif  // GALAGO_NATIVE_BUNDLE_MANIFEST_H_

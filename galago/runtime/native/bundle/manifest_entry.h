@@ -1,6 +1,6 @@
 // Reading manifest.json: a value that knows where it stands, and what the roles share.
-#ifndef GALAGO_NATIVE_MANIFEST_ENTRY_H_
-#define GALAGO_NATIVE_MANIFEST_ENTRY_H_
+#ifndef GALAGO_NATIVE_BUNDLE_MANIFEST_ENTRY_H_
+#define GALAGO_NATIVE_BUNDLE_MANIFEST_ENTRY_H_
 
 #include <cstdint>
 #include <optional>
@@ -59,4 +59,4 @@ void read_target(const ManifestEntry& entry, const std::vector<FileEntry>& files
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_MANIFEST_ENTRY_H_
+#endif  // GALAGO_NATIVE_BUNDLE_MANIFEST_ENTRY_H_

@@ -1,6 +1,6 @@
 // Reading the roles of manifest.json, each in a file of its own.
-#ifndef GALAGO_NATIVE_MANIFEST_ROLES_H_
-#define GALAGO_NATIVE_MANIFEST_ROLES_H_
+#ifndef GALAGO_NATIVE_BUNDLE_MANIFEST_ROLES_H_
+#define GALAGO_NATIVE_BUNDLE_MANIFEST_ROLES_H_
 
 #include <vector>
 
@@ -20,4 +20,4 @@ Voice read_voice(const ManifestEntry& entry, const std::vector<FileEntry>& files
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_MANIFEST_ROLES_H_
+#endif  // GALAGO_NATIVE_BUNDLE_MANIFEST_ROLES_H_

@@ -2,8 +2,8 @@
 // of both heads, fitted for a bundle (benchmarks/grammar_calibration.py).
 //
 //   P(right) = 1 / (1 + exp(-(bias + sum of weight * evidence)))
-#ifndef GALAGO_ACCEPTANCE_H_
-#define GALAGO_ACCEPTANCE_H_
+#ifndef GALAGO_NATIVE_DECODING_ACCEPTANCE_H_
+#define GALAGO_NATIVE_DECODING_ACCEPTANCE_H_
 
 #include <cmath>
 
@@ -37,4 +37,4 @@ struct Acceptance {
 
 }  // namespace galago
 
-#endif  // GALAGO_ACCEPTANCE_H_
+#endif  // GALAGO_NATIVE_DECODING_ACCEPTANCE_H_

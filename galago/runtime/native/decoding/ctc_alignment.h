@@ -4,8 +4,8 @@
 // over, and a grammar tells what may have been said, a text is aligned (Viterbi over the blanks
 // and characters of A. Graves et al., "Connectionist temporal classification", ICML 2006, section
 // 4.1, with a maximum where they have a sum).
-#ifndef GALAGO_CTC_ALIGNMENT_H_
-#define GALAGO_CTC_ALIGNMENT_H_
+#ifndef GALAGO_NATIVE_DECODING_CTC_ALIGNMENT_H_
+#define GALAGO_NATIVE_DECODING_CTC_ALIGNMENT_H_
 
 #include <array>
 #include <cstddef>
@@ -64,4 +64,4 @@ class CtcAlignment {
 
 }  // namespace galago
 
-#endif  // GALAGO_CTC_ALIGNMENT_H_
+#endif  // GALAGO_NATIVE_DECODING_CTC_ALIGNMENT_H_

@@ -7,8 +7,8 @@
 // A. Graves et al., "Connectionist temporal classification", ICML 2006; A. Hannun et al.,
 // "First-pass large vocabulary continuous speech recognition using bi-directional recurrent
 // DNNs", 2014 (prefix beam search).
-#ifndef GALAGO_CTC_DECODER_H_
-#define GALAGO_CTC_DECODER_H_
+#ifndef GALAGO_NATIVE_DECODING_CTC_DECODER_H_
+#define GALAGO_NATIVE_DECODING_CTC_DECODER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -102,4 +102,4 @@ class CtcDecoder {
 
 }  // namespace galago
 
-#endif  // GALAGO_CTC_DECODER_H_
+#endif  // GALAGO_NATIVE_DECODING_CTC_DECODER_H_

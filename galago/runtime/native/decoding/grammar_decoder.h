@@ -8,8 +8,8 @@
 //
 // Scores are log-likelihood ratios against the free phone loop (phone_scorer.h), so the best
 // sentence and how well it fits at all come out of the same sums.
-#ifndef GALAGO_GRAMMAR_DECODER_H_
-#define GALAGO_GRAMMAR_DECODER_H_
+#ifndef GALAGO_NATIVE_DECODING_GRAMMAR_DECODER_H_
+#define GALAGO_NATIVE_DECODING_GRAMMAR_DECODER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -124,4 +124,4 @@ class GrammarDecoder {
 
 }  // namespace galago
 
-#endif  // GALAGO_GRAMMAR_DECODER_H_
+#endif  // GALAGO_NATIVE_DECODING_GRAMMAR_DECODER_H_

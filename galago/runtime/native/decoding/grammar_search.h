@@ -6,8 +6,8 @@
 //   silent at s  -> silent at s again  | a phone arc that follows s
 //
 // and of all that meet in one place the best goes on. Only live places cost anything.
-#ifndef GALAGO_GRAMMAR_SEARCH_H_
-#define GALAGO_GRAMMAR_SEARCH_H_
+#ifndef GALAGO_NATIVE_DECODING_GRAMMAR_SEARCH_H_
+#define GALAGO_NATIVE_DECODING_GRAMMAR_SEARCH_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -130,4 +130,4 @@ class GrammarSearch {
 
 }  // namespace galago
 
-#endif  // GALAGO_GRAMMAR_SEARCH_H_
+#endif  // GALAGO_NATIVE_DECODING_GRAMMAR_SEARCH_H_

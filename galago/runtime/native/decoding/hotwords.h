@@ -8,8 +8,8 @@
 //                               " c a r t" ->  bonus 0 0 0  0  0      not at the start of a word
 //
 // A bonus counts in the ranking of hypotheses only, never in a word's confidence.
-#ifndef GALAGO_HOTWORDS_H_
-#define GALAGO_HOTWORDS_H_
+#ifndef GALAGO_NATIVE_DECODING_HOTWORDS_H_
+#define GALAGO_NATIVE_DECODING_HOTWORDS_H_
 
 #include <cstdint>
 #include <memory>
@@ -75,4 +75,4 @@ class HotwordGraph {
 
 }  // namespace galago
 
-#endif  // GALAGO_HOTWORDS_H_
+#endif  // GALAGO_NATIVE_DECODING_HOTWORDS_H_

@@ -1,7 +1,7 @@
 // Log-probabilities of the paths of a search: what counts as one, and ln(e^a + e^b), which adds
 // two.
-#ifndef GALAGO_NATIVE_LOG_SUM_H_
-#define GALAGO_NATIVE_LOG_SUM_H_
+#ifndef GALAGO_NATIVE_DECODING_LOG_SUM_H_
+#define GALAGO_NATIVE_DECODING_LOG_SUM_H_
 
 #include <cmath>
 #include <limits>
@@ -23,4 +23,4 @@ inline float log_sum(float a, float b) {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_LOG_SUM_H_
+#endif  // GALAGO_NATIVE_DECODING_LOG_SUM_H_

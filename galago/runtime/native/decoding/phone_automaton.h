@@ -8,8 +8,8 @@
 //   entries:  s0: [ arc s2--S-->s3, outputs (INTENT, WORD stop), weight ]
 //
 // Of several ways by epsilon arcs to one phone arc the heaviest is kept.
-#ifndef GALAGO_PHONE_AUTOMATON_H_
-#define GALAGO_PHONE_AUTOMATON_H_
+#ifndef GALAGO_NATIVE_DECODING_PHONE_AUTOMATON_H_
+#define GALAGO_NATIVE_DECODING_PHONE_AUTOMATON_H_
 
 #include <array>
 #include <cstddef>
@@ -116,4 +116,4 @@ class PhoneAutomaton {
 
 }  // namespace galago
 
-#endif  // GALAGO_PHONE_AUTOMATON_H_
+#endif  // GALAGO_NATIVE_DECODING_PHONE_AUTOMATON_H_

@@ -5,8 +5,8 @@
 // The maximum is the free phone loop, the "filler" that explains any sound: every score is
 // <= 0, a path's sum is its log-likelihood ratio against the filler, and sums of good paths
 // stay near 0 however long the stream runs.
-#ifndef GALAGO_PHONE_SCORER_H_
-#define GALAGO_PHONE_SCORER_H_
+#ifndef GALAGO_NATIVE_DECODING_PHONE_SCORER_H_
+#define GALAGO_NATIVE_DECODING_PHONE_SCORER_H_
 
 #include <vector>
 
@@ -36,4 +36,4 @@ class PhoneScorer {
 
 }  // namespace galago
 
-#endif  // GALAGO_PHONE_SCORER_H_
+#endif  // GALAGO_NATIVE_DECODING_PHONE_SCORER_H_

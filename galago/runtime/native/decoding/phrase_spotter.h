@@ -9,8 +9,8 @@
 //
 // A silence within the phrase adds its mean ratio to the sum and no phone to the count. The phrase
 // ends where its score is best: it is told as soon as it has not grown for confirm_tokens rows.
-#ifndef GALAGO_PHRASE_SPOTTER_H_
-#define GALAGO_PHRASE_SPOTTER_H_
+#ifndef GALAGO_NATIVE_DECODING_PHRASE_SPOTTER_H_
+#define GALAGO_NATIVE_DECODING_PHRASE_SPOTTER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -73,4 +73,4 @@ class PhraseSpotter {
 
 }  // namespace galago
 
-#endif  // GALAGO_PHRASE_SPOTTER_H_
+#endif  // GALAGO_NATIVE_DECODING_PHRASE_SPOTTER_H_

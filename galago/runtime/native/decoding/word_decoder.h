@@ -9,8 +9,8 @@
 //
 // F. Jelinek, "Statistical Methods for Speech Recognition", 1997, ch. 5 (time-synchronous search
 // of a lexical tree); Y. Miao et al., "EESEN", ASRU 2015 (CTC with a lexicon and a grammar).
-#ifndef GALAGO_NATIVE_WORD_DECODER_H_
-#define GALAGO_NATIVE_WORD_DECODER_H_
+#ifndef GALAGO_NATIVE_DECODING_WORD_DECODER_H_
+#define GALAGO_NATIVE_DECODING_WORD_DECODER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -98,4 +98,4 @@ class WordDecoder {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WORD_DECODER_H_
+#endif  // GALAGO_NATIVE_DECODING_WORD_DECODER_H_

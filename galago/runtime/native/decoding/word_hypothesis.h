@@ -1,6 +1,6 @@
 // One of the ways that the search for words hears an utterance, as far as it has come.
-#ifndef GALAGO_NATIVE_WORD_HYPOTHESIS_H_
-#define GALAGO_NATIVE_WORD_HYPOTHESIS_H_
+#ifndef GALAGO_NATIVE_DECODING_WORD_HYPOTHESIS_H_
+#define GALAGO_NATIVE_DECODING_WORD_HYPOTHESIS_H_
 
 #include <algorithm>
 #include <cmath>
@@ -63,4 +63,4 @@ inline bool is_better(const WordHypothesis& a, const WordHypothesis& b) {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WORD_HYPOTHESIS_H_
+#endif  // GALAGO_NATIVE_DECODING_WORD_HYPOTHESIS_H_

@@ -14,8 +14,8 @@
 //
 // R. Schwartz and S. Austin, "A comparison of several approximate algorithms for finding multiple
 // (N-best) sentence hypotheses", ICASSP 1991.
-#ifndef GALAGO_NATIVE_WORD_LATTICE_H_
-#define GALAGO_NATIVE_WORD_LATTICE_H_
+#ifndef GALAGO_NATIVE_DECODING_WORD_LATTICE_H_
+#define GALAGO_NATIVE_DECODING_WORD_LATTICE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -99,4 +99,4 @@ class WordLattice {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WORD_LATTICE_H_
+#endif  // GALAGO_NATIVE_DECODING_WORD_LATTICE_H_

@@ -6,8 +6,8 @@
 //
 // Hypotheses come and go, and most words with them: when room is needed, what no hypothesis holds
 // is forgotten.
-#ifndef GALAGO_NATIVE_WORD_LINKS_H_
-#define GALAGO_NATIVE_WORD_LINKS_H_
+#ifndef GALAGO_NATIVE_DECODING_WORD_LINKS_H_
+#define GALAGO_NATIVE_DECODING_WORD_LINKS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -69,4 +69,4 @@ class WordLinks {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WORD_LINKS_H_
+#endif  // GALAGO_NATIVE_DECODING_WORD_LINKS_H_

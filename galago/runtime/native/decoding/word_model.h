@@ -27,8 +27,8 @@
 // packed_list.h; eight bytes that mean nothing follow the last of them. The places of n things that
 // lie one behind the other are n + 1 numbers: those of every 64th one, u32, and how far each is
 // behind that, u16. Numbers are little-endian; every part begins at a multiple of 4 bytes.
-#ifndef GALAGO_NATIVE_WORD_MODEL_H_
-#define GALAGO_NATIVE_WORD_MODEL_H_
+#ifndef GALAGO_NATIVE_DECODING_WORD_MODEL_H_
+#define GALAGO_NATIVE_DECODING_WORD_MODEL_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -163,4 +163,4 @@ class WordModel {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WORD_MODEL_H_
+#endif  // GALAGO_NATIVE_DECODING_WORD_MODEL_H_

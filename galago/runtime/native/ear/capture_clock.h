@@ -8,8 +8,8 @@
 //   anything else                                                 nothing
 //
 // StreamClock (reader's side) turns samples of a stream back into capture time.
-#ifndef GALAGO_NATIVE_CAPTURE_CLOCK_H_
-#define GALAGO_NATIVE_CAPTURE_CLOCK_H_
+#ifndef GALAGO_NATIVE_EAR_CAPTURE_CLOCK_H_
+#define GALAGO_NATIVE_EAR_CAPTURE_CLOCK_H_
 
 #include <cstdint>
 
@@ -117,4 +117,4 @@ class StreamClock {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_CAPTURE_CLOCK_H_
+#endif  // GALAGO_NATIVE_EAR_CAPTURE_CLOCK_H_

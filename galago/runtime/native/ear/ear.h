@@ -1,6 +1,6 @@
 // What a bundle says of its ear: the network, and all settings of what is heard by it.
-#ifndef GALAGO_NATIVE_EAR_H_
-#define GALAGO_NATIVE_EAR_H_
+#ifndef GALAGO_NATIVE_EAR_EAR_H_
+#define GALAGO_NATIVE_EAR_EAR_H_
 
 #include <optional>
 #include <string>
@@ -67,4 +67,4 @@ struct Ear {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_EAR_H_
+#endif  // GALAGO_NATIVE_EAR_EAR_H_

@@ -8,8 +8,8 @@
 //
 //   chunk c      [---- chunk_samples ----|-context-]
 //   chunk c + 1                          [---- chunk_samples ----|-context-]
-#ifndef GALAGO_NATIVE_EAR_STREAM_H_
-#define GALAGO_NATIVE_EAR_STREAM_H_
+#ifndef GALAGO_NATIVE_EAR_EAR_STREAM_H_
+#define GALAGO_NATIVE_EAR_EAR_STREAM_H_
 
 #include <atomic>
 #include <cstdint>
@@ -123,4 +123,4 @@ class EarStream : public RoleStream {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_EAR_STREAM_H_
+#endif  // GALAGO_NATIVE_EAR_EAR_STREAM_H_

@@ -15,8 +15,8 @@
 //   const UtteranceChange utterance = endpoint.advance(voice);
 //   kBegin: decode the rows from begin_token() to t, which are at most max_preroll_tokens()
 //   kEnd:   row t is the last one of this utterance
-#ifndef GALAGO_ENDPOINT_H_
-#define GALAGO_ENDPOINT_H_
+#ifndef GALAGO_NATIVE_EAR_ENDPOINT_H_
+#define GALAGO_NATIVE_EAR_ENDPOINT_H_
 
 #include <cstdint>
 
@@ -82,4 +82,4 @@ class Endpoint {
 
 }  // namespace galago
 
-#endif  // GALAGO_ENDPOINT_H_
+#endif  // GALAGO_NATIVE_EAR_ENDPOINT_H_

@@ -8,8 +8,8 @@
 // The frames of one call are computed side by side: every element of the transform is a
 // small array with one frame in each lane, so all inner loops are straight lines for the
 // vector unit whatever its width.
-#ifndef GALAGO_FBANK_H_
-#define GALAGO_FBANK_H_
+#ifndef GALAGO_NATIVE_EAR_FBANK_H_
+#define GALAGO_NATIVE_EAR_FBANK_H_
 
 #include <cstddef>
 #include <memory>
@@ -57,4 +57,4 @@ class Fbank {
 
 }  // namespace galago
 
-#endif  // GALAGO_FBANK_H_
+#endif  // GALAGO_NATIVE_EAR_FBANK_H_

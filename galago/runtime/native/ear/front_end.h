@@ -5,8 +5,8 @@
 //
 // Networks that hear raw samples begin with convolutions whose past is among their states: a frame
 // is the samples of its hop, and no window reaches into the next chunk.
-#ifndef GALAGO_NATIVE_FRONT_END_H_
-#define GALAGO_NATIVE_FRONT_END_H_
+#ifndef GALAGO_NATIVE_EAR_FRONT_END_H_
+#define GALAGO_NATIVE_EAR_FRONT_END_H_
 
 #include <cstddef>
 #include <memory>
@@ -41,4 +41,4 @@ std::unique_ptr<FrontEnd> make_front_end(const FeatureOptions& options, int max_
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_FRONT_END_H_
+#endif  // GALAGO_NATIVE_EAR_FRONT_END_H_

@@ -13,8 +13,8 @@
 //
 //   final   |==============|==============|
 //   draft                                 |--|--|--|   the stable part: what final is sure of
-#ifndef GALAGO_NATIVE_LISTENER_H_
-#define GALAGO_NATIVE_LISTENER_H_
+#ifndef GALAGO_NATIVE_EAR_LISTENER_H_
+#define GALAGO_NATIVE_EAR_LISTENER_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -168,4 +168,4 @@ class Listener {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_LISTENER_H_
+#endif  // GALAGO_NATIVE_EAR_LISTENER_H_

@@ -1,6 +1,6 @@
 // Whether what an ear's network answers can be log-probabilities at all.
-#ifndef GALAGO_NATIVE_LOG_PROBS_H_
-#define GALAGO_NATIVE_LOG_PROBS_H_
+#ifndef GALAGO_NATIVE_EAR_LOG_PROBS_H_
+#define GALAGO_NATIVE_EAR_LOG_PROBS_H_
 
 #include <cstddef>
 
@@ -31,4 +31,4 @@ inline const char* find_bad_log_probs(const EngineStream& stream, int num_rows, 
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_LOG_PROBS_H_
+#endif  // GALAGO_NATIVE_EAR_LOG_PROBS_H_

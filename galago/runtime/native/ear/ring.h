@@ -2,8 +2,8 @@
 //
 // Beside the samples it carries marks: "from this sample on, capture time is this". A mark is
 // written before the samples it speaks of, so a reader that sees a sample sees its mark.
-#ifndef GALAGO_NATIVE_RING_H_
-#define GALAGO_NATIVE_RING_H_
+#ifndef GALAGO_NATIVE_EAR_RING_H_
+#define GALAGO_NATIVE_EAR_RING_H_
 
 #include <algorithm>
 #include <atomic>
@@ -105,4 +105,4 @@ class AudioRing {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_RING_H_
+#endif  // GALAGO_NATIVE_EAR_RING_H_

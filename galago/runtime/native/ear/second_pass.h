@@ -14,8 +14,8 @@
 // An utterance is a stream of its own here: there is no state to take back when the last chunk was
 // filled up, and silence costs nothing. Where the end was only thought to be near (look_ahead), the
 // utterance is run again from its begin: that is seldom, and a chunk takes a few milliseconds.
-#ifndef GALAGO_NATIVE_SECOND_PASS_H_
-#define GALAGO_NATIVE_SECOND_PASS_H_
+#ifndef GALAGO_NATIVE_EAR_SECOND_PASS_H_
+#define GALAGO_NATIVE_EAR_SECOND_PASS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -107,4 +107,4 @@ class SecondPass {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SECOND_PASS_H_
+#endif  // GALAGO_NATIVE_EAR_SECOND_PASS_H_

@@ -1,6 +1,6 @@
 // What an utterance says: openly, by words or by tokens, and by a closed grammar where one is set.
-#ifndef GALAGO_NATIVE_UTTERANCE_DECODER_H_
-#define GALAGO_NATIVE_UTTERANCE_DECODER_H_
+#ifndef GALAGO_NATIVE_EAR_UTTERANCE_DECODER_H_
+#define GALAGO_NATIVE_EAR_UTTERANCE_DECODER_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -91,4 +91,4 @@ class UtteranceDecoder {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_UTTERANCE_DECODER_H_
+#endif  // GALAGO_NATIVE_EAR_UTTERANCE_DECODER_H_

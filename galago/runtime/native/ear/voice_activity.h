@@ -6,8 +6,8 @@
 //
 // A burst shorter than start_ms starts nothing; a pause shorter than stop_ms stops nothing. The
 // answers do not depend on how the stream is cut into chunks: tokens come one by one.
-#ifndef GALAGO_VOICE_ACTIVITY_H_
-#define GALAGO_VOICE_ACTIVITY_H_
+#ifndef GALAGO_NATIVE_EAR_VOICE_ACTIVITY_H_
+#define GALAGO_NATIVE_EAR_VOICE_ACTIVITY_H_
 
 #include <cstdint>
 
@@ -69,4 +69,4 @@ class VoiceActivity {
 
 }  // namespace galago
 
-#endif  // GALAGO_VOICE_ACTIVITY_H_
+#endif  // GALAGO_NATIVE_EAR_VOICE_ACTIVITY_H_

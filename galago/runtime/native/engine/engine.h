@@ -1,6 +1,6 @@
 // The one small interface behind which every inference engine stands.
-#ifndef GALAGO_NATIVE_ENGINE_H_
-#define GALAGO_NATIVE_ENGINE_H_
+#ifndef GALAGO_NATIVE_ENGINE_ENGINE_H_
+#define GALAGO_NATIVE_ENGINE_ENGINE_H_
 
 #include <cstddef>
 #include <memory>
@@ -55,4 +55,4 @@ std::shared_ptr<Engine> open_openvino(const Target& target, const EngineOptions&
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_ENGINE_H_
+#endif  // GALAGO_NATIVE_ENGINE_ENGINE_H_

@@ -1,6 +1,6 @@
 // What an engine is told about a graph: its files, its precision, its inputs and outputs.
-#ifndef GALAGO_NATIVE_TARGET_H_
-#define GALAGO_NATIVE_TARGET_H_
+#ifndef GALAGO_NATIVE_ENGINE_TARGET_H_
+#define GALAGO_NATIVE_ENGINE_TARGET_H_
 
 #include <cstdint>
 #include <string>
@@ -31,4 +31,4 @@ struct Target {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_TARGET_H_
+#endif  // GALAGO_NATIVE_ENGINE_TARGET_H_

@@ -1,6 +1,6 @@
 // What a bundle says of its eye.
-#ifndef GALAGO_NATIVE_EYE_H_
-#define GALAGO_NATIVE_EYE_H_
+#ifndef GALAGO_NATIVE_EYE_EYE_H_
+#define GALAGO_NATIVE_EYE_EYE_H_
 
 #include <string>
 #include <vector>
@@ -26,4 +26,4 @@ struct Eye {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_EYE_H_
+#endif  // GALAGO_NATIVE_EYE_EYE_H_

@@ -5,8 +5,8 @@
 //
 // An image is scaled where it is pushed, so that it is the caller's again when push returns, and
 // only what the network sees is kept.
-#ifndef GALAGO_NATIVE_EYE_STREAM_H_
-#define GALAGO_NATIVE_EYE_STREAM_H_
+#ifndef GALAGO_NATIVE_EYE_EYE_STREAM_H_
+#define GALAGO_NATIVE_EYE_EYE_STREAM_H_
 
 #include <cstdint>
 #include <memory>
@@ -67,4 +67,4 @@ class EyeStream : public RoleStream {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_EYE_STREAM_H_
+#endif  // GALAGO_NATIVE_EYE_EYE_STREAM_H_

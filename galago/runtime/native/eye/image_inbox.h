@@ -4,8 +4,8 @@
 // either may exchange for its own at any time:
 //
 //   camera ─> [writing]   <─exchange─>   [between]   <─exchange─>   [reading] ─> step
-#ifndef GALAGO_NATIVE_IMAGE_INBOX_H_
-#define GALAGO_NATIVE_IMAGE_INBOX_H_
+#ifndef GALAGO_NATIVE_EYE_IMAGE_INBOX_H_
+#define GALAGO_NATIVE_EYE_IMAGE_INBOX_H_
 
 #include <atomic>
 #include <cstddef>
@@ -58,4 +58,4 @@ class ImageInbox {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_IMAGE_INBOX_H_
+#endif  // GALAGO_NATIVE_EYE_IMAGE_INBOX_H_

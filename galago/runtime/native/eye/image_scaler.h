@@ -13,8 +13,8 @@
 // NV12 (BT.601, limited range, chroma in the middle of its four pixels) is scaled plane by plane
 // and turned into RGB afterwards, when there is little left of it: both are weighted sums, so the
 // order does not matter.
-#ifndef GALAGO_NATIVE_IMAGE_SCALER_H_
-#define GALAGO_NATIVE_IMAGE_SCALER_H_
+#ifndef GALAGO_NATIVE_EYE_IMAGE_SCALER_H_
+#define GALAGO_NATIVE_EYE_IMAGE_SCALER_H_
 
 #include <array>
 #include <cstddef>
@@ -97,4 +97,4 @@ class ImageScaler {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_IMAGE_SCALER_H_
+#endif  // GALAGO_NATIVE_EYE_IMAGE_SCALER_H_

@@ -5,8 +5,8 @@
 // After dt, an old image weighs 2^(-dt / half_life): how often the camera looks does not matter.
 // Images more than 2 s apart have nothing to do with each other, nor have those whose time does not
 // go forward.
-#ifndef GALAGO_NATIVE_LABEL_SMOOTHER_H_
-#define GALAGO_NATIVE_LABEL_SMOOTHER_H_
+#ifndef GALAGO_NATIVE_EYE_LABEL_SMOOTHER_H_
+#define GALAGO_NATIVE_EYE_LABEL_SMOOTHER_H_
 
 #include <array>
 #include <cstddef>
@@ -58,4 +58,4 @@ class LabelSmoother {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_LABEL_SMOOTHER_H_
+#endif  // GALAGO_NATIVE_EYE_LABEL_SMOOTHER_H_

@@ -3,8 +3,8 @@
 // Half a million int8 weights and words of some ten letters: far too small for an inference
 // engine, whose start alone would cost more than all words of an evening. Weights stay int8 in
 // memory; a row of them is widened once and used for every letter of the word.
-#ifndef GALAGO_NATIVE_G2P_H_
-#define GALAGO_NATIVE_G2P_H_
+#ifndef GALAGO_NATIVE_PRONUNCIATION_G2P_H_
+#define GALAGO_NATIVE_PRONUNCIATION_G2P_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -73,4 +73,4 @@ class G2p {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_G2P_H_
+#endif  // GALAGO_NATIVE_PRONUNCIATION_G2P_H_

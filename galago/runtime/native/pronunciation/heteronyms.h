@@ -3,8 +3,8 @@
 // A few rules look at the words beside: what stands before (to, will, he; a, the, my; have, was),
 // whether a sentence begins with it, and for some words what follows. They know no grammar, and
 // where they know nothing the dictionary's first pronunciation is said.
-#ifndef GALAGO_NATIVE_HETERONYMS_H_
-#define GALAGO_NATIVE_HETERONYMS_H_
+#ifndef GALAGO_NATIVE_PRONUNCIATION_HETERONYMS_H_
+#define GALAGO_NATIVE_PRONUNCIATION_HETERONYMS_H_
 
 #include <string_view>
 #include <vector>
@@ -19,4 +19,4 @@ std::string_view sense_of(const std::vector<SpokenWord>& words, size_t i);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_HETERONYMS_H_
+#endif  // GALAGO_NATIVE_PRONUNCIATION_HETERONYMS_H_

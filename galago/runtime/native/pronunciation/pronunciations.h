@@ -7,8 +7,8 @@
 //             other letters, these, number of phones, these
 //
 // A word that is said in two ways has entries such as "read/past" beside "read" (heteronyms.h).
-#ifndef GALAGO_NATIVE_PRONUNCIATIONS_H_
-#define GALAGO_NATIVE_PRONUNCIATIONS_H_
+#ifndef GALAGO_NATIVE_PRONUNCIATION_PRONUNCIATIONS_H_
+#define GALAGO_NATIVE_PRONUNCIATION_PRONUNCIATIONS_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -56,4 +56,4 @@ class Pronunciations {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_PRONUNCIATIONS_H_
+#endif  // GALAGO_NATIVE_PRONUNCIATION_PRONUNCIATIONS_H_

@@ -6,8 +6,8 @@
 //
 // A control-thread call: it allocates, in proportion to the text and no more (a text has at most
 // kMaxTextBytes). Nothing here is called from a step of a session.
-#ifndef GALAGO_NATIVE_SPEECH_TEXT_H_
-#define GALAGO_NATIVE_SPEECH_TEXT_H_
+#ifndef GALAGO_NATIVE_PRONUNCIATION_SPEECH_TEXT_H_
+#define GALAGO_NATIVE_PRONUNCIATION_SPEECH_TEXT_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -81,4 +81,4 @@ class SpeechText {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SPEECH_TEXT_H_
+#endif  // GALAGO_NATIVE_PRONUNCIATION_SPEECH_TEXT_H_

@@ -1,6 +1,6 @@
 // From one spoken word to phones: dictionary, endings, parts, network, letters.
-#ifndef GALAGO_NATIVE_WORD_PHONES_H_
-#define GALAGO_NATIVE_WORD_PHONES_H_
+#ifndef GALAGO_NATIVE_PRONUNCIATION_WORD_PHONES_H_
+#define GALAGO_NATIVE_PRONUNCIATION_WORD_PHONES_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -53,4 +53,4 @@ class WordPhones {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WORD_PHONES_H_
+#endif  // GALAGO_NATIVE_PRONUNCIATION_WORD_PHONES_H_

@@ -5,8 +5,8 @@
 // When the waiting ones reach the capacity, the oldest event that a later one replaces anyway
 // (PARTIAL, POSTERIORS, LABELS, LOGITS) is dropped, or else the oldest; a hole in `sequence` tells
 // it.
-#ifndef GALAGO_NATIVE_EVENT_QUEUE_H_
-#define GALAGO_NATIVE_EVENT_QUEUE_H_
+#ifndef GALAGO_NATIVE_ROLE_EVENT_QUEUE_H_
+#define GALAGO_NATIVE_ROLE_EVENT_QUEUE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -88,4 +88,4 @@ class EventQueue {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_EVENT_QUEUE_H_
+#endif  // GALAGO_NATIVE_ROLE_EVENT_QUEUE_H_

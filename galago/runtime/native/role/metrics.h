@@ -1,6 +1,6 @@
 // What a session measures about itself. Written by one thread each, read by any.
-#ifndef GALAGO_NATIVE_METRICS_H_
-#define GALAGO_NATIVE_METRICS_H_
+#ifndef GALAGO_NATIVE_ROLE_METRICS_H_
+#define GALAGO_NATIVE_ROLE_METRICS_H_
 
 #include <atomic>
 #include <cstddef>
@@ -96,4 +96,4 @@ class SessionMetrics {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_METRICS_H_
+#endif  // GALAGO_NATIVE_ROLE_METRICS_H_

@@ -2,8 +2,8 @@
 // thread, and turns it into events a step at a time.
 //
 // Roles break one by one: the ear goes on hearing when the eye's engine has failed.
-#ifndef GALAGO_NATIVE_ROLE_STREAM_H_
-#define GALAGO_NATIVE_ROLE_STREAM_H_
+#ifndef GALAGO_NATIVE_ROLE_ROLE_STREAM_H_
+#define GALAGO_NATIVE_ROLE_ROLE_STREAM_H_
 
 #include <atomic>
 #include <cstdint>
@@ -54,4 +54,4 @@ class RoleStream {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_ROLE_STREAM_H_
+#endif  // GALAGO_NATIVE_ROLE_ROLE_STREAM_H_

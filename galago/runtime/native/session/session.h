@@ -7,8 +7,8 @@
 //   (any thread)  │       │                    (control)
 //   push_image ─> │ eye ──┘
 //   (camera)      └──> read_speech (playback)
-#ifndef GALAGO_NATIVE_SESSION_H_
-#define GALAGO_NATIVE_SESSION_H_
+#ifndef GALAGO_NATIVE_SESSION_SESSION_H_
+#define GALAGO_NATIVE_SESSION_SESSION_H_
 
 #include <atomic>
 #include <cstdint>
@@ -103,4 +103,4 @@ class Session {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SESSION_H_
+#endif  // GALAGO_NATIVE_SESSION_SESSION_H_

@@ -3,8 +3,8 @@
 // An engine's kernels take some 55 KiB of stack, a little more where a rare path leads to them: the
 // page that this reaches first after an hour would be the process's growth, and a page fault in a
 // step. Real-time programs write their stack at the begin; who steps is known at the first step.
-#ifndef GALAGO_NATIVE_STEP_STACK_H_
-#define GALAGO_NATIVE_STEP_STACK_H_
+#ifndef GALAGO_NATIVE_SESSION_STEP_STACK_H_
+#define GALAGO_NATIVE_SESSION_STEP_STACK_H_
 
 #include <cstddef>
 
@@ -18,4 +18,4 @@ void write_step_stack() noexcept;
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_STEP_STACK_H_
+#endif  // GALAGO_NATIVE_SESSION_STEP_STACK_H_

@@ -3,8 +3,8 @@
 // An event count: news add one, a sleeper waits until the count is no longer what it read before
 // it looked. On Linux a futex; elsewhere the sleeper polls, and news are up to a millisecond late.
 // The caller's wake function is the same for sleepers that live outside galago.
-#ifndef GALAGO_NATIVE_WAKER_H_
-#define GALAGO_NATIVE_WAKER_H_
+#ifndef GALAGO_NATIVE_SESSION_WAKER_H_
+#define GALAGO_NATIVE_SESSION_WAKER_H_
 
 #include <atomic>
 #include <cstdint>
@@ -47,4 +47,4 @@ class Waker {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WAKER_H_
+#endif  // GALAGO_NATIVE_SESSION_WAKER_H_

@@ -1,6 +1,6 @@
 // Abbreviations whose words are known: "Dr.", "e.g.", "approx.", "No. 5".
-#ifndef GALAGO_NATIVE_ABBREVIATIONS_H_
-#define GALAGO_NATIVE_ABBREVIATIONS_H_
+#ifndef GALAGO_NATIVE_TEXT_ABBREVIATIONS_H_
+#define GALAGO_NATIVE_TEXT_ABBREVIATIONS_H_
 
 #include <string_view>
 
@@ -14,4 +14,4 @@ std::string_view abbreviation_words(const TokenView& tokens, size_t i);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_ABBREVIATIONS_H_
+#endif  // GALAGO_NATIVE_TEXT_ABBREVIATIONS_H_

@@ -2,8 +2,8 @@
 //
 //     info@example.com              info at example dot com
 //     https://www.example.org/a-b   W W W dot example dot org slash a dash b
-#ifndef GALAGO_NATIVE_ADDRESS_RULES_H_
-#define GALAGO_NATIVE_ADDRESS_RULES_H_
+#ifndef GALAGO_NATIVE_TEXT_ADDRESS_RULES_H_
+#define GALAGO_NATIVE_TEXT_ADDRESS_RULES_H_
 
 #include <string_view>
 
@@ -21,4 +21,4 @@ std::string_view spoken_part_of_address(std::string_view text);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_ADDRESS_RULES_H_
+#endif  // GALAGO_NATIVE_TEXT_ADDRESS_RULES_H_

@@ -1,6 +1,6 @@
 // Phones as users write them: ARPAbet with or without stress, and IPA for US English.
-#ifndef GALAGO_NATIVE_ARPABET_H_
-#define GALAGO_NATIVE_ARPABET_H_
+#ifndef GALAGO_NATIVE_TEXT_ARPABET_H_
+#define GALAGO_NATIVE_TEXT_ARPABET_H_
 
 #include <optional>
 #include <string>
@@ -18,4 +18,4 @@ std::optional<std::string> arpabet_of_ipa(std::string_view ipa);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_ARPABET_H_
+#endif  // GALAGO_NATIVE_TEXT_ARPABET_H_

@@ -4,8 +4,8 @@
 //     twenty six 19:45          nineteen forty five           11/21/2026    the same; 21/11/2026
 //     and 21.11.2026 too 7:00           seven o'clock                 Nov 21        November twenty
 //     first
-#ifndef GALAGO_NATIVE_DATE_TIME_RULES_H_
-#define GALAGO_NATIVE_DATE_TIME_RULES_H_
+#ifndef GALAGO_NATIVE_TEXT_DATE_TIME_RULES_H_
+#define GALAGO_NATIVE_TEXT_DATE_TIME_RULES_H_
 
 #include <string_view>
 
@@ -32,4 +32,4 @@ bool is_year(std::string_view text);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_DATE_TIME_RULES_H_
+#endif  // GALAGO_NATIVE_TEXT_DATE_TIME_RULES_H_

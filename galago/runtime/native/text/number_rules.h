@@ -4,8 +4,8 @@
 //     1,204.5      one thousand ... four point five   €3 million    three million euros
 //     5-10 km      five to ten kilometers             555-0123      five five five, zero one two
 //     three 2 1/2        two and a half                     the 1990s     the nineteen nineties
-#ifndef GALAGO_NATIVE_NUMBER_RULES_H_
-#define GALAGO_NATIVE_NUMBER_RULES_H_
+#ifndef GALAGO_NATIVE_TEXT_NUMBER_RULES_H_
+#define GALAGO_NATIVE_TEXT_NUMBER_RULES_H_
 
 #include <string_view>
 
@@ -22,4 +22,4 @@ void say_telephone(std::string_view text, SpokenWords* out);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_NUMBER_RULES_H_
+#endif  // GALAGO_NATIVE_TEXT_NUMBER_RULES_H_

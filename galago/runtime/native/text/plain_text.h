@@ -4,8 +4,8 @@
 // spaces and full-width forms become their ASCII relatives; fractions and superscripts become
 // digits. Symbols that matter to the rules keep a byte of their own, from 0x80. Emoji and the
 // letters of other scripts become a space and are counted.
-#ifndef GALAGO_NATIVE_PLAIN_TEXT_H_
-#define GALAGO_NATIVE_PLAIN_TEXT_H_
+#ifndef GALAGO_NATIVE_TEXT_PLAIN_TEXT_H_
+#define GALAGO_NATIVE_TEXT_PLAIN_TEXT_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -47,4 +47,4 @@ void append_plain(std::string_view utf8, SourceRange source, uint16_t style, Pla
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_PLAIN_TEXT_H_
+#endif  // GALAGO_NATIVE_TEXT_PLAIN_TEXT_H_

@@ -1,6 +1,6 @@
 // Digits as English words. Numbers are strings of ASCII digits, so that none is too long.
-#ifndef GALAGO_NATIVE_SPOKEN_NUMBERS_H_
-#define GALAGO_NATIVE_SPOKEN_NUMBERS_H_
+#ifndef GALAGO_NATIVE_TEXT_SPOKEN_NUMBERS_H_
+#define GALAGO_NATIVE_TEXT_SPOKEN_NUMBERS_H_
 
 #include <string>
 #include <string_view>
@@ -44,4 +44,4 @@ int roman_value(std::string_view text);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SPOKEN_NUMBERS_H_
+#endif  // GALAGO_NATIVE_TEXT_SPOKEN_NUMBERS_H_

@@ -1,6 +1,6 @@
 // The words of a text as they are spoken, with the marks between them.
-#ifndef GALAGO_NATIVE_SPOKEN_WORDS_H_
-#define GALAGO_NATIVE_SPOKEN_WORDS_H_
+#ifndef GALAGO_NATIVE_TEXT_SPOKEN_WORDS_H_
+#define GALAGO_NATIVE_TEXT_SPOKEN_WORDS_H_
 
 #include <cstdint>
 #include <string>
@@ -57,4 +57,4 @@ class SpokenWords {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SPOKEN_WORDS_H_
+#endif  // GALAGO_NATIVE_TEXT_SPOKEN_WORDS_H_

@@ -10,8 +10,8 @@
 //   <phoneme alphabet ph> x-arpabet or ipa
 //
 // Other elements are an error: a listener would not hear that they were ignored.
-#ifndef GALAGO_NATIVE_SSML_H_
-#define GALAGO_NATIVE_SSML_H_
+#ifndef GALAGO_NATIVE_TEXT_SSML_H_
+#define GALAGO_NATIVE_TEXT_SSML_H_
 
 #include <cstdint>
 #include <string>
@@ -72,4 +72,4 @@ SpeechDocument plain_document(std::string_view text);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SSML_H_
+#endif  // GALAGO_NATIVE_TEXT_SSML_H_

@@ -6,8 +6,8 @@
 // Each rule reads one token or a few (see text_tokens.h); the first that fits wins: dates, times,
 // numbers, addresses, abbreviations, roman numerals behind a name or a heading, words. No input is
 // an error, and a token that holds a letter or a digit never becomes silence.
-#ifndef GALAGO_NATIVE_TEXT_NORMALIZER_H_
-#define GALAGO_NATIVE_TEXT_NORMALIZER_H_
+#ifndef GALAGO_NATIVE_TEXT_TEXT_NORMALIZER_H_
+#define GALAGO_NATIVE_TEXT_TEXT_NORMALIZER_H_
 
 #include <functional>
 #include <string_view>
@@ -29,4 +29,4 @@ bool say_as(SayAs how, std::string_view format, const PlainText& text, SpokenWor
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_TEXT_NORMALIZER_H_
+#endif  // GALAGO_NATIVE_TEXT_TEXT_NORMALIZER_H_

@@ -2,8 +2,8 @@
 //
 //     He said: "7:30 p.m., (or so)."
 //     [He] [said ,] [7:30] [p.m ,] [or ... opened] [so .]
-#ifndef GALAGO_NATIVE_TEXT_TOKENS_H_
-#define GALAGO_NATIVE_TEXT_TOKENS_H_
+#ifndef GALAGO_NATIVE_TEXT_TEXT_TOKENS_H_
+#define GALAGO_NATIVE_TEXT_TEXT_TOKENS_H_
 
 #include <cstddef>
 #include <string>
@@ -75,4 +75,4 @@ struct TokensRead {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_TEXT_TOKENS_H_
+#endif  // GALAGO_NATIVE_TEXT_TEXT_TOKENS_H_

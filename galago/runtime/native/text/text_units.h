@@ -1,6 +1,6 @@
 // Units of measure and of money, and how they are said.
-#ifndef GALAGO_NATIVE_TEXT_UNITS_H_
-#define GALAGO_NATIVE_TEXT_UNITS_H_
+#ifndef GALAGO_NATIVE_TEXT_TEXT_UNITS_H_
+#define GALAGO_NATIVE_TEXT_TEXT_UNITS_H_
 
 #include <string>
 #include <string_view>
@@ -29,4 +29,4 @@ std::string_view scale_word(std::string_view text, bool is_money);
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_TEXT_UNITS_H_
+#endif  // GALAGO_NATIVE_TEXT_TEXT_UNITS_H_

@@ -2,8 +2,8 @@
 //
 //     USB -> U S B     CPUs -> C P U's     YouTube -> youtube     OpenAI -> open A I
 //     A.I. -> A I      pdf -> P D F        World War II -> ... two     Henry VIII -> ... the eighth
-#ifndef GALAGO_NATIVE_WORD_RULES_H_
-#define GALAGO_NATIVE_WORD_RULES_H_
+#ifndef GALAGO_NATIVE_TEXT_WORD_RULES_H_
+#define GALAGO_NATIVE_TEXT_WORD_RULES_H_
 
 #include <functional>
 #include <string_view>
@@ -49,4 +49,4 @@ class WordRules {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_WORD_RULES_H_
+#endif  // GALAGO_NATIVE_TEXT_WORD_RULES_H_

@@ -2,8 +2,8 @@
 //
 // Bounded: no document type, no entities but the five of XML and numeric ones, limits on depth and
 // attributes. Input is UTF-8; text is handed on as it stands in the source, entities apart.
-#ifndef GALAGO_NATIVE_XML_READER_H_
-#define GALAGO_NATIVE_XML_READER_H_
+#ifndef GALAGO_NATIVE_TEXT_XML_READER_H_
+#define GALAGO_NATIVE_TEXT_XML_READER_H_
 
 #include <cstddef>
 #include <string>
@@ -69,4 +69,4 @@ class XmlReader {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_XML_READER_H_
+#endif  // GALAGO_NATIVE_TEXT_XML_READER_H_

@@ -3,8 +3,8 @@
 // regulate_length are the same for whole sentences.
 //
 //   counts 2 0 3   ->   frames  a a c c c
-#ifndef GALAGO_NATIVE_LENGTH_REGULATOR_H_
-#define GALAGO_NATIVE_LENGTH_REGULATOR_H_
+#ifndef GALAGO_NATIVE_VOICE_LENGTH_REGULATOR_H_
+#define GALAGO_NATIVE_VOICE_LENGTH_REGULATOR_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -59,4 +59,4 @@ class LengthRegulator {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_LENGTH_REGULATOR_H_
+#endif  // GALAGO_NATIVE_VOICE_LENGTH_REGULATOR_H_

@@ -5,8 +5,8 @@
 // number: the reader drops the blocks of utterances up to it, whenever they come.
 //
 //   [ 7 7 7 ] [ 7 7 7 ] [ 7 last ] [ 8 8 8 ]      stop_through(7): 8 is the next that is heard
-#ifndef GALAGO_NATIVE_SPEECH_PLAYBACK_H_
-#define GALAGO_NATIVE_SPEECH_PLAYBACK_H_
+#ifndef GALAGO_NATIVE_VOICE_SPEECH_PLAYBACK_H_
+#define GALAGO_NATIVE_VOICE_SPEECH_PLAYBACK_H_
 
 #include <atomic>
 #include <cstddef>
@@ -76,4 +76,4 @@ class SpeechPlayback {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SPEECH_PLAYBACK_H_
+#endif  // GALAGO_NATIVE_VOICE_SPEECH_PLAYBACK_H_

@@ -4,8 +4,8 @@
 //
 // Texts are as long as they are: they are allocated and freed on the threads that ask, and only
 // handed through here.
-#ifndef GALAGO_NATIVE_SPEECH_QUEUE_H_
-#define GALAGO_NATIVE_SPEECH_QUEUE_H_
+#ifndef GALAGO_NATIVE_VOICE_SPEECH_QUEUE_H_
+#define GALAGO_NATIVE_VOICE_SPEECH_QUEUE_H_
 
 #include <atomic>
 #include <cstddef>
@@ -65,4 +65,4 @@ class SpeechQueue {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_SPEECH_QUEUE_H_
+#endif  // GALAGO_NATIVE_VOICE_SPEECH_QUEUE_H_

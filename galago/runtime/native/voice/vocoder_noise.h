@@ -2,8 +2,8 @@
 //
 // docs/bundles.md has the formula: a Weyl sequence through the finaliser of MurmurHash3 (Appleby
 // 2011). Being a function of a position, it has no state to carry from chunk to chunk.
-#ifndef GALAGO_NATIVE_VOCODER_NOISE_H_
-#define GALAGO_NATIVE_VOCODER_NOISE_H_
+#ifndef GALAGO_NATIVE_VOICE_VOCODER_NOISE_H_
+#define GALAGO_NATIVE_VOICE_VOCODER_NOISE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -15,4 +15,4 @@ void fill_vocoder_noise(uint32_t seed, uint32_t position, size_t num_values, flo
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_VOCODER_NOISE_H_
+#endif  // GALAGO_NATIVE_VOICE_VOCODER_NOISE_H_

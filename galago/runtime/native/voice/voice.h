@@ -1,6 +1,6 @@
 // What a bundle says of its voice.
-#ifndef GALAGO_NATIVE_VOICE_H_
-#define GALAGO_NATIVE_VOICE_H_
+#ifndef GALAGO_NATIVE_VOICE_VOICE_H_
+#define GALAGO_NATIVE_VOICE_VOICE_H_
 
 #include <cstdint>
 #include <optional>
@@ -46,4 +46,4 @@ struct Voice {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_VOICE_H_
+#endif  // GALAGO_NATIVE_VOICE_VOICE_H_

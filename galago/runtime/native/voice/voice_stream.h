@@ -11,8 +11,8 @@
 //   samples out            0 | 1 2 3 4 | 5 6 7 8 | 9
 //
 // While the playback has no room, a step does nothing.
-#ifndef GALAGO_NATIVE_VOICE_STREAM_H_
-#define GALAGO_NATIVE_VOICE_STREAM_H_
+#ifndef GALAGO_NATIVE_VOICE_VOICE_STREAM_H_
+#define GALAGO_NATIVE_VOICE_VOICE_STREAM_H_
 
 #include <atomic>
 #include <cstdint>
@@ -125,4 +125,4 @@ class VoiceStream : public RoleStream {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_VOICE_STREAM_H_
+#endif  // GALAGO_NATIVE_VOICE_VOICE_STREAM_H_

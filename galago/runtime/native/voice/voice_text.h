@@ -1,7 +1,7 @@
 // A voice's reading of text: its dictionary, its network for unknown words, and what they make of a
 // text together. Immutable, shared by sessions and threads.
-#ifndef GALAGO_NATIVE_VOICE_TEXT_H_
-#define GALAGO_NATIVE_VOICE_TEXT_H_
+#ifndef GALAGO_NATIVE_VOICE_VOICE_TEXT_H_
+#define GALAGO_NATIVE_VOICE_VOICE_TEXT_H_
 
 #include <memory>
 #include <optional>
@@ -35,4 +35,4 @@ class VoiceText {
 
 }  // namespace galago
 
-#endif  // GALAGO_NATIVE_VOICE_TEXT_H_
+#endif  // GALAGO_NATIVE_VOICE_VOICE_TEXT_H_
