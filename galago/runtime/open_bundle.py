@@ -30,21 +30,7 @@ _COMPILED_MAGIC = b"GGRM"
 
 
 class OpenBundle(Closing):
-    """What a session needs of its bundle; programs open a :class:`galago.Bundle`.
-
-    Args:
-        folder: the directory that holds manifest.json.
-        chunk_ms: new audio of one step of the ear, one of the bundle's chunks; None: the bundle's first.
-        engine: "openvino", ...; None: the first in the manifest that runs here.
-        num_threads: of the engine; None: the board's.
-        cache_dir: where the engine may keep compiled blobs; None: nowhere.
-        engine_path: folder of the engine's libraries; None: where its Python wheel put them, or
-            wherever the system finds them.
-        roles: "ear", "eye", "voice": only these are compiled and can be used; None: all that it has.
-
-    Raises:
-        NotFoundError, CorruptError, UnsupportedError, EngineError, AbiError: as the message says.
-    """
+    """What a session needs of its bundle; opened with the arguments of :class:`galago.Bundle`."""
 
     def __init__(
         self,

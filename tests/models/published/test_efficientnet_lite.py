@@ -15,7 +15,7 @@ from galago.models.efficientnet_lite import EfficientNetLite
 from galago.models.published.command import main
 from galago.models.published.efficientnet_lite import installed_weights
 from galago.models.training.checkpoints import CheckpointError
-from galago.models.training.eye.initial_weights import read_published
+from galago.models.training.eye.teachers import load_teacher
 
 SIDE = 33  # every strided convolution sees an odd side, where padding on one side and on both are the same
 
@@ -49,7 +49,7 @@ def test_the_same_numbers_as_their_package(number: int, tmp_path: Path) -> None:
     assert float(expected.std()) > 0.05  # they say something
     difference = (stored.network.double()(images) - expected).abs().max()
     assert float(difference) <= 1e-4 * float(expected.abs().max())
-    image = read_published(tmp_path / "model.pt").image
+    image = load_teacher(tmp_path / "model.pt").image
     assert image.mean[0] == pytest.approx(127 / 255) and image.std[0] == pytest.approx(128 / 255)
 
 

@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from galago.models.checkpoint import load_network
 from galago.models.efficientnet_lite import EfficientNetLite
 from galago.models.fake_quantization import load_plain_state, plain_state
 from galago.models.normed import NormedConvolution
 from galago.models.positions import resized_swin_state
 from galago.models.swin import MobileStem, Swin
-from galago.models.training.checkpoints import CheckpointError, load
-from galago.models.training.eye.checkpoint import load_eye
+from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.eye.labels import EyeDescription, ImageFormat
 from galago.models.training.eye.networks import EyeNetwork
-from galago.models.vit import Vit
+from galago.models.training.eye.teachers import load_teacher
 
-__all__ = ["Published", "begin_with", "read_published", "renormalise", "take_over"]
-
-
-class Published(NamedTuple):
-    """A network from ``galago import``."""
-
-    network: Swin | Vit | EfficientNetLite
-    labels: tuple[str, ...]
-    image: ImageFormat
-
-
-def read_published(path: Path) -> Published:
-    """Read a galago model file of an image classifier.
-
-    Raises:
-        CheckpointError: it is damaged, or holds another kind of network.
-    """
-    stored = load_network(path)
-    network: Any = stored.network
-    if not isinstance(network, Swin | Vit | EfficientNetLite):
-        raise CheckpointError(f"{path}: holds a {stored.kind}, which classifies no images")
-    half = [0.5, 0.5, 0.5]  # what the layout means where it says nothing
-    mean, std = (tuple(stored.details.get(key, half)) for key in ("image_mean", "image_std"))
-    try:
-        image = ImageFormat(network.config.height, network.config.width, mean, std)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    return Published(network, tuple(str(name) for name in stored.details.get("labels", ())), image)
+__all__ = ["begin_with", "renormalise", "take_over"]
 
 
 def begin_with(model: EyeNetwork, description: EyeDescription, path: Path) -> None:
@@ -59,18 +29,12 @@ def begin_with(model: EyeNetwork, description: EyeDescription, path: Path) -> No
     Raises:
         CheckpointError: the file is damaged, or holds a network of another shape.
     """
-    if load(path).get("role") == "eye":
-        source, known = load_eye(path)
-        same_labels, image = known.labels == description.labels, known.image
-    else:
-        published = read_published(path)
-        if isinstance(published.network, Vit):
-            raise CheckpointError(f"{path}: a ViT is no eye to go on training")
-        source, same_labels, image = published.network, False, published.image
+    found = load_teacher(path)
+    source = found.network
     if isinstance(source, EfficientNetLite):
-        renormalise(source.body[0], image, description.image)  # type: ignore[arg-type]
+        renormalise(source.body[0], found.image, description.image)  # type: ignore[arg-type]
     if isinstance(source, type(model)):
-        take_over(model, source.state_dict(), path, same_labels=same_labels)
+        take_over(model, source.state_dict(), path, same_labels=found.labels == description.labels)
         return
     stem = model.embedding.cut if isinstance(model, Swin) else None
     if not isinstance(stem, MobileStem) or not isinstance(source, EfficientNetLite):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from galago.models.checkpoint import load_network
 from galago.models.efficientnet_lite import EfficientNetLite
 from galago.models.swin import Swin
 from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.training.eye.checkpoint import load_eye
-from galago.models.training.eye.initial_weights import read_published
 from galago.models.training.eye.labels import EyeLabel, ImageFormat
 from galago.models.vit import Vit
 
@@ -93,7 +94,15 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> EyeTeacher:
         eye, description = load_eye(path, device)
         eye.requires_grad_(False)
         return EyeTeacher(str(path), eye, description.labels, description.image, description.temperature)
-    published = read_published(path)
-    network = published.network.to(device).requires_grad_(False)
-    labels = tuple(EyeLabel(name, "", name) for name in published.labels)
-    return EyeTeacher(str(path), network, labels, published.image)
+    stored = load_network(path)
+    network: Any = stored.network
+    if not isinstance(network, Swin | Vit | EfficientNetLite):
+        raise CheckpointError(f"{path}: holds a {stored.kind}, which classifies no images")
+    half = [0.5, 0.5, 0.5]  # what the layout means where it says nothing
+    mean, std = (tuple(stored.details.get(key, half)) for key in ("image_mean", "image_std"))
+    try:
+        image = ImageFormat(network.config.height, network.config.width, mean, std)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    labels = tuple(EyeLabel(str(name), "", str(name)) for name in stored.details.get("labels", ()))
+    return EyeTeacher(str(path), network.to(device).requires_grad_(False), labels, image)

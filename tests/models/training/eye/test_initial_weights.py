@@ -13,9 +13,10 @@ from galago.models.checkpoint import StoredNetwork, save_network
 from galago.models.efficientnet_lite import EfficientNetLite, EfficientNetLiteConfig
 from galago.models.swin import Swin, SwinConfig
 from galago.models.training.checkpoints import CheckpointError
-from galago.models.training.eye.initial_weights import begin_with, read_published, renormalise
+from galago.models.training.eye.initial_weights import begin_with, renormalise
 from galago.models.training.eye.labels import EyeDescription, EyeLabel, ImageFormat
 from galago.models.training.eye.recipe import EyeDistillationRecipe
+from galago.models.training.eye.teachers import load_teacher
 from galago.models.training.eye.trainer import EyeTask, load_eye, save_eye
 from galago.models.training.loop import Run
 from galago.models.training.toml_tables import RecipeError
@@ -71,7 +72,7 @@ def test_published_weights_fill_all_but_the_head(public: Path) -> None:
     model = EfficientNetLite(EfficientNetLiteConfig(height=64, width=64, num_classes=3))
     head = model.head.weight.clone()
     begin_with(model, DESCRIPTION, public)
-    source = read_published(public).network.state_dict()
+    source = load_teacher(public).network.state_dict()
     assert torch.equal(model.state_dict()["body.3.project.0.weight"], source["body.3.project.0.weight"])
     assert torch.equal(model.head.weight, head)
     assert not torch.equal(model.state_dict()["body.0.0.weight"], source["body.0.0.weight"])  # renormalised
