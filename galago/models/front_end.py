@@ -89,18 +89,23 @@ class RawFrontEnd(FrontEnd):
     Args:
         kernels, strides: of the network's convolutions. Their row for a token hears the token's samples and
             some before them.
+        hop_samples: of a token; by default those of a row.
     """
 
     description = "samples as they are"
     has_bands = False
     frames_per_token = 1
 
-    def __init__(self, kernels: Sequence[int], strides: Sequence[int]) -> None:
-        self.window_samples = self.hop_samples = self.values_per_frame = math.prod(strides)
+    def __init__(
+        self, kernels: Sequence[int], strides: Sequence[int], *, hop_samples: int | None = None
+    ) -> None:
+        row_samples = math.prod(strides)
+        self.window_samples = self.hop_samples = self.values_per_frame = hop_samples or row_samples
         receptive_field_samples = 1
         for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
             receptive_field_samples = (receptive_field_samples - 1) * stride + kernel
-        self.token_centre_samples = self.hop_samples - receptive_field_samples // 2
+        # A row is about the middle of what it hears; a token stands as its rows do.
+        self.token_centre_samples = (self.hop_samples + row_samples) // 2 - receptive_field_samples // 2
 
     def __call__(self, samples: Tensor) -> Tensor:
         num_frames = samples.shape[-1] // self.hop_samples

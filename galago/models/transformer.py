@@ -12,7 +12,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["SelfAttention", "TransformerBlock"]
+__all__ = ["SelfAttention", "TransformerBlock", "rotated"]
+
+
+def rotated(x: Tensor, rotary_width: int, *, first_row: int = 0, base: float = 10_000.0) -> Tensor:
+    """Turn pairs of channels by the angle of their row (Su et al. 2021, RoFormer, equation 34).
+
+    The product of two such rows depends on how far they are apart, and not on where they stand: so rows may
+    be counted from anywhere, for instance from the oldest one that is remembered.
+
+    Args:
+        x: (..., T, D). rotary_width: even; the first channels, of which neighbours are a pair.
+        first_row: where the first row stands.
+        base: of the pairs' wavelengths, 2 pi to 2 pi ``base`` rows.
+    """
+    T, D = x.shape[-2:]
+    rate = base ** (-torch.arange(0, rotary_width, 2, dtype=torch.float64) / rotary_width)
+    angle = (first_row + torch.arange(T, dtype=torch.float64))[:, None] * rate
+    angle = torch.cat([angle, angle.new_zeros(T, (D - rotary_width) // 2)], dim=1).repeat_interleave(2, dim=1)
+    # (a, b) -> (-b, a) as a product with a matrix: no engine stumbles over it.
+    turn = torch.zeros(D, D)
+    even = torch.arange(0, rotary_width, 2)
+    turn[even + 1, even], turn[even, even + 1] = -1.0, 1.0
+    return x * angle.cos().to(x) + (x @ turn.to(x)) * angle.sin().to(x)
 
 
 class SelfAttention(nn.Module):
@@ -21,20 +43,32 @@ class SelfAttention(nn.Module):
     Args:
         width, num_heads: C and H; D = C / H.
         has_key_bias: it adds the same to all scores of a query, so some leave it out (Whisper).
+        has_bias: of all four projections; without it there is no ``has_key_bias``.
+        rotary_width: so many channels of each query and key are :func:`rotated`; 0: no positions.
     """
 
     def __init__(
-        self, width: int, num_heads: int, dropout: float = 0.0, *, has_key_bias: bool = True
+        self,
+        width: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        *,
+        has_key_bias: bool = True,
+        has_bias: bool = True,
+        rotary_width: int = 0,
     ) -> None:
         super().__init__()
         if width % num_heads:
             raise ValueError(f"width {width} is not divisible by {num_heads} heads")
         self.num_heads = num_heads
         self.head_width = width // num_heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=has_key_bias)
-        self.value = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
+        if rotary_width and (rotary_width > self.head_width or rotary_width % 2 or self.head_width % 2):
+            raise ValueError(f"rotary_width {rotary_width} is no even part of {self.head_width} channels")
+        self.rotary_width = rotary_width
+        self.query = nn.Linear(width, width, bias=has_bias)
+        self.key = nn.Linear(width, width, bias=has_bias and has_key_bias)
+        self.value = nn.Linear(width, width, bias=has_bias)
+        self.out = nn.Linear(width, width, bias=has_bias)
         self.dropout = nn.Dropout(dropout)
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -42,7 +76,13 @@ class SelfAttention(nn.Module):
         return heads.transpose(1, 2)  # (B, H, T, D)
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-        scores = self._heads(query) @ self._heads(key).transpose(-2, -1) * (1.0 / math.sqrt(self.head_width))
+        by_head, keys = self._heads(query), self._heads(key)
+        if self.rotary_width:
+            # The queries stand at the end of what is remembered.
+            before = key.shape[1] - query.shape[1]
+            by_head = rotated(by_head, self.rotary_width, first_row=before)
+            keys = rotated(keys, self.rotary_width)
+        scores = by_head @ keys.transpose(-2, -1) * (1.0 / math.sqrt(self.head_width))
         weights = self.dropout(torch.softmax(scores if bias is None else scores + bias, dim=-1))
         y: Tensor = self.out((weights @ self._heads(value)).transpose(1, 2).flatten(2))
         return y
@@ -75,6 +115,8 @@ class TransformerBlock(nn.Module):
     Args:
         width, num_heads, feed_forward_width: C, H and the inner width of the feed-forward.
         is_norm_first: LayerNorm before each part (deep networks train more stably), else behind the sum.
+        has_key_bias, has_attention_bias, rotary_width: see :class:`SelfAttention`.
+        has_norm_bias: of both LayerNorms.
     """
 
     def __init__(
@@ -87,14 +129,24 @@ class TransformerBlock(nn.Module):
         dropout: float = 0.0,
         layer_norm_eps: float = 1e-5,
         has_key_bias: bool = True,
+        has_attention_bias: bool = True,
+        has_norm_bias: bool = True,
+        rotary_width: int = 0,
     ) -> None:
         super().__init__()
         self.is_norm_first = is_norm_first
-        self.attention = SelfAttention(width, num_heads, dropout, has_key_bias=has_key_bias)
-        self.attention_norm = nn.LayerNorm(width, layer_norm_eps)
+        self.attention = SelfAttention(
+            width,
+            num_heads,
+            dropout,
+            has_key_bias=has_key_bias,
+            has_bias=has_attention_bias,
+            rotary_width=rotary_width,
+        )
+        self.attention_norm = nn.LayerNorm(width, layer_norm_eps, bias=has_norm_bias)
         self.expand = nn.Linear(width, feed_forward_width)
         self.project = nn.Linear(feed_forward_width, width)
-        self.feed_forward_norm = nn.LayerNorm(width, layer_norm_eps)
+        self.feed_forward_norm = nn.LayerNorm(width, layer_norm_eps, bias=has_norm_bias)
         self.dropout = nn.Dropout(dropout)
 
     def _feed_forward(self, x: Tensor) -> Tensor:

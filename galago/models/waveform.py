@@ -15,6 +15,9 @@ behind the first layer (``norm="group"``, of the BASE networks) and the normalis
 takes their mean and variance from what it has heard so far, as averages that forget
 (:func:`running_moments`): another statistic than in training, near to it after some seconds. Networks with
 ``norm="layer"`` (the LARGE ones) on samples as they are have no such difference: they stream exactly.
+
+Moonshine (Jeffries et al. 2024) begins alike, with three convolutions, tanh behind the first one, and one
+mean and variance of all its channels over the utterance (``norm="all"``).
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ SAMPLE_NORM_EPS = 1e-7  # of the published feature extractors
 _PIECE_TOKENS = 64
 
 
-def running_moments(values: Tensor, state: Tensor, horizon_tokens: int) -> tuple[Tensor, Tensor, Tensor]:
+def running_moments(values: Tensor, state: Tensor, horizon_tokens: float) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance of everything heard up to each token, the past fading with a time constant.
 
     With s_t the mean of token t's values and a = 1 - 1 / horizon::
@@ -122,7 +125,8 @@ class FeatureEncoder(nn.Module):
 
     Args:
         widths, kernels, strides: one of each for a layer.
-        norm: ``"group"``: over time, behind the first layer; ``"layer"``: over channels, behind each layer.
+        norm: ``"group"``: each channel over time, behind the first layer; ``"layer"``: over channels, behind
+            each layer; ``"all"``: all channels together over time, behind the first layer and its tanh.
         horizon_tokens: what a stream's statistics remember, where there are any.
         normalises_samples: to mean 0 and variance 1 before the first layer.
 
@@ -146,17 +150,20 @@ class FeatureEncoder(nn.Module):
             raise ValueError("widths, kernels and strides must name the same number of layers")
         if any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
             raise ValueError(f"kernels {tuple(kernels)} leave out samples at strides {tuple(strides)}")
-        if norm not in ("group", "layer"):
-            raise ValueError(f"norm must be group or layer, got {norm!r}")
+        if norm not in ("group", "layer", "all"):
+            raise ValueError(f"norm must be group, layer or all, got {norm!r}")
         self.kernels, self.strides = tuple(kernels), tuple(strides)
         self.normalises_samples, self.horizon_tokens = normalises_samples, horizon_tokens
+        self.has_tanh = norm == "all"
+        # A bias in front of tanh would be heard in silence.
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(num_in, num_out, kernel, stride, bias=has_bias)
+            nn.Conv1d(num_in, num_out, kernel, stride, bias=has_bias and not (self.has_tanh and num_in == 1))
             for num_in, num_out, kernel, stride in zip(
                 (1, *widths[:-1]), widths, kernels, strides, strict=True
             )
         )
-        self.group_norm = nn.GroupNorm(widths[0], widths[0]) if norm == "group" else None
+        num_groups = {"group": widths[0], "all": 1}.get(norm)
+        self.group_norm = None if num_groups is None else nn.GroupNorm(num_groups, widths[0])
         self.layer_norms = nn.ModuleList(nn.LayerNorm(width) for width in widths if norm == "layer")
         for layer in self.convolutions:
             assert isinstance(layer, nn.Conv1d)  # a ModuleList forgets what it holds
@@ -193,7 +200,7 @@ class FeatureEncoder(nn.Module):
                 assert isinstance(convolution, nn.Conv1d)
                 shapes[f"layer{i}"] = (convolution.in_channels, self.kernels[i] - self.strides[i])
         if self.group_norm is not None:
-            shapes["group"] = (2 * self.group_norm.num_channels + 1,)
+            shapes["group"] = (2 * self.group_norm.num_groups + 1,)
         return shapes
 
     def _scaled(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
@@ -205,9 +212,19 @@ class FeatureEncoder(nn.Module):
 
     def _normed(self, x: Tensor, layer: int) -> Tensor:
         """LayerNorm where there is one, and GELU: (B, C, T) -> (B, C, T)."""
+        if self.has_tanh and layer == 0:
+            return x
         if self.layer_norms:
             x = self.layer_norms[layer](x.transpose(1, 2)).transpose(1, 2)
         return F.gelu(x)
+
+    def _moments_of_all(self, x: Tensor, num_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each group of channels over the valid part of (B, C, N)."""
+        assert self.group_norm is not None
+        if self.group_norm.num_groups > 1:
+            return _whole_moments(x, num_values)
+        mean, variance = _whole_moments(x.transpose(1, 2).flatten(1)[:, None], num_values * x.shape[1])
+        return mean, variance
 
     def forward(self, samples: Tensor, num_samples: Tensor) -> Tensor:
         """Whole utterances as published.
@@ -229,16 +246,27 @@ class FeatureEncoder(nn.Module):
         for layer, convolution in enumerate(self.convolutions):
             x = convolution(x)
             if layer == 0 and self.group_norm is not None:
-                x = self._scaled(x, *_whole_moments(x, self.num_rows(num_samples, 1)))
+                x = torch.tanh(x) if self.has_tanh else x
+                x = self._scaled(x, *self._moments_of_all(x, self.num_rows(num_samples, 1)))
             x = self._normed(x, layer)
         return x.transpose(1, 2)
 
-    def forward_chunk(self, samples: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward_chunk(
+        self,
+        samples: Tensor,
+        states: dict[str, Tensor],
+        *,
+        norm_tokens: int = 1,
+        num_tokens: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The next samples of a stream. Pure: state in, state out.
 
         Args:
             samples: (B, T * samples_per_token).
             states: of :meth:`state_shapes`, zeros at the start, or what the last call returned.
+            norm_tokens: how many tokens share what the GroupNorm knows at the last of them, for instance
+                those of a chunk; divides T.
+            num_tokens: (B,): the stream is so long, and no longer, and all that the GroupNorm hears at once.
 
         Returns:
             (B, T, C) and the new states.
@@ -257,8 +285,19 @@ class FeatureEncoder(nn.Module):
                 new[f"layer{layer}"] = x[:, :, -past:]
             x = convolution(x)
             if layer == 0 and self.group_norm is not None:
-                pieces = x.reshape(*x.shape[:2], T, -1)
-                mean, variance, new["group"] = running_moments(pieces, states["group"], self.horizon_tokens)
+                x = torch.tanh(x) if self.has_tanh else x
+                if num_tokens is not None:
+                    new["group"] = states["group"]
+                    x = self._scaled(x, *self._moments_of_all(x, num_tokens * (x.shape[2] // T)))
+                    x = self._normed(x, layer)
+                    continue
+                pieces = x.reshape(*x.shape[:2], T // norm_tokens, -1)
+                told = pieces
+                if self.group_norm.num_groups == 1:
+                    told = pieces.transpose(1, 2).flatten(2)[:, None]
+                mean, variance, new["group"] = running_moments(
+                    told, states["group"], self.horizon_tokens / norm_tokens
+                )
                 x = self._scaled(pieces, mean[..., None], variance[..., None]).flatten(2)
             x = self._normed(x, layer)
         return x.transpose(1, 2), {name: new[name] for name in self.state_shapes()}

@@ -14,6 +14,7 @@ from galago.models.checkpoint import IMPORTERS, StoredNetwork, import_file, impo
 from galago.models.efficientnet_lite import EFFICIENTNET_LITE_PRESETS
 from galago.models.flops import count_parameters
 from galago.models.published.efficientnet_lite import installed_weights
+from galago.models.published.moonshine import installed_moonshine
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.options import DONE, WRONG
 
@@ -32,13 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="galago import",
         description="Turn a published checkpoint into a galago model file, key by key.",
-        epilog=f"Architectures: {', '.join(IMPORTERS)}, EfficientNet-Lite.",
+        epilog=f"Architectures: {', '.join(IMPORTERS)}, EfficientNet-Lite, Moonshine.",
     )
     parser.add_argument(
         "path",
         type=Path,
         help="a folder with config.json, model.safetensors and, for speech, vocab.json; the .pth of an "
-        "EfficientNet-Lite, or its name (efficientnet-lite0) where its package is installed",
+        "EfficientNet-Lite or the encoder_model.ort of Moonshine tiny, or their names (efficientnet-lite0, "
+        "moonshine-tiny) where their packages are installed",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file, for instance model.pt")
     parser.add_argument("--check", action="store_true", help="read everything and write nothing")
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = options.path
         if str(path) in EFFICIENTNET_LITE_PRESETS and not path.exists():
             path = installed_weights(str(path))
+        elif str(path) == "moonshine-tiny" and not path.exists():
+            path = installed_moonshine()
         stored = import_file(path) if path.is_file() else import_folder(path)
         if not options.check:
             save_network(options.output, stored)

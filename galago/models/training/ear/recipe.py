@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from galago.models.conformer import PRESETS
+from galago.models.moonshine_ear import MOONSHINE_EAR_PRESETS
 from galago.models.training.distill.recipe import PruningRecipe
 from galago.models.training.ear.checkpoint import EarShape
 from galago.models.training.ear.synthesize import SpeechPlan
@@ -42,7 +43,11 @@ __all__ = [
 ]
 
 #: Networks by family and preset.
-FAMILIES: dict[str, Mapping[str, EarShape]] = {"conformer": PRESETS, "wav2vec2": WAV2VEC2_EAR_PRESETS}
+FAMILIES: dict[str, Mapping[str, EarShape]] = {
+    "conformer": PRESETS,
+    "wav2vec2": WAV2VEC2_EAR_PRESETS,
+    "moonshine": MOONSHINE_EAR_PRESETS,
+}
 FIXED_NETWORK_FIELDS = ("num_mels", "num_phones", "num_tokens")  # given by the features and the alphabets
 
 
@@ -199,7 +204,7 @@ class Recipe:
     """A training run.
 
     ``network`` is a preset's name plus the fields of ``ConformerConfig`` that differ, or, with ``family =
-    "wav2vec2"``, of ``Wav2Vec2EarConfig``.
+    "wav2vec2"`` or ``"moonshine"``, of ``Wav2Vec2EarConfig`` or ``MoonshineEarConfig``.
     """
 
     name: str
@@ -216,7 +221,7 @@ class Recipe:
     label_minutes: Annotated[float, Range(0.1)] | None = None  # learn from so much of the corpora; None: all
     dictionary: str | None = None  # a CMUdict-style file; None: the one that PocketSphinx ships
     #: Another run's model.pt to begin with: an ear of this shape, or without its lookahead, or what a
-    #: pre-training left.
+    #: pre-training left; or a galago model file of Moonshine's encoder.
     initial_weights: str | None = None
     role: Literal["ear"] = "ear"
     schema_version: int = SCHEMA_VERSION
@@ -224,9 +229,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.pruning is not None and self.initial_weights is not None:
             raise ValueError("pruning.weights and initial_weights: a run begins with one of them")
-        if self.schedule.head_steps and self.network.get("family") != "wav2vec2":
+        if self.schedule.head_steps and self.network.get("family", "conformer") == "conformer":
             raise ValueError(
-                'schedule.head_steps: only networks of family "wav2vec2" learn by their heads alone'
+                "schedule.head_steps: only networks that begin with another's encoder, of the families "
+                '"wav2vec2" and "moonshine", learn by their heads alone'
             )
         if self.quantization_aware is not None and self.initial_weights is None:
             raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")

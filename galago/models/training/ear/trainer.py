@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from galago.models.checkpoint import load_network
 from galago.models.conformer import Conformer, EarOutput
 from galago.models.fake_quantization import load_plain_state, plain_state, stored_scales
+from galago.models.moonshine_ear import MoonshineEar
 from galago.models.tokenizer import greedy_text
 from galago.models.training.checkpoints import CheckpointError, files_sha256, load, save_atomically
 from galago.models.training.distill.layers import tapped
@@ -114,6 +116,9 @@ class EarTask(Task):
     def _begin_with(self, path: Path) -> None:
         """Begin with another run's ear, or with a pre-trained network and new heads."""
         stored = load(path)
+        if stored.get("role") == "moonshine":
+            self._begin_imported(path)
+            return
         if not is_pretrained(stored):
             self._take_over(load_model(path).state_dict(), path)
             return
@@ -123,6 +128,18 @@ class EarTask(Task):
                 'network.family must be "wav2vec2"'
             )
         say(f"begins with {begin_pretrained(self.model, stored, path)}")
+
+    def _begin_imported(self, path: Path) -> None:
+        """Begin with a published encoder and new heads."""
+        if not isinstance(self.model, MoonshineEar):
+            where = f"{self.recipe.name}.initial_weights"
+            raise RecipeError(f'{where}: {path} is Moonshine\'s encoder; network.family must be "moonshine"')
+        imported = load_network(path)
+        try:
+            self.model.encoder.load_state_dict(imported.network.state_dict())
+        except RuntimeError as error:
+            raise CheckpointError(f"{path}: holds an encoder of another shape: {error}") from error
+        say(f"begins with {imported.source['architecture']}'s encoder of {path}")
 
     def _take_over(self, weights: dict[str, Tensor], path: Path) -> None:
         """Begin with weights of ``path``; a lookahead that they lack begins as a pure delay."""
@@ -183,7 +200,7 @@ class EarTask(Task):
         """New heads learn alone at first: what they are taught at random would spoil what stands below them
         (Baevski et al. 2020, section 4.3, where these are 10,000 steps).
         """
-        if not isinstance(self.model, Wav2Vec2Ear) or self.recipe.initial_weights is None:
+        if isinstance(self.model, Conformer) or self.recipe.initial_weights is None:
             return
         heads = {id(p) for head in self.model.heads for p in head.parameters()}
         for parameter in self.model.parameters():
@@ -241,7 +258,8 @@ class EarTask(Task):
         """Frame accuracy of the phones, where any are known, and greedy WER of the tokens, in chunks."""
         errors = num_words = 0
         correct = known = 0.0
-        chunk_tokens = EVALUATION_CHUNK_MS // self.data.front_end.token_ms
+        step = self.model.chunk_step_tokens
+        chunk_tokens = EVALUATION_CHUNK_MS // self.data.front_end.token_ms // step * step
         for batch, texts in self.dev:
             batch = moved(batch, self.device)
             with self._autocast():

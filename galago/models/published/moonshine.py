@@ -1,0 +1,159 @@
+"""Moonshine's encoder: of a folder with ``MoonshineForConditionalGeneration``, or of the graph in a package.
+
+The package ``moonshine-voice`` holds ``encoder_model.ort``: ONNX Runtime's own format, in which linear maps
+are 8-bit integers with one scale and one zero point each. They are turned back into numbers; what rounding
+took is lost.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from galago.models.moonshine import MOONSHINE_PRESETS, MoonshineConfig, MoonshineEncoder
+from galago.models.published.folder import PublishedFolder
+from galago.models.published.importer import Imported, TensorReader
+from galago.models.training.checkpoints import CheckpointError
+from galago.models.transformer import TransformerBlock
+
+__all__ = ["import_moonshine", "import_moonshine_graph", "installed_moonshine"]
+
+PACKAGE, GRAPH = "moonshine_voice", "assets/tiny-en/encoder_model.ort"
+_ONNX_DTYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8"}
+#: What the graph calls the two parameters that an optimizer named anew.
+_NORM_NODES = {"/groupnorm/Mul": "groupnorm.weight", "/groupnorm/Add": "groupnorm.bias"}
+
+
+def installed_moonshine() -> Path:
+    """The encoder in the package; its code is not run.
+
+    Raises:
+        CheckpointError: the package is not installed, or holds no such graph.
+    """
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise CheckpointError("moonshine-tiny: its weights are not installed; pip install moonshine-voice")
+    path = Path(found.submodule_search_locations[0]) / GRAPH
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is not in this version of moonshine-voice")
+    return path
+
+
+def import_moonshine(folder: PublishedFolder) -> Imported:
+    """The encoder of a published model; its decoder is left out.
+
+    Raises:
+        CheckpointError: a setting that galago's network has not, or tensors that are missing, of another
+            shape or left over.
+    """
+    config = folder.config
+    config.only("encoder_hidden_act", "gelu")
+    config.only("attention_bias", False)
+    width = config.get("hidden_size", int)
+    num_heads = config.get("encoder_num_attention_heads", int)
+    config.only("encoder_num_key_value_heads", num_heads, None)
+    rope: dict[str, Any] = config.get("rope_parameters", dict, {})
+    if float(rope.get("rope_theta", config.get("rope_theta", float, 10_000.0))) != 10_000.0:
+        raise CheckpointError(f"{config.path}: rope_theta is another than galago's 10000")
+    share = float(rope.get("partial_rotary_factor", config.get("partial_rotary_factor", float, 0.9)))
+    reader = TensorReader(folder.tensors, str(folder.path))
+    reader.leave(r"model\.decoder\.|proj_out\.")
+    try:
+        shape = MoonshineConfig(
+            width=width,
+            num_blocks=config.get("encoder_num_hidden_layers", int),
+            num_heads=num_heads,
+            feed_forward_width=config.get("intermediate_size", int),
+            rotary_width=int(width // num_heads * share) // 2 * 2,
+        )
+        network = MoonshineEncoder(shape).eval()
+    except ValueError as error:
+        raise CheckpointError(f"{config.path}: {error}") from error
+    return _filled(network, reader, "model.encoder.")
+
+
+def import_moonshine_graph(path: Path) -> Imported:
+    """The encoder of Moonshine tiny as ONNX Runtime saves it.
+
+    Raises:
+        CheckpointError: the file is damaged or another graph, or ONNX Runtime, which reads it, is missing.
+    """
+    tensors = {f"model.encoder.{name}": value for name, value in _graph_tensors(path).items()}
+    reader = TensorReader(tensors, str(path))
+    return _filled(MoonshineEncoder(MOONSHINE_PRESETS["tiny"]).eval(), reader, "model.encoder.")
+
+
+def _filled(network: MoonshineEncoder, reader: TensorReader, prefix: str) -> Imported:
+    for i, convolution in enumerate(network.stem.convolutions):
+        reader.module(f"{prefix}conv{i + 1}", convolution)
+    assert network.stem.group_norm is not None
+    reader.modules(prefix, {"groupnorm": network.stem.group_norm, "layer_norm": network.norm})
+    for i, block in enumerate(network.blocks):
+        assert isinstance(block, TransformerBlock)  # a ModuleList forgets what it holds
+        parts: Mapping[str, nn.Module] = {
+            "self_attn.q_proj": block.attention.query,
+            "self_attn.k_proj": block.attention.key,
+            "self_attn.v_proj": block.attention.value,
+            "self_attn.o_proj": block.attention.out,
+            "input_layernorm": block.attention_norm,
+            "post_attention_layernorm": block.feed_forward_norm,
+            "mlp.fc1": block.expand,
+            "mlp.fc2": block.project,
+        }
+        reader.modules(f"{prefix}layers.{i}.", parts)
+    reader.finish()
+    return Imported("moonshine", network)
+
+
+def _graph_tensors(path: Path) -> dict[str, Tensor]:
+    """The weights of a graph under the names that they have in a folder."""
+    try:
+        from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.InferenceSession import (
+            InferenceSession,
+        )
+    except ImportError as error:
+        raise CheckpointError(f"{path}: reading it needs onnxruntime; pip install 'galago[train]'") from error
+    try:
+        graph = InferenceSession.GetRootAs(path.read_bytes(), 0).Model().Graph()
+        stored = {
+            t.Name().decode(): _array(t) for t in map(graph.Initializers, range(graph.InitializersLength()))
+        }
+        nodes = [graph.Nodes(i) for i in range(graph.NodesLength())]
+        named = [(n.Name().decode(), [n.Inputs(i).decode() for i in range(n.InputsLength())]) for n in nodes]
+    except Exception as error:  # a flatbuffer of something else fails anywhere, with anything
+        raise CheckpointError(f"{path}: is no graph of ONNX Runtime: {error}") from error
+    tensors: dict[str, Tensor] = {}
+    for node, inputs in named:
+        for name in inputs:
+            if name not in stored:
+                continue
+            if node in _NORM_NODES:
+                tensors[_NORM_NODES[node]] = _tensor(stored[name].reshape(-1))
+            elif name.endswith("_quantized"):
+                base = name.removesuffix("_quantized")
+                zero, scale = stored.get(f"{base}_zero_point"), stored.get(f"{base}_scale")
+                if zero is None or scale is None:
+                    raise CheckpointError(f"{path}: {name} has no scale or no zero point")
+                key = node.removeprefix("/").removesuffix("/MatMul_quant").replace("/", ".")
+                weight = (stored[name].astype(np.float32) - zero.astype(np.float32)) * scale
+                tensors[f"{key}.weight"] = _tensor(weight.T)
+            elif re.fullmatch(r"(layers\.\d+\.|layer_norm|conv\d).*\.?(weight|bias)(_add_tensor)?", name):
+                tensors[name.removesuffix("_add_tensor")] = _tensor(stored[name])
+    return tensors
+
+
+def _array(tensor: Any) -> Any:
+    dtype = np.dtype(_ONNX_DTYPES[tensor.DataType()])
+    shape = [tensor.Dims(i) for i in range(tensor.DimsLength())]
+    return np.frombuffer(tensor.RawDataAsNumpy().tobytes(), dtype).reshape(shape)
+
+
+def _tensor(values: Any) -> Tensor:
+    return torch.from_numpy(np.array(values, dtype=np.float32))
