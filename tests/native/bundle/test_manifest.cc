@@ -49,7 +49,7 @@ TEST(a_manifest_is_read_and_unknown_keys_are_ignored) {
   CHECK_EQ(manifest.ear->token_ms(), 40);
   CHECK_EQ(manifest.ear->endpoint_silence_ms, 700);
   CHECK_EQ(manifest.ear->max_utterance_ms, 20000);  // the default
-  const EarTarget& target = manifest.ear->targets.at(0);
+  const EarTarget& target = manifest.ear->network.targets.at(0);
   CHECK_EQ(target.weights.size_bytes, 20u);
   CHECK_EQ(target.lookahead_tokens, 2);
   CHECK_EQ(target.inputs.at(EarTarget::kKeep).name, "k");
@@ -68,9 +68,9 @@ TEST(raw_samples_are_frames_of_their_hop) {
   change("\"subsampling_factor\": 4", "\"subsampling_factor\": 1");
   const Manifest manifest = Manifest::parse(text);
   const Ear& ear = *manifest.ear;
-  CHECK_EQ(ear.features.window_samples, 320);
+  CHECK_EQ(ear.network.features.window_samples, 320);
   CHECK_EQ(ear.token_ms(), 20);
-  CHECK(ear.targets.at(0).inputs.at(EarTarget::kFeatures).shape ==
+  CHECK(ear.network.targets.at(0).inputs.at(EarTarget::kFeatures).shape ==
         (std::vector<int64_t>{1, 8, 320}));
 }
 

@@ -24,10 +24,10 @@ struct ScriptedToken {
 
 inline Ear scripted_ear() {
   Ear ear;
-  ear.subsampling_factor = 4;
+  ear.network.subsampling_factor = 4;
   ear.tokens = {"<blank>", " ", "a", "b", "c"};
   ear.phones = {"SIL", "AA", "B", "K"};
-  ear.phone_log_priors.assign(4, std::log(0.25f));
+  ear.network.phone_log_priors.assign(4, std::log(0.25f));
   return ear;
 }
 
@@ -103,7 +103,7 @@ class ScriptedStream : public EngineStream {
         num_tokens_(engine->ear_.tokens.size()),
         num_rows_(static_cast<size_t>(engine->target_.chunk_tokens)),
         input_(static_cast<size_t>(engine->target_.chunk_frames *
-                                   engine->ear_.features.values_per_frame())),
+                                   engine->ear_.network.features.values_per_frame())),
         phones_(num_rows_ * num_phones_),
         tokens_(num_rows_ * num_tokens_) {
     inputs_ = {input_.data(), &keep_value_};      // EarTarget::Input

@@ -62,7 +62,7 @@ class SessionFixture {
   void look_twice(const std::string& text, uint32_t flags = 0, int chunk_tokens = 32) {
     const EarTarget target = scripted_target(chunk_tokens, opened.target.lookahead_tokens);
     second_engine = std::make_shared<ScriptedEngine>(opened.ear, target, galago::script(text));
-    opened.second_pass = OpenedSecondPass{target, second_engine};
+    opened.second_pass = OpenedSecondPass{opened.ear.network, target, second_engine};
     session = std::make_unique<Session>(OpenedRoles{&opened, nullptr, nullptr}, with_flags(flags));
   }
 

@@ -14,9 +14,10 @@ constexpr size_t kRawTokenSamples = 320;
 
 Ear raw_ear() {
   Ear ear = scripted_ear();
-  ear.features.type = FeatureOptions::Type::kRawSamples;
-  ear.features.hop_samples = ear.features.window_samples = static_cast<int>(kRawTokenSamples);
-  ear.subsampling_factor = 1;
+  ear.network.features.type = FeatureOptions::Type::kRawSamples;
+  ear.network.features.hop_samples = ear.network.features.window_samples =
+      static_cast<int>(kRawTokenSamples);
+  ear.network.subsampling_factor = 1;
   return ear;
 }
 

@@ -164,7 +164,8 @@ TEST(an_utterance_cut_at_its_greatest_length_goes_on_without_a_gap) {
   fixture.second_engine =
       std::make_shared<ScriptedEngine>(fixture.opened.ear, target, script("a_"));
   fixture.second_engine->loops = true;
-  fixture.opened.second_pass = OpenedSecondPass{target, fixture.second_engine};
+  fixture.opened.second_pass =
+      OpenedSecondPass{fixture.opened.ear.network, target, fixture.second_engine};
   fixture.session =
       std::make_unique<Session>(OpenedRoles{&fixture.opened, nullptr, nullptr}, options);
   fixture.run_tokens(232);

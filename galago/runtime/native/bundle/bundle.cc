@@ -62,6 +62,40 @@ void open_first(const std::string& folder, const std::string& role, const std::v
        wanted.c_str(), known.c_str());
 }
 
+OpenedEar open_ear(const std::string& folder, const Ear& ear, const BundleOptions& options) {
+  const auto chunk_ms = [&ear](const EarTarget& target) {
+    return target.chunk_tokens * ear.token_ms();
+  };
+  const auto has_chunk = [&](const EarNetwork& network) {
+    return std::any_of(
+        network.targets.begin(), network.targets.end(),
+        [&](const EarTarget& target) { return chunk_ms(target) == options.chunk_ms; });
+  };
+  OpenedEar opened;
+  opened.ear = ear;
+  std::optional<EarNetwork>& second = opened.ear.second_network;
+  // Asked for by its chunk, the second network is all there is of the ear.
+  if (second && options.chunk_ms != 0 && !has_chunk(ear.network) && has_chunk(*second)) {
+    opened.ear.network = *std::exchange(second, std::nullopt);
+  }
+  open_first(folder, "ear", opened.ear.network.targets, options, chunk_ms, &opened);
+
+  BundleOptions again = options;
+  again.backend = opened.target.engine;
+  again.chunk_ms = second ? 0 : ear.second_pass_chunk_tokens * ear.token_ms();
+  if (second || ear.second_pass_chunk_tokens > opened.target.chunk_tokens) {
+    OpenedSecondPass& second_pass = opened.second_pass.emplace();
+    second_pass.network = second ? *second : opened.ear.network;
+    open_first(folder, "ear's second pass", second_pass.network.targets, again, chunk_ms,
+               &second_pass);
+  }
+  if (ear.word_model && ear.decoding_method == "words") {
+    const auto words = std::make_shared<const FileBytes>(read_checked(folder, *ear.word_model));
+    opened.word_model = WordModel::parse(words, words->data(), words->size());
+  }
+  return opened;
+}
+
 OpenedVoice open_voice(const std::string& folder, const Voice& voice,
                        const BundleOptions& options) {
   const auto no_chunk = [](const Target&) { return 0; };
@@ -145,25 +179,7 @@ std::unique_ptr<Bundle> Bundle::open(const std::string& folder, const BundleOpti
          folder.c_str());
   }
   keep_wanted(folder, options.roles, &bundle->manifest_);
-  if (const auto& ear = manifest.ear) {
-    bundle->ear_.emplace();
-    bundle->ear_->ear = *ear;
-    const auto chunk_ms = [&](const EarTarget& target) {
-      return target.chunk_tokens * ear->token_ms();
-    };
-    open_first(folder, "ear", ear->targets, options, chunk_ms, &*bundle->ear_);
-    if (ear->second_pass_chunk_tokens > bundle->ear_->target.chunk_tokens) {
-      BundleOptions second = options;
-      second.chunk_ms = ear->second_pass_chunk_tokens * ear->token_ms();
-      second.backend = bundle->ear_->target.engine;
-      open_first(folder, "ear's second pass", ear->targets, second, chunk_ms,
-                 &bundle->ear_->second_pass.emplace());
-    }
-    if (ear->word_model && ear->decoding_method == "words") {
-      const auto words = std::make_shared<const FileBytes>(read_checked(folder, *ear->word_model));
-      bundle->ear_->word_model = WordModel::parse(words, words->data(), words->size());
-    }
-  }
+  if (const auto& ear = manifest.ear) bundle->ear_ = open_ear(folder, *ear, options);
   if (const auto& eye = manifest.eye) {
     bundle->eye_.emplace();
     bundle->eye_->eye = *eye;

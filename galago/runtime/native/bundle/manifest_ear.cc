@@ -34,7 +34,9 @@ FeatureOptions read_features(const Entry& entry) {
   return options;
 }
 
-EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& files, const Ear& ear) {
+// `ear` has its tokens and phones already, `network` its features.
+EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& files, const Ear& ear,
+                          const EarNetwork& network) {
   EarTarget target;
   read_target(entry, files, &target);
   if (!entry.at("stateful").boolean()) {
@@ -42,7 +44,7 @@ EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& file
   }
   target.chunk_tokens = static_cast<int>(entry.at("chunk_tokens").integer(1, 1024));
   target.chunk_frames = static_cast<int>(entry.at("chunk_frames").integer(1, 65536));
-  if (target.chunk_frames != target.chunk_tokens * ear.subsampling_factor) {
+  if (target.chunk_frames != target.chunk_tokens * network.subsampling_factor) {
     entry.at("chunk_frames").complain("is not chunk_tokens * subsampling_factor");
   }
   target.left_context_tokens =
@@ -51,12 +53,62 @@ EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& file
   const auto num_phones = static_cast<int64_t>(ear.phones.size());
   const auto num_tokens = static_cast<int64_t>(ear.tokens.size());
   target.inputs = {read_tensor(entry, "inputs", "features",
-                               {1, target.chunk_frames, ear.features.values_per_frame()}),
+                               {1, target.chunk_frames, network.features.values_per_frame()}),
                    read_tensor(entry, "inputs", "keep", {1})};
   target.outputs = {
       read_tensor(entry, "outputs", "phone_log_probs", {1, target.chunk_tokens, num_phones}),
       read_tensor(entry, "outputs", "token_log_probs", {1, target.chunk_tokens, num_tokens})};
   return target;
+}
+
+// `ear` has its tokens and phones already.
+EarNetwork read_network(const Entry& entry, const std::vector<FileEntry>& files, const Ear& ear) {
+  EarNetwork network;
+  network.features = read_features(entry.at("features"));
+  network.subsampling_factor = static_cast<int>(entry.at("subsampling_factor").integer(1, 64));
+  if (1000LL * network.token_samples() % network.features.sample_rate_hz != 0) {
+    entry.at("subsampling_factor").complain("a token does not last whole milliseconds");
+  }
+  for (const Entry& item : entry.at("phone_log_priors").items()) {
+    network.phone_log_priors.push_back(static_cast<float>(item.number(-100, 0)));
+  }
+  if (network.phone_log_priors.size() != ear.phones.size()) {
+    entry.at("phone_log_priors")
+        .complain("has " + std::to_string(network.phone_log_priors.size()) + " numbers for " +
+                  std::to_string(ear.phones.size()) + " phones");
+  }
+  for (const Entry& item : entry.at("targets").items()) {
+    network.targets.push_back(read_ear_target(item, files, ear, network));
+  }
+  if (network.targets.empty()) entry.at("targets").complain("is empty");
+  return network;
+}
+
+// `ear` has its first network already.
+EarNetwork read_second_network(const Entry& entry, const std::vector<FileEntry>& files,
+                               const Ear& ear) {
+  EarNetwork network = read_network(entry, files, ear);
+  const auto token = [](const EarNetwork& of) {
+    return std::to_string(of.token_samples()) + " samples at " +
+           std::to_string(of.features.sample_rate_hz) + " Hz";
+  };
+  if (token(network) != token(ear.network)) {
+    entry.at("subsampling_factor")
+        .complain("a token has " + token(network) + ", the ear's has " + token(ear.network));
+  }
+  // Another window might reach beyond the samples that the first pass waits for.
+  if (network.features.type != FeatureOptions::Type::kRawSamples &&
+      network.features != ear.network.features) {
+    entry.at("features").complain("expected raw_samples, or the same as the ear's");
+  }
+  for (const Entry& item : entry.at("targets").items()) {
+    const Entry name = item.at("name");
+    if (std::any_of(ear.network.targets.begin(), ear.network.targets.end(),
+                    [&name](const EarTarget& target) { return target.name == name.string(); })) {
+      name.complain("\"" + name.string() + "\" is a target of the ear's first network too");
+    }
+  }
+  return network;
 }
 
 void expect_characters(const Entry& entry, const std::vector<std::string>& tokens) {
@@ -87,25 +139,12 @@ Acceptance read_acceptance(const Entry& entry, const std::vector<std::string>& t
 Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
   entry.expect_known("type", "streaming_ctc");
   Ear ear;
-  ear.features = read_features(entry.at("features"));
-  ear.subsampling_factor = static_cast<int>(entry.at("subsampling_factor").integer(1, 64));
-  if (1000LL * ear.token_samples() % ear.features.sample_rate_hz != 0) {
-    entry.at("subsampling_factor").complain("a token does not last whole milliseconds");
-  }
   ear.tokens = read_names(entry.at("tokens"), 65536);
   ear.phones = read_names(entry.at("phones"), 256);
-  for (const Entry& item : entry.at("phone_log_priors").items()) {
-    ear.phone_log_priors.push_back(static_cast<float>(item.number(-100, 0)));
+  ear.network = read_network(entry, files, ear);
+  if (const auto second = entry.find("second_pass")) {
+    ear.second_network = read_second_network(*second, files, ear);
   }
-  if (ear.phone_log_priors.size() != ear.phones.size()) {
-    entry.at("phone_log_priors")
-        .complain("has " + std::to_string(ear.phone_log_priors.size()) + " numbers for " +
-                  std::to_string(ear.phones.size()) + " phones");
-  }
-  for (const Entry& item : entry.at("targets").items()) {
-    ear.targets.push_back(read_ear_target(item, files, ear));
-  }
-  if (ear.targets.empty()) entry.at("targets").complain("is empty");
 
   if (const auto decoding = entry.find("decoding")) {
     if (const auto method = decoding->find("method")) {
@@ -133,7 +172,9 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
     read_float(*decoding, "hotword_boost", 0.01, 20, &ear.hotword_boost);
     if (const auto chunk = decoding->find("second_pass_chunk_tokens")) {
       ear.second_pass_chunk_tokens = static_cast<int>(chunk->integer(1, 1024));
-      if (std::none_of(ear.targets.begin(), ear.targets.end(), [&ear](const EarTarget& target) {
+      if (ear.second_network) chunk->complain("the ear has a second_pass of another network");
+      const auto& targets = ear.network.targets;
+      if (std::none_of(targets.begin(), targets.end(), [&ear](const EarTarget& target) {
             return target.chunk_tokens == ear.second_pass_chunk_tokens;
           }))
         chunk->complain("no target has chunks of so many tokens");

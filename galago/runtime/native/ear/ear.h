@@ -1,4 +1,4 @@
-// What a bundle says of its ear: the network, and all settings of what is heard by it.
+// What a bundle says of its ear: its networks, and all settings of what is heard by them.
 #ifndef GALAGO_NATIVE_EAR_EAR_H_
 #define GALAGO_NATIVE_EAR_EAR_H_
 
@@ -23,14 +23,22 @@ struct EarTarget : Target {
   int lookahead_tokens = 0;
 };
 
-// The role "ear": a streaming network with a phone head and a token head, and what is heard by it.
-struct Ear {
+// A streaming network with a phone head and a token head.
+struct EarNetwork {
   FeatureOptions features;
   int subsampling_factor = 0;           // frames a token
-  std::vector<std::string> tokens;      // [0] is the CTC blank
-  std::vector<std::string> phones;      // [0] is silence
   std::vector<float> phone_log_priors;  // [num phones]
   std::vector<EarTarget> targets;
+
+  int token_samples() const { return subsampling_factor * features.hop_samples; }
+};
+
+// The role "ear": a network, perhaps another for what is final, and what is heard by them.
+struct Ear {
+  EarNetwork network;
+  std::optional<EarNetwork> second_network;  // of the second pass; its tokens last as long
+  std::vector<std::string> tokens;           // [0] is the CTC blank
+  std::vector<std::string> phones;           // [0] is silence
 
   std::string decoding_method = "greedy";  // or "beam", or "words" if there is a word_model
   int beam_width = 8;
@@ -44,7 +52,8 @@ struct Ear {
   float character_weight = 0.0f;  // 0: the likeliest words of the phones are the answer
   std::optional<float> final_language_weight;  // for this choice; none: language_weight
   float hotword_boost = 2.0f;                  // nats a token
-  int second_pass_chunk_tokens = 0;  // of the target that finals come from; 0: of the opened one
+  // Without a second_network: of the target that finals come from. 0: of the opened one.
+  int second_pass_chunk_tokens = 0;
 
   float voice_start_probability = 0.6f;
   float voice_stop_probability = 0.35f;
@@ -61,8 +70,9 @@ struct Ear {
   std::optional<Acceptance> acceptance;  // instead of accept_mean and accept_worst_word
   float phrase_threshold = -1.0f;
 
-  int token_samples() const { return subsampling_factor * features.hop_samples; }
-  int token_ms() const { return 1000 * token_samples() / features.sample_rate_hz; }
+  int sample_rate_hz() const { return network.features.sample_rate_hz; }
+  int token_samples() const { return network.token_samples(); }
+  int token_ms() const { return 1000 * token_samples() / sample_rate_hz(); }
 };
 
 }  // namespace galago

@@ -25,9 +25,21 @@ constexpr size_t kSilenceBlockSamples = 160;
 constexpr float kSilentPowerRatio = 8.0f;
 constexpr float kInaudiblePower = 1e-9f;  // -90 dBFS, so that digital silence is no yardstick
 
+const OpenedSecondPass* find_second_pass(const OpenedEar& opened,
+                                         const galago_session_options& options) {
+  const bool one_pass = (options.flags & GALAGO_SESSION_ONE_PASS) != 0;
+  return opened.second_pass && !one_pass ? &*opened.second_pass : nullptr;
+}
+
+FeatureOptions second_features(const OpenedEar& opened, const galago_session_options& options) {
+  const OpenedSecondPass* const second_pass = find_second_pass(opened, options);
+  return second_pass != nullptr ? second_pass->network.features : opened.ear.network.features;
+}
+
 ListenerOptions listener_options(const OpenedEar& opened, const galago_session_options& options) {
   ListenerOptions listener;
   listener.chunk_tokens = opened.target.chunk_tokens;
+  listener.lookahead_tokens = opened.target.lookahead_tokens;
   listener.word_model = opened.word_model;
   listener.endpoint_silence_ms = static_cast<int>(options.endpoint_silence_ms);
   listener.max_utterance_ms = static_cast<int>(options.max_utterance_ms);
@@ -35,22 +47,21 @@ ListenerOptions listener_options(const OpenedEar& opened, const galago_session_o
   listener.greedy = (options.flags & GALAGO_SESSION_GREEDY) != 0;
   listener.partials = (options.flags & GALAGO_SESSION_NO_PARTIALS) == 0;
   listener.posteriors = (options.flags & GALAGO_SESSION_POSTERIORS) != 0;
-  const bool one_pass = (options.flags & GALAGO_SESSION_ONE_PASS) != 0;
-  if (opened.second_pass && !one_pass) listener.second_pass = &*opened.second_pass;
+  listener.second_pass = find_second_pass(opened, options);
   return listener;
 }
 
-size_t window_samples(const Ear& ear, const EarTarget& target) {
-  return static_cast<size_t>((target.chunk_frames - 1) * ear.features.hop_samples +
-                             ear.features.window_samples);
+size_t window_samples(const FeatureOptions& features, const EarTarget& target) {
+  return static_cast<size_t>((target.chunk_frames - 1) * features.hop_samples +
+                             features.window_samples);
 }
 
-size_t ring_samples(const Ear& ear, const EarTarget& target,
+size_t ring_samples(const FeatureOptions& features, const EarTarget& target,
                     const galago_session_options& options) {
   const size_t capacity_ms =
       options.input_capacity_ms != 0 ? options.input_capacity_ms : kDefaultInputCapacityMs;
-  return std::max(capacity_ms * static_cast<size_t>(ear.features.sample_rate_hz) / 1000,
-                  2 * window_samples(ear, target));
+  return std::max(capacity_ms * static_cast<size_t>(features.sample_rate_hz) / 1000,
+                  2 * window_samples(features, target));
 }
 
 float mean_square(const float* samples, size_t num_samples) {
@@ -85,23 +96,30 @@ EarStream::EarStream(const OpenedEar& opened, const galago_session_options& opti
     : RoleStream("ear", events),
       target_(opened.target),
       engine_(opened.engine),
-      sample_rate_hz_(opened.ear.features.sample_rate_hz),
-      hop_samples_(static_cast<size_t>(opened.ear.features.hop_samples)),
-      chunk_samples_(static_cast<size_t>(target_.chunk_frames * opened.ear.features.hop_samples)),
+      sample_rate_hz_(opened.ear.sample_rate_hz()),
+      second_features_(second_features(opened, options)),
+      chunk_samples_(static_cast<size_t>(target_.chunk_tokens * opened.ear.token_samples())),
       token_samples_(static_cast<size_t>(opened.ear.token_samples())),
       num_phones_(opened.ear.phones.size()),
       num_tokens_(opened.ear.tokens.size()),
       chunk_ns_(int64_t{target_.chunk_tokens} * opened.ear.token_ms() * 1'000'000),
       min_silent_tokens_((kMinSilentMs + opened.ear.token_ms() - 1) / opened.ear.token_ms()),
       metrics_(metrics),
-      ring_(ring_samples(opened.ear, target_, options)),
-      num_missing_samples_(window_samples(opened.ear, target_)),
+      ring_(ring_samples(opened.ear.network.features, target_, options)),
+      num_missing_samples_(window_samples(opened.ear.network.features, target_)),
       tracker_(sample_rate_hz_),
       stream_(engine_->open_stream()),
-      front_end_(make_front_end(opened.ear.features, target_.chunk_frames)),
+      front_end_(make_front_end(opened.ear.network.features, target_.chunk_frames)),
       clock_(sample_rate_hz_),
       listener_(opened.ear, listener_options(opened, options), events, metrics, &clock_),
-      window_(window_samples(opened.ear, target_)),
+      second_front_end_(second_features_ == opened.ear.network.features
+                            ? nullptr
+                            : make_front_end(second_features_, num_second_frames())),
+      second_frames_(
+          second_front_end_ == nullptr
+              ? 0
+              : static_cast<size_t>(num_second_frames() * second_features_.values_per_frame())),
+      window_(window_samples(opened.ear.network.features, target_)),
       token_levels_(static_cast<size_t>(target_.chunk_tokens + target_.lookahead_tokens)) {}
 
 EventLimits EarStream::event_limits(const OpenedEar& opened,
@@ -118,7 +136,8 @@ void EarStream::describe(galago_session_info* info) const {
 
 size_t EarStream::num_bytes() const {
   return sizeof(*this) + ring_.num_bytes() + stream_->num_bytes() + front_end_->num_bytes() +
-         listener_.num_bytes() + heap_bytes(window_, token_levels_);
+         (second_front_end_ ? second_front_end_->num_bytes() : 0) + listener_.num_bytes() +
+         heap_bytes(second_frames_, window_, token_levels_);
 }
 
 // -- the capture thread -------------------------------------------------------------------------
@@ -283,11 +302,14 @@ bool EarStream::end_in_silence() {
     listener_.end_in_silence();
   } else {
     // Of the samples that wait, those frames that are whole; the next step computes them again.
-    const size_t context_samples = window_.size() - chunk_samples_;
-    const size_t num_whole = num_filled_ > context_samples ? num_filled_ - context_samples : 0;
-    const int num_frames = static_cast<int>(num_whole / hop_samples_);
-    float* const frames = stream_->input(EarTarget::kFeatures);
-    front_end_->compute(window_.data(), num_frames, frames);
+    const int num_context_samples = second_features_.window_samples - second_features_.hop_samples;
+    const int num_whole_samples = std::max(static_cast<int>(num_filled_) - num_context_samples, 0);
+    const int num_frames =
+        std::min(num_whole_samples / second_features_.hop_samples, num_second_frames());
+    FrontEnd& front_end = second_front_end_ ? *second_front_end_ : *front_end_;
+    float* const frames =
+        second_front_end_ ? second_frames_.data() : stream_->input(EarTarget::kFeatures);
+    front_end.compute(window_.data(), num_frames, frames);
     has_ended = listener_.end_at_second_sight(frames, num_frames);
   }
   if (!has_ended) refused_deadline_sample_ = static_cast<int64_t>(stream_samples_);
@@ -344,7 +366,12 @@ void EarStream::run_chunk() {
   if (failure != nullptr) return fail_stream(GALAGO_E_BACKEND, failure, now_ns());
   const float* phone_log_probs = stream_->output(EarTarget::kPhoneLogProbs);
   const float* token_log_probs = stream_->output(EarTarget::kTokenLogProbs);
-  listener_.hear(stream_->input(EarTarget::kFeatures), target_.chunk_frames);
+  if (second_front_end_) {
+    second_front_end_->compute(window_.data(), num_second_frames(), second_frames_.data());
+    listener_.hear(second_frames_.data(), num_second_frames());
+  } else {
+    listener_.hear(stream_->input(EarTarget::kFeatures), target_.chunk_frames);
+  }
 
   // Rows of the first lookahead_tokens tell of the time before the stream.
   const int64_t first_row = num_chunks_ * target_.chunk_tokens;

@@ -2,6 +2,7 @@
 //
 //   push ─> ring ─> window ─> front end ─> engine ─> listener ─> events
 //   (capture)       └───────────────── advance ─────────────────┘
+//                      └─────> front end ──────────────┘             of a second network's own
 //
 // A window is the chunk's samples and the window_samples - hop_samples that its last frames reach
 // into the next chunk; those are kept for it:
@@ -79,6 +80,10 @@ class EarStream : public RoleStream {
   size_t samples_until_silent_end() const;
   bool is_silent_so_far() const;
   bool end_in_silence();  // false: in the samples that wait somebody may speak
+  // Of a chunk, as the second pass hears it.
+  int num_second_frames() const {
+    return static_cast<int>(chunk_samples_) / second_features_.hop_samples;
+  }
   size_t missing_samples() const { return window_.size() - num_filled_; }
   // Until a step can do something.
   size_t needed_samples() const;
@@ -86,7 +91,7 @@ class EarStream : public RoleStream {
   const EarTarget target_;
   const std::shared_ptr<Engine> engine_;
   const int sample_rate_hz_;
-  const size_t hop_samples_;
+  const FeatureOptions second_features_;  // the first ones, where there is one pass
   const size_t chunk_samples_;
   const size_t token_samples_;
   const size_t num_phones_;
@@ -106,6 +111,9 @@ class EarStream : public RoleStream {
   const std::unique_ptr<FrontEnd> front_end_;
   StreamClock clock_;
   Listener listener_;
+  // The second pass's, where it does not hear the frames of the first one.
+  const std::unique_ptr<FrontEnd> second_front_end_;
+  std::vector<float> second_frames_;
   std::vector<float> window_;
   size_t num_filled_ = 0;
   bool in_stream_ = false;

@@ -1,6 +1,7 @@
 #include "ear/front_end.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace galago {
 namespace {
@@ -31,7 +32,15 @@ class RawFrontEnd : public FrontEnd {
   const int hop_samples_;
 };
 
+// Every option, as one value.
+auto all(const FeatureOptions& o) {
+  return std::tie(o.type, o.sample_rate_hz, o.window_samples, o.hop_samples, o.fft_size, o.num_mels,
+                  o.low_hz, o.high_hz, o.preemphasis, o.log_floor);
+}
+
 }  // namespace
+
+bool operator==(const FeatureOptions& a, const FeatureOptions& b) { return all(a) == all(b); }
 
 std::unique_ptr<FrontEnd> make_front_end(const FeatureOptions& options, int max_frames) {
   if (options.type == FeatureOptions::Type::kRawSamples) {

@@ -24,6 +24,9 @@ struct FeatureOptions : FbankOptions {
   int values_per_frame() const { return type == Type::kLogMel ? num_mels : hop_samples; }
 };
 
+bool operator==(const FeatureOptions& a, const FeatureOptions& b);
+inline bool operator!=(const FeatureOptions& a, const FeatureOptions& b) { return !(a == b); }
+
 class FrontEnd {
  public:
   virtual ~FrontEnd() = default;

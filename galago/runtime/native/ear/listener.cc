@@ -78,6 +78,9 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
                    SessionMetrics* metrics, const StreamClock* clock)
     : ear_(ear),
       options_(options),
+      final_phone_log_priors_(options.second_pass != nullptr
+                                  ? options.second_pass->network.phone_log_priors
+                                  : ear.network.phone_log_priors),
       token_samples_(ear.token_samples()),
       num_phones_(ear.phones.size()),
       num_tokens_(ear.tokens.size()),
@@ -92,11 +95,12 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
   if (options.second_pass != nullptr) {
     const EarTarget& target = options.second_pass->target;
     // What the draft hears again are the rows since the last chunk of the second pass.
-    history_rows_ = std::max(history_rows_, static_cast<size_t>(target.chunk_tokens));
+    history_rows_ =
+        std::max(history_rows_, static_cast<size_t>(target.chunk_tokens + target.lookahead_tokens));
     const int max_backtrack_tokens =
-        endpoint_.max_preroll_tokens(voice_) + options.chunk_tokens + target.lookahead_tokens;
-    second_pass_.emplace(ear, *options.second_pass, options.chunk_tokens * ear.subsampling_factor,
-                         max_backtrack_tokens, max_tokens(ear, options));
+        endpoint_.max_preroll_tokens(voice_) + options.chunk_tokens + options.lookahead_tokens;
+    second_pass_.emplace(ear, *options.second_pass, options.chunk_tokens, max_backtrack_tokens,
+                         max_tokens(ear, options));
     if (options.partials) {
       DecodingOptions draft = decoding_options(ear, options);
       draft.is_draft = true;
@@ -231,7 +235,7 @@ void Listener::decode_until(int64_t end_token) {
 
 void Listener::decode_again_until(int64_t end_token, bool is_over) {
   bool has_new_rows = false;
-  while (decoded_again_end_ < end_token && second_pass_->advance(is_over)) {
+  while (decoded_again_end_ < end_token && second_pass_->advance(end_token, is_over)) {
     const int64_t begin = std::max(second_pass_->begin_token(), decoded_again_end_);
     const int64_t end = std::min(second_pass_->end_token(), end_token);
     if (begin >= end) continue;
@@ -388,7 +392,7 @@ void Listener::emit_voice_stop() {
 GrammarDecoders Listener::make_grammar(const void* bytes, size_t num_bytes) const {
   if (bytes == nullptr) return {};
   GrammarOptions options;
-  options.phone_log_priors = ear_.phone_log_priors;
+  options.phone_log_priors = final_phone_log_priors_;
   options.prior_scale = ear_.prior_scale;
   options.accept_mean = ear_.accept_mean;
   options.accept_worst_word = ear_.accept_worst_word;
@@ -399,7 +403,10 @@ GrammarDecoders Listener::make_grammar(const void* bytes, size_t num_bytes) cons
   const auto automaton = PhoneAutomaton::parse(bytes, num_bytes, phones_digest(ear_));
   GrammarDecoders grammar;
   grammar.final = std::make_unique<GrammarDecoder>(automaton, options);
-  if (draft_) grammar.draft = std::make_unique<GrammarDecoder>(automaton, options);
+  if (draft_) {
+    options.phone_log_priors = ear_.network.phone_log_priors;
+    grammar.draft = std::make_unique<GrammarDecoder>(automaton, options);
+  }
   return grammar;
 }
 
@@ -422,7 +429,7 @@ void Listener::swap_grammar(GrammarDecoders* grammar) {
 std::unique_ptr<PhraseSpotter> Listener::make_phrases(const void* bytes, size_t num_bytes) const {
   if (bytes == nullptr) return nullptr;
   PhraseSpotterOptions options;
-  options.phone_log_priors = ear_.phone_log_priors;
+  options.phone_log_priors = ear_.network.phone_log_priors;
   options.prior_scale = ear_.prior_scale;
   options.threshold = ear_.phrase_threshold;
   return std::make_unique<PhraseSpotter>(

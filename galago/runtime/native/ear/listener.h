@@ -38,6 +38,7 @@ namespace galago {
 
 struct ListenerOptions {
   int chunk_tokens = 8;         // the most rows of one advance()
+  int lookahead_tokens = 0;     // by which these are behind the frames
   int endpoint_silence_ms = 0;  // 0: the ear's
   int max_utterance_ms = 0;     // 0: the ear's
   bool greedy = false;          // whatever the ear's decoding method
@@ -67,7 +68,7 @@ class Listener {
   void reset();
   // A new stream begins: its token 0 comes next. Utterances go on being counted.
   void restart();
-  // The frames that the rows of the next advance() were computed from, for the second pass.
+  // The frames that the second pass sees of what the rows of the next advance() were computed from.
   void hear(const float* frames, int num_frames);
   // Rows of the next tokens: [num_rows][num_phones] and [num_rows][num_tokens].
   void advance(const float* phone_log_probs, const float* token_log_probs, int num_rows);
@@ -134,6 +135,7 @@ class Listener {
 
   const Ear ear_;
   const ListenerOptions options_;
+  const std::vector<float> final_phone_log_priors_;  // of the network that finals come from
   const int64_t token_samples_;
   const size_t num_phones_;
   const size_t num_tokens_;

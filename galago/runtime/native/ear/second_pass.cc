@@ -18,23 +18,36 @@ constexpr int64_t kContextTokens = 4;
 
 // What a last chunk is filled up with: the silence that ended the utterance, to and fro. Frames of
 // digital silence would be a sound that the network never hears behind a voice.
-constexpr int64_t kFillFrames = 16;
+constexpr int64_t kFillMs = 160;
+
+int64_t fill_frames(const FeatureOptions& features) {
+  return std::max<int64_t>(kFillMs * features.sample_rate_hz / (1000 * features.hop_samples), 1);
+}
+
+// To and fro go frames of log-mel energies, each as it is, but raw samples one by one: whole frames
+// of them in reversed order would click wherever two of them meet.
+size_t mirrored_width(const FeatureOptions& features) {
+  const bool is_raw = features.type == FeatureOptions::Type::kRawSamples;
+  return is_raw ? 1 : static_cast<size_t>(features.values_per_frame());
+}
 
 }  // namespace
 
-SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_frames,
+SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_tokens,
                        int max_backtrack_tokens, int max_utterance_tokens)
     : target_(opened.target),
       engine_(opened.engine),
-      frame_width_(static_cast<size_t>(ear.features.values_per_frame())),
+      frame_width_(static_cast<size_t>(opened.network.features.values_per_frame())),
       num_phones_(ear.phones.size()),
       num_tokens_(ear.tokens.size()),
-      subsampling_(ear.subsampling_factor),
+      subsampling_(opened.network.subsampling_factor),
       history_frames_((max_backtrack_tokens + kContextTokens) * subsampling_),
+      fill_frames_(fill_frames(opened.network.features)),
+      mirrored_width_(mirrored_width(opened.network.features)),
       stream_(engine_->open_stream()),
-      frames_(static_cast<size_t>((max_utterance_tokens + max_backtrack_tokens + kContextTokens) *
-                                      subsampling_ +
-                                  2 * max_new_frames) *
+      frames_(static_cast<size_t>((max_utterance_tokens + max_backtrack_tokens + kContextTokens +
+                                   2 * max_new_tokens) *
+                                  subsampling_) *
               frame_width_) {}
 
 void SecondPass::restart() {
@@ -83,21 +96,29 @@ bool SecondPass::look_ahead(const float* frames, int num_frames) {
     return false;
   append(frames, num_frames);
   num_frames_ahead_ = num_frames;
-  if (!advance(true)) return false;
+  if (!run_rest()) return false;
   has_looked_ahead_ = true;
   chunk_begin_ -= target_.chunk_frames;  // until it is known whether it ends here
   return true;
 }
 
-bool SecondPass::advance(bool is_over) {
+bool SecondPass::advance(int64_t end_token, bool is_over) {
   if (failure_ != nullptr || !in_utterance_) return false;
   if (is_over && std::exchange(has_looked_ahead_, false)) {
     chunk_begin_ += target_.chunk_frames;
     return true;
   }
-  const int64_t num_heard = frames_end_ - chunk_begin_;
+  if (!is_over) {
+    const int64_t chunk_end = chunk_begin_ + target_.chunk_frames;
+    if (chunk_end > frames_end_ || chunk_end / subsampling_ - target_.lookahead_tokens > end_token)
+      return false;
+  }
+  return run_rest();
+}
+
+bool SecondPass::run_rest() {
   const int64_t lookahead_frames = target_.lookahead_tokens * subsampling_;
-  if (is_over ? num_heard + lookahead_frames <= 0 : num_heard < target_.chunk_frames) return false;
+  if (frames_end_ - chunk_begin_ + lookahead_frames <= 0) return false;
   if (std::exchange(has_filled_in_states_, false)) {
     for (int64_t begin = utterance_begin_; begin < chunk_begin_; begin += target_.chunk_frames) {
       if (!run_chunk(begin)) return false;
@@ -120,13 +141,7 @@ bool SecondPass::run_chunk(int64_t begin) {
     std::memcpy(input, frame(begin),
                 static_cast<size_t>(num_copied) * frame_width_ * sizeof(float));
   }
-  const int64_t num_fill = std::min(kFillFrames, frames_end_ - frames_begin_);
-  for (int64_t i = num_copied; i < chunk_frames; ++i) {
-    const int64_t phase = (begin + i - frames_end_) % (2 * num_fill);
-    const int64_t back = phase < num_fill ? phase : 2 * num_fill - 1 - phase;
-    std::memcpy(input + static_cast<size_t>(i) * frame_width_, frame(frames_end_ - 1 - back),
-                frame_width_ * sizeof(float));
-  }
+  fill_up(begin, num_copied);
   *stream_->input(EarTarget::kKeep) = begin == utterance_begin_ ? 0.0f : 1.0f;
   const int64_t engine_begin_ns = monotonic_ns();
   failure_ = stream_->run();
@@ -135,6 +150,21 @@ bool SecondPass::run_chunk(int64_t begin) {
     failure_ = find_bad_log_probs(*stream_, target_.chunk_tokens, num_phones_, num_tokens_);
   }
   return failure_ == nullptr;
+}
+
+void SecondPass::fill_up(int64_t begin, int64_t num_heard) {
+  // From here on a unit is what stays together.
+  const auto units_per_frame = static_cast<int64_t>(frame_width_ / mirrored_width_);
+  const int64_t num_fill = std::min(fill_frames_, frames_end_ - frames_begin_) * units_per_frame;
+  const float* const heard_end = frame(frames_end_);
+  float* const input = stream_->input(EarTarget::kFeatures);
+  for (int64_t i = num_heard * units_per_frame; i < target_.chunk_frames * units_per_frame; ++i) {
+    const int64_t phase = (i - (frames_end_ - begin) * units_per_frame) % (2 * num_fill);
+    const int64_t back = phase < num_fill ? phase : 2 * num_fill - 1 - phase;
+    std::memcpy(input + static_cast<size_t>(i) * mirrored_width_,
+                heard_end - static_cast<size_t>(back + 1) * mirrored_width_,
+                mirrored_width_ * sizeof(float));
+  }
 }
 
 const float* SecondPass::row(size_t output, size_t width, int64_t token) const {

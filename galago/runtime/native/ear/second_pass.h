@@ -1,10 +1,11 @@
-// The second look at an utterance: the same network by a longer chunk, for finals.
+// The second look at an utterance, for finals: by a longer chunk, or by a larger network.
 //
 // A short chunk answers soon and sees little of what follows a sound; a long one sees much and
 // answers late. Both may be had from one set of weights (B. Zhang et al., "Unified streaming and
 // non-streaming two-pass end-to-end model for speech recognition", 2020, where the second look is
 // an attention decoder's; here it is the encoder's own): the first pass makes partials, voice
-// activity and endpoints, the second one, over the same frames, what is final.
+// activity and endpoints, the second one what is final. Weights of its own let the second pass be
+// large, for it works only while somebody speaks, and the first one small, for it always does.
 //
 //   first pass   |--|--|--|--|--|--|--|--|--|--|--|--|      chunk by chunk, without an end
 //   utterance          [----------------------)
@@ -28,31 +29,33 @@
 namespace galago {
 
 struct OpenedSecondPass {
+  EarNetwork network;
   EarTarget target;
   std::shared_ptr<Engine> engine;
 };
 
 class SecondPass {
  public:
-  // hear() gets at most max_new_frames at once; an utterance begins at most max_backtrack_tokens
-  // before the last frame that was heard, and lasts at most max_utterance_tokens. Throws Error.
-  SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_frames,
+  // hear() gets the frames of at most max_new_tokens at once; an utterance begins at most
+  // max_backtrack_tokens before the last frame that was heard, and lasts at most
+  // max_utterance_tokens. Throws Error.
+  SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_tokens,
              int max_backtrack_tokens, int max_utterance_tokens);
 
   // A new stream begins: its frame 0 comes next.
   void restart();
-  // The next frames of the stream: [num_frames][frame width].
+  // The next frames of the stream, as its network's features are: [num_frames][frame width].
   void hear(const float* frames, int num_frames);
 
   // An utterance begins with this token.
   void begin(int64_t token);
-  // Computes the rows of the next tokens. False if they need frames that were not heard yet, unless
-  // there will be none of them (`is_over`), where it is false if no row is left; or after a
-  // failure.
-  bool advance(bool is_over);
+  // Computes the rows of the next tokens. False if they reach beyond end_token, or need frames that
+  // were not heard yet, unless there will be none of them (`is_over`), where it is false if no row
+  // is left; or after a failure.
+  bool advance(int64_t end_token, bool is_over);
   // What the rows of the chunk under way would be, if nothing more came than these next frames, at
-  // most max_new_frames: hear() will hear them again, unless the utterance ends here, where
-  // advance(true) goes on. False: they would complete the chunk, or it broke.
+  // most those of max_new_tokens: hear() will hear them again, unless the utterance ends here,
+  // where advance() goes on. False: they would complete the chunk, or it broke.
   bool look_ahead(const float* frames, int num_frames);
   // The utterance is over.
   void end() { in_utterance_ = false; }
@@ -77,7 +80,9 @@ class SecondPass {
   const float* row(size_t output, size_t width, int64_t token) const;
   void append(const float* frames, int num_frames);
   void drop_frames_ahead();
+  bool run_rest();                // false: no row is left, or it broke
   bool run_chunk(int64_t begin);  // false: it broke
+  void fill_up(int64_t begin, int64_t num_heard);
 
   const EarTarget target_;
   const std::shared_ptr<Engine> engine_;
@@ -86,6 +91,8 @@ class SecondPass {
   const size_t num_tokens_;
   const int64_t subsampling_;
   const int64_t history_frames_;  // kept of what was heard
+  const int64_t fill_frames_;     // that a last chunk is filled up with
+  const size_t mirrored_width_;   // values that stay together there
 
   std::unique_ptr<EngineStream> stream_;
   std::vector<float> frames_;  // [frames_begin_, frames_end_) of the stream
