@@ -24,6 +24,8 @@ if typing.TYPE_CHECKING:
     from galago.models.features import LogMel, LogMelConfig
     from galago.models.flops import count_multiply_adds, count_parameters
     from galago.models.mfcc import Mfcc, MfccConfig
+    from galago.models.moonshine import MOONSHINE_PRESETS, MoonshineConfig, MoonshineEncoder
+    from galago.models.moonshine_ear import MOONSHINE_EAR_PRESETS, MoonshineEar, MoonshineEarConfig
     from galago.models.patches import patchify
     from galago.models.swin import SWIN_PRESETS, Swin, SwinConfig
     from galago.models.tokenizer import PHONES, TOKENS, encode_phones, encode_words, greedy_text
@@ -37,6 +39,8 @@ if typing.TYPE_CHECKING:
 __all__ = [
     "EFFICIENTNET_LITE_PRESETS",
     "FASTSPEECH_PRESETS",
+    "MOONSHINE_EAR_PRESETS",
+    "MOONSHINE_PRESETS",
     "PHONES",
     "PRESETS",
     "SWIN_PRESETS",
@@ -59,6 +63,10 @@ __all__ = [
     "LogMelConfig",
     "Mfcc",
     "MfccConfig",
+    "MoonshineConfig",
+    "MoonshineEar",
+    "MoonshineEarConfig",
+    "MoonshineEncoder",
     "RelativeAttention",
     "SentenceReader",
     "States",
@@ -100,6 +108,8 @@ __getattr__, __dir__ = _lazy_names(
         "features": ("LogMel", "LogMelConfig"),
         "flops": ("count_multiply_adds", "count_parameters"),
         "mfcc": ("Mfcc", "MfccConfig"),
+        "moonshine": ("MOONSHINE_PRESETS", "MoonshineConfig", "MoonshineEncoder"),
+        "moonshine_ear": ("MOONSHINE_EAR_PRESETS", "MoonshineEar", "MoonshineEarConfig"),
         "patches": ("patchify",),
         "swin": ("SWIN_PRESETS", "Swin", "SwinConfig"),
         "tokenizer": ("PHONES", "TOKENS", "encode_phones", "encode_words", "greedy_text"),

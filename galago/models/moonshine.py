@@ -53,6 +53,9 @@ class MoonshineConfig(NetworkConfig):
         self._check_counts()
         self._check_width(self.width, self.num_heads)
         self._check_shares("dropout")
+        head_width = self.width // self.num_heads
+        if self.rotary_width % 2 or head_width % 2 or self.rotary_width > head_width:
+            raise ValueError(f"rotary_width {self.rotary_width} is no even part of {head_width} channels")
 
     @property
     def samples_per_row(self) -> int:
@@ -122,8 +125,14 @@ class MoonshineEncoder(nn.Module):
 
         Returns:
             rows (B, N / 384, width), of which ceil(num_samples / 384) are valid.
+
+        Raises:
+            ValueError: N is no multiple.
         """
         config = self.config
+        step_samples = config.samples_per_row * (chunk_rows or 1)
+        if samples.shape[1] % step_samples:
+            raise ValueError(f"{samples.shape[1]} samples are no multiple of {step_samples}")
         samples = samples.masked_fill(~padding_mask(num_samples, samples.shape[1]), 0.0)
         num_rows = (num_samples + config.samples_per_row - 1) // config.samples_per_row
         nothing = {

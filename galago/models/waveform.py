@@ -104,7 +104,8 @@ def band_passes(num_filters: int, kernel_samples: int) -> Tensor:
     def mel(hz: float) -> float:
         return 1127.0 * math.log1p(hz / 700.0)
 
-    edges = torch.linspace(mel(60.0), mel(7600.0), num_bands + 1, dtype=torch.float64)
+    # On the CPU also where a network is built on no device, to be counted.
+    edges = torch.linspace(mel(60.0), mel(7600.0), num_bands + 1, dtype=torch.float64, device="cpu")
     hz = 700.0 * torch.expm1(edges / 1127.0)
     time_samples = torch.arange(kernel_samples, dtype=torch.float64) - (kernel_samples - 1) / 2
     for band in range(num_bands):
@@ -296,7 +297,7 @@ class FeatureEncoder(nn.Module):
                 if self.group_norm.num_groups == 1:
                     told = pieces.transpose(1, 2).flatten(2)[:, None]
                 mean, variance, new["group"] = running_moments(
-                    told, states["group"], self.horizon_tokens / norm_tokens
+                    told, states["group"], max(1.0, self.horizon_tokens / norm_tokens)
                 )
                 x = self._scaled(pieces, mean[..., None], variance[..., None]).flatten(2)
             x = self._normed(x, layer)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from galago.models.moonshine import MOONSHINE_PRESETS, MoonshineConfig, MoonshineEncoder
-from galago.models.published.folder import PublishedFolder
+from galago.models.published.folder import PublishedFolder, Settings
 from galago.models.published.importer import Imported, TensorReader
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.transformer import TransformerBlock
@@ -26,7 +26,7 @@ from galago.models.transformer import TransformerBlock
 __all__ = ["import_moonshine", "import_moonshine_graph", "installed_moonshine"]
 
 PACKAGE, GRAPH = "moonshine_voice", "assets/tiny-en/encoder_model.ort"
-_ONNX_DTYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8"}
+_ONNX_DTYPES = {1: "<f4", 2: "u1", 3: "i1"}  # of weights; whatever has another type is none
 #: What the graph calls the two parameters that an optimizer named anew.
 _NORM_NODES = {"/groupnorm/Mul": "groupnorm.weight", "/groupnorm/Add": "groupnorm.bias"}
 
@@ -59,10 +59,12 @@ def import_moonshine(folder: PublishedFolder) -> Imported:
     width = config.get("hidden_size", int)
     num_heads = config.get("encoder_num_attention_heads", int)
     config.only("encoder_num_key_value_heads", num_heads, None)
-    rope: dict[str, Any] = config.get("rope_parameters", dict, {})
-    if float(rope.get("rope_theta", config.get("rope_theta", float, 10_000.0))) != 10_000.0:
-        raise CheckpointError(f"{config.path}: rope_theta is another than galago's 10000")
-    share = float(rope.get("partial_rotary_factor", config.get("partial_rotary_factor", float, 0.9)))
+    # Older folders have the settings of rotations beside all others, newer ones in a table of their own.
+    values = {**config.values, **config.get("rope_parameters", dict, {})}
+    rotation = Settings(config.path, values)
+    rotation.only("rope_type", "default")
+    rotation.only("rope_theta", 10_000.0)
+    share = rotation.get("partial_rotary_factor", float, 0.9)
     reader = TensorReader(folder.tensors, str(folder.path))
     reader.leave(r"model\.decoder\.|proj_out\.")
     try:
@@ -71,7 +73,7 @@ def import_moonshine(folder: PublishedFolder) -> Imported:
             num_blocks=config.get("encoder_num_hidden_layers", int),
             num_heads=num_heads,
             feed_forward_width=config.get("intermediate_size", int),
-            rotary_width=int(width // num_heads * share) // 2 * 2,
+            rotary_width=int(width // num_heads * share),
         )
         network = MoonshineEncoder(shape).eval()
     except ValueError as error:
@@ -80,14 +82,27 @@ def import_moonshine(folder: PublishedFolder) -> Imported:
 
 
 def import_moonshine_graph(path: Path) -> Imported:
-    """The encoder of Moonshine tiny as ONNX Runtime saves it.
+    """An encoder of a published size as ONNX Runtime saves it.
 
     Raises:
-        CheckpointError: the file is damaged or another graph, or ONNX Runtime, which reads it, is missing.
+        CheckpointError: the file is damaged or another graph, its size is none that was published, or ONNX
+            Runtime, which reads it, is missing.
     """
-    tensors = {f"model.encoder.{name}": value for name, value in _graph_tensors(path).items()}
-    reader = TensorReader(tensors, str(path))
-    return _filled(MoonshineEncoder(MOONSHINE_PRESETS["tiny"]).eval(), reader, "model.encoder.")
+    tensors = _graph_tensors(path)
+    network = MoonshineEncoder(MOONSHINE_PRESETS[_preset_of(tensors, path)]).eval()
+    return _filled(network, TensorReader(tensors, str(path)), "")
+
+
+def _preset_of(tensors: Mapping[str, Tensor], path: Path) -> str:
+    """The preset that is as wide and as deep; how many heads it has, no tensor tells."""
+    first = tensors.get("conv1.weight")
+    if first is None:
+        raise CheckpointError(f"{path}: is another graph than Moonshine's encoder: it has no conv1.weight")
+    width, num_blocks = first.shape[0], sum(name.endswith(".self_attn.q_proj.weight") for name in tensors)
+    for name, config in MOONSHINE_PRESETS.items():
+        if (config.width, config.num_blocks) == (width, num_blocks):
+            return name
+    raise CheckpointError(f"{path}: no published Moonshine has {num_blocks} blocks, {width} wide")
 
 
 def _filled(network: MoonshineEncoder, reader: TensorReader, prefix: str) -> Imported:
@@ -119,12 +134,16 @@ def _graph_tensors(path: Path) -> dict[str, Tensor]:
             InferenceSession,
         )
     except ImportError as error:
-        raise CheckpointError(f"{path}: reading it needs onnxruntime; pip install 'galago[train]'") from error
+        raise CheckpointError(
+            f"{path}: onnxruntime reads it and is not installed: pip install onnxruntime"
+        ) from error
+    file = path.read_bytes()
     try:
-        graph = InferenceSession.GetRootAs(path.read_bytes(), 0).Model().Graph()
-        stored = {
-            t.Name().decode(): _array(t) for t in map(graph.Initializers, range(graph.InitializersLength()))
-        }
+        if not InferenceSession.InferenceSessionBufferHasIdentifier(file, 0):
+            raise ValueError("it does not begin as one")
+        graph = InferenceSession.GetRootAs(file, 0).Model().Graph()
+        constants = [graph.Initializers(i) for i in range(graph.InitializersLength())]
+        stored = {t.Name().decode(): _array(t) for t in constants if t.DataType() in _ONNX_DTYPES}
         nodes = [graph.Nodes(i) for i in range(graph.NodesLength())]
         named = [(n.Name().decode(), [n.Inputs(i).decode() for i in range(n.InputsLength())]) for n in nodes]
     except Exception as error:  # a flatbuffer of something else fails anywhere, with anything
@@ -135,25 +154,25 @@ def _graph_tensors(path: Path) -> dict[str, Tensor]:
             if name not in stored:
                 continue
             if node in _NORM_NODES:
-                tensors[_NORM_NODES[node]] = _tensor(stored[name].reshape(-1))
+                tensors[_NORM_NODES[node]] = torch.from_numpy(stored[name].reshape(-1))
             elif name.endswith("_quantized"):
-                base = name.removesuffix("_quantized")
-                zero, scale = stored.get(f"{base}_zero_point"), stored.get(f"{base}_scale")
-                if zero is None or scale is None:
-                    raise CheckpointError(f"{path}: {name} has no scale or no zero point")
                 key = node.removeprefix("/").removesuffix("/MatMul_quant").replace("/", ".")
-                weight = (stored[name].astype(np.float32) - zero.astype(np.float32)) * scale
-                tensors[f"{key}.weight"] = _tensor(weight.T)
-            elif re.fullmatch(r"(layers\.\d+\.|layer_norm|conv\d).*\.?(weight|bias)(_add_tensor)?", name):
-                tensors[name.removesuffix("_add_tensor")] = _tensor(stored[name])
+                tensors[f"{key}.weight"] = torch.from_numpy(_dequantized(stored, name, path).T)
+            elif re.fullmatch(r"(layers\.\d+|layer_norm|conv\d)\..*(weight|bias)(_add_tensor)?", name):
+                tensors[name.removesuffix("_add_tensor")] = torch.from_numpy(stored[name])
     return tensors
+
+
+def _dequantized(stored: Mapping[str, Any], name: str, path: Path) -> Any:
+    """Integers (inputs, outputs) as the numbers that they stand for."""
+    integers, base = stored[name], name.removesuffix("_quantized")
+    zero, scale = stored.get(f"{base}_zero_point"), stored.get(f"{base}_scale")
+    if zero is None or scale is None or not zero.shape == scale.shape in ((), integers.shape[1:]):
+        raise CheckpointError(f"{path}: {name} has no scale and zero point, or not one for each output")
+    return (integers.astype(np.float32) - zero.astype(np.float32)) * scale
 
 
 def _array(tensor: Any) -> Any:
     dtype = np.dtype(_ONNX_DTYPES[tensor.DataType()])
     shape = [tensor.Dims(i) for i in range(tensor.DimsLength())]
-    return np.frombuffer(tensor.RawDataAsNumpy().tobytes(), dtype).reshape(shape)
-
-
-def _tensor(values: Any) -> Tensor:
-    return torch.from_numpy(np.array(values, dtype=np.float32))
+    return np.frombuffer(tensor.RawDataAsNumpy().tobytes(), dtype).reshape(shape).copy()

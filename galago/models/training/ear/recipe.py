@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from galago.models.conformer import PRESETS
-from galago.models.moonshine_ear import MOONSHINE_EAR_PRESETS
+from galago.models.moonshine_ear import MOONSHINE_EAR_PRESETS, MoonshineEar
 from galago.models.training.distill.recipe import PruningRecipe
 from galago.models.training.ear.checkpoint import EarShape
 from galago.models.training.ear.synthesize import SpeechPlan
@@ -234,6 +234,9 @@ class Recipe:
                 "schedule.head_steps: only networks that begin with another's encoder, of the families "
                 '"wav2vec2" and "moonshine", learn by their heads alone'
             )
+        step = MoonshineEar.chunk_step_tokens if self.network.get("family") == "moonshine" else 1
+        if any(count % step for count in self.schedule.chunk_tokens):
+            raise ValueError(f'schedule.chunk_tokens: of the family "moonshine", multiples of {step}')
         if self.quantization_aware is not None and self.initial_weights is None:
             raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from galago.models.checkpoint import load_network
 from galago.models.conformer import Conformer, EarOutput
 from galago.models.fake_quantization import load_plain_state, plain_state, stored_scales
+from galago.models.moonshine import MoonshineEncoder
 from galago.models.moonshine_ear import MoonshineEar
 from galago.models.tokenizer import greedy_text
 from galago.models.training.checkpoints import CheckpointError, files_sha256, load, save_atomically
@@ -35,7 +36,7 @@ from galago.models.training.ear.recipe import Recipe, network_config
 from galago.models.training.loop import Run
 from galago.models.training.options import say
 from galago.models.training.plots import Panel
-from galago.models.training.pretrain.checkpoint import begin_pretrained, is_pretrained
+from galago.models.training.pretrain.checkpoint import begin_pretrained, differing_fields, is_pretrained
 from galago.models.training.quantization_aware import begin_quantization_aware, follow_ranges
 from galago.models.training.task import NetworkLosses, Row, Task, moved
 from galago.models.training.toml_tables import RecipeError
@@ -135,10 +136,11 @@ class EarTask(Task):
             where = f"{self.recipe.name}.initial_weights"
             raise RecipeError(f'{where}: {path} is Moonshine\'s encoder; network.family must be "moonshine"')
         imported = load_network(path)
-        try:
-            self.model.encoder.load_state_dict(imported.network.state_dict())
-        except RuntimeError as error:
-            raise CheckpointError(f"{path}: holds an encoder of another shape: {error}") from error
+        assert isinstance(imported.network, MoonshineEncoder)
+        differing = differing_fields(imported.network.config, self.model.config)
+        if differing:
+            raise CheckpointError(f"{path}: holds a network of another shape: {'; '.join(differing)}")
+        self.model.encoder.load_state_dict(imported.network.state_dict())
         say(f"begins with {imported.source['architecture']}'s encoder of {path}")
 
     def _take_over(self, weights: dict[str, Tensor], path: Path) -> None:

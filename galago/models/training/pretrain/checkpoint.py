@@ -5,17 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from galago.models.network_config import NetworkConfig
 from galago.models.training.checkpoints import CheckpointError, load
 from galago.models.wav2vec2 import Wav2Vec2
 from galago.models.wav2vec2_ear import Wav2Vec2Ear, Wav2Vec2EarConfig
 
-__all__ = ["begin_pretrained", "is_pretrained", "load_pretrained", "network_from"]
+__all__ = ["begin_pretrained", "differing_fields", "is_pretrained", "load_pretrained", "network_from"]
 
 ROLE = "pretraining"
 HEAD = "head."  # of characters: pre-training does not touch it
 
 #: Fields of a network in which an ear may differ from what it begins with: no pre-trained weight knows them.
-FREE = ("num_tokens", "num_phones", "phone_block", "left_context_tokens", "norm_horizon_tokens", "dropout")
+FREE = (
+    "num_tokens",
+    "num_phones",
+    "phone_block",
+    "left_context_tokens",
+    "left_context_rows",
+    "norm_horizon_tokens",
+    "norm_horizon_rows",
+    "dropout",
+)
 
 
 def is_pretrained(stored: dict[str, Any]) -> bool:
@@ -52,8 +62,8 @@ def load_pretrained(path: Path) -> Wav2Vec2:
     return network_from(stored, path)
 
 
-def differing_fields(pretrained: Wav2Vec2EarConfig, wanted: Wav2Vec2EarConfig) -> list[str]:
-    """Fields of two networks that keep one from beginning with the other, with both values."""
+def differing_fields(pretrained: NetworkConfig, wanted: NetworkConfig) -> list[str]:
+    """Fields of two networks of a family that keep one from beginning with the other, with both values."""
     theirs, ours = pretrained.as_dict(), wanted.as_dict()
     return [
         f"{name} {theirs[name]} there and {ours[name]} here"

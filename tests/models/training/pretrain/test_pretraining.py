@@ -144,7 +144,7 @@ def test_new_heads_learn_alone_at_first(cache: Path, tmp_path: Path) -> None:
         weights = run.model.state_dict()
         kept = {name for name, value in pretrained.items() if torch.equal(value, weights[f"network.{name}"])}
         assert kept == pretrained.keys() if is_kept else "encoder.convolutions.0.weight" not in kept
-    with pytest.raises(ValueError, match="schedule.head_steps: only networks of family"):
+    with pytest.raises(ValueError, match="schedule.head_steps: only networks that begin with another"):
         replace(recipe, network={"preset": "3m"})
 
 
