@@ -1,6 +1,7 @@
 """``galago pack RUN... (-o | --into) BUNDLE --recipe recipes/NAME.pack.toml``.
 
     galago pack EAR -o B --recipe ear.pack.toml --corpora C                 a bundle that hears
+    galago pack EAR --second-pass LARGER -o B --recipe ...                  its second pass by another network
     galago pack EAR EYE -o B --recipe ear.pack.toml eye.pack.toml ...       one that hears and sees
     galago pack EYE --into B --recipe eye.pack.toml --albums A              B with a new eye, its ear as it is
     galago pack VOICE --into B --recipe voice.pack.toml --corpora C --g2p G B with a new voice
@@ -63,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpora", type=Path, help="folder of imported corpora, for the ear and the voice")
     parser.add_argument("--albums", type=Path, help="folder of the albums of photos, for the eye")
     parser.add_argument("--g2p", metavar="RUN", type=Path, help="letter-to-phone network, for the voice")
+    parser.add_argument(
+        "--second-pass", metavar="RUN", type=Path, help="network of the second pass, for the ear"
+    )
     parser.add_argument("--work", type=Path, help="where graphs and the report go; default: RUN/pack")
     for key in ("name", "version", "description"):
         parser.add_argument(f"--{key}", help=f"{key} of the bundle; default: of the bundle or the recipe")
@@ -128,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             corpora=options.corpora,
             albums=options.albums,
             g2p=options.g2p,
+            second_pass=options.second_pass,
             work=options.work,
             header={key: value for key, value in header.items() if value is not None},
             measure_time=not options.no_timing,

@@ -8,9 +8,9 @@ from typing import Any
 
 from galago.quantize.provenance import describe_training
 from galago.quantize.quantize import QuantizationConfig
-from galago.quantize.recipe import PackRecipe
+from galago.quantize.recipe import DataSource, PackRecipe
 
-__all__ = ["common_values", "join_parts", "split_parts", "table"]
+__all__ = ["common_values", "data_list", "join_parts", "split_parts", "table"]
 
 _MARK = re.compile(r"<!-- role: ([a-z0-9_]+) -->\n")
 
@@ -56,8 +56,7 @@ def common_values(
         "checkpoint_sha256": report["checkpoint"]["sha256"][:16],
         "checkpoint_step": report["checkpoint"]["step"],
         "training_recipe": describe_training(report["checkpoint"]["recipe"]),
-        "data": "\n".join(f"- **{d.name}**: {d.what}. {d.licence}. {d.source}" for d in recipe.data)
-        or "- not stated",
+        "data": data_list(recipe.data),
         "quantization": _describe(quantization, report["quantization"]),
         "num_calibration_samples": report["calibration"]["num_samples"],
         "calibration_name": report["calibration"]["name"],
@@ -72,6 +71,12 @@ def common_values(
         "board": report["board"],
         "limits": "\n".join(f"- {sentence}" for sentence in recipe.limits) or "- not stated",
     }
+
+
+def data_list(sources: Sequence[DataSource]) -> str:
+    """A list in Markdown, a line a source."""
+    lines = [f"- **{each.name}**: {each.what}. {each.licence}. {each.source}" for each in sources]
+    return "\n".join(lines) or "- not stated"
 
 
 def _describe(config: QuantizationConfig, report: Mapping[str, Any]) -> str:

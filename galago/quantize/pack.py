@@ -64,6 +64,7 @@ def pack(
     corpora: Path | None = None,
     albums: Path | None = None,
     g2p: Path | None = None,
+    second_pass: Path | None = None,
     work: Path | None = None,
     header: Mapping[str, str] | None = None,
     measure_time: bool = True,
@@ -78,6 +79,7 @@ def pack(
         corpora: folder of imported corpora (``NAME.pcm``, ``NAME.jsonl``), for ears and voices.
         albums: folder of albums, for eyes.
         g2p: run of a letter-to-phone network, for voices.
+        second_pass: run of the network of the second pass, for ears.
         work: where graphs, calibration sets and reports are kept; by default ``pack`` inside each run. Of
             several sources each has a folder in it that is called as its role.
         header: "name", "version" or "description" of the bundle, where the recipes' are not wanted.
@@ -87,7 +89,7 @@ def pack(
     Raises:
         FileNotFoundError: no checkpoint, or a file that a recipe names is missing.
         RecipeError: a recipe of another role than its run's, two of one role, or one that needs corpora,
-            albums or a letter-to-phone network and none are given.
+            albums or another network and none are given; a network that no role of these takes.
         CheckpointError, CorpusError, ExportError, CalibrationError, QuantizationError: as their messages say.
         GalagoError: ``into`` what is no whole bundle.
     """
@@ -104,10 +106,13 @@ def pack(
             corpora=corpora,
             albums=albums,
             g2p=g2p,
+            second_pass=second_pass,
             measure_time=measure_time,
             say=say,
         )
         packers[role] = ROLES[role].packer(source.recipe, job)
+    if second_pass is not None and "ear" not in packers:
+        raise RecipeError(f"{second_pass}: the network of an ear's second pass, and no ear is packed")
     shipped = _shipped(sources)
     partial = output.with_name(output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

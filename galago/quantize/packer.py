@@ -22,6 +22,7 @@ class Job:
     corpora: Path | None = None  # folder of imported corpora
     albums: Path | None = None  # folder of albums
     g2p: Path | None = None  # run of a letter-to-phone network, or its model.pt
+    second_pass: Path | None = None  # run of the network of an ear's second pass, or its model.pt
     measure_time: bool = True  # without it the same input gives the same bytes, every one of them
     say: Callable[[str], None] = lambda line: None  # told what is being done, a line at a time
 

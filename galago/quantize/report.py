@@ -33,8 +33,9 @@ def write_report(folder: Path, report: Mapping[str, Any], tables: Sequence[Repor
     """Write ``report.json`` and ``report.html`` into ``folder``.
 
     Args:
-        report: with ``name``, ``version``, ``board``, ``checkpoint``, ``calibration`` and ``quantization``;
-            what more a role tells is in ``report.json`` as it is, and on the page by ``tables``.
+        report: with ``name``, ``version``, ``board``, ``checkpoint``, ``calibration`` and ``quantization``,
+            and the last three in ``second_pass`` where another network was quantized by itself; what more a
+            role tells is in ``report.json`` as it is, and on the page by ``tables``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -42,36 +43,46 @@ def write_report(folder: Path, report: Mapping[str, Any], tables: Sequence[Repor
 
 
 def _page(report: Mapping[str, Any], tables: Sequence[ReportTable]) -> str:
-    quantization = report["quantization"]
-    layers = quantization["layers"]
-    checkpoint, calibration = report["checkpoint"], report["calibration"]
+    networks = {"": report, **({"Second pass: ": report["second_pass"]} if "second_pass" in report else {})}
     parts = [
         f"<h1>{html.escape(report['name'])} {html.escape(report['version'])}: what int8 costs</h1>",
-        f"<p>Checkpoint <code>{checkpoint['sha256'][:16]}</code> (step {checkpoint['step']}), "
-        f"calibration set <code>{html.escape(calibration['name'])}</code> "
-        f"<code>{calibration['sha256'][:16]}</code>, {calibration['num_samples']} samples; "
-        f"scales {quantization['scales']}. "
-        f"Board: {html.escape(report['board'])}.</p>",
-        "<h2>Layers that went back to float</h2>",
-        _reverts(quantization),
+        f"<p>Board: {html.escape(report['board'])}.</p>",
+        *(part for label, network in networks.items() for part in _quantized(label, network)),
     ]
-    if "choice" in quantization:
-        parts.append(f"<p>{html.escape(quantization['choice']['sentence'])}</p>")
     for table in tables:
         parts += [f"<h2>{html.escape(table.title)}</h2>", _table(table.head, table.rows)]
-    if layers:
-        parts += [
-            "<h2>Signal to quantization noise, layer by layer</h2>",
-            "<p><b>alone</b>: the layer is fed with the float network's activations. "
-            "<b>in the graph</b>: with everything before it quantized too.</p>",
-            f'<img alt="SQNR of each layer" src="data:image/png;base64,{_bars(layers)}">',
-        ]
+    for label, network in networks.items():
+        layers = network["quantization"]["layers"]
+        if layers:
+            parts += [
+                f"<h2>{label}Signal to quantization noise, layer by layer</h2>",
+                "<p><b>alone</b>: the layer is fed with the float network's activations. "
+                "<b>in the graph</b>: with everything before it quantized too.</p>",
+                f'<img alt="SQNR of each layer" src="data:image/png;base64,{_bars(layers)}">',
+            ]
     body = "\n".join(parts)
     title = html.escape(report["name"])
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}: int8</title>'
         f"<style>{_STYLE}</style><body>{body}</body></html>\n"
     )
+
+
+def _quantized(label: str, network: Mapping[str, Any]) -> list[str]:
+    """Of one network: what it was made of, and what stayed in float."""
+    checkpoint, calibration = network["checkpoint"], network["calibration"]
+    quantization = network["quantization"]
+    parts = [
+        f"<h2>{label}Layers that went back to float</h2>",
+        f"<p>Checkpoint <code>{checkpoint['sha256'][:16]}</code> (step {checkpoint['step']}), "
+        f"calibration set <code>{html.escape(calibration['name'])}</code> "
+        f"<code>{calibration['sha256'][:16]}</code>, {calibration['num_samples']} samples; "
+        f"scales {quantization['scales']}.</p>",
+        _reverts(quantization),
+    ]
+    if "choice" in quantization:
+        parts.append(f"<p>{html.escape(quantization['choice']['sentence'])}</p>")
+    return parts
 
 
 def _reverts(quantization: Mapping[str, Any]) -> str:

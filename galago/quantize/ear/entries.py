@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from galago.models.ear import Ear
@@ -10,33 +11,44 @@ from galago.quantize.compile_openvino import Precision
 from galago.quantize.ear.export import GraphShape
 from galago.quantize.ear.recipe import EarPackRecipe
 
-__all__ = ["LEXICON", "graph_name", "role_entry", "target_entry", "target_name", "weights_name"]
+__all__ = ["LEXICON", "Names", "network_entry", "role_entry", "target_entry"]
 
 LEXICON = "lexicon.gz"
 
 
-def target_name(chunk_tokens: int, dtype: str) -> str:
-    return f"openvino-{dtype}-chunk{chunk_tokens}"
+@dataclass(frozen=True)
+class Names:
+    """What the graphs of one of an ear's networks, and their files, are called in a bundle.
 
+    Args:
+        dtype: "int8" or "f32".
+        mark: which of the networks it is, see :class:`galago.quantize.ear.recipe.PassRecipe`.
+    """
 
-def graph_name(chunk_tokens: int, dtype: str) -> str:
-    return f"ear/{dtype}-chunk{chunk_tokens}.xml"
+    dtype: str
+    mark: str = ""
 
+    def target(self, chunk_tokens: int) -> str:
+        return f"openvino-{self.dtype}-{self.mark}chunk{chunk_tokens}"
 
-def weights_name(dtype: str) -> str:
-    return f"ear/{dtype}.bin"
+    def graph(self, chunk_tokens: int) -> str:
+        return f"ear/{self.mark}{self.dtype}-chunk{chunk_tokens}.xml"
+
+    @property
+    def weights(self) -> str:
+        return f"ear/{self.mark}{self.dtype}.bin"
 
 
 def target_entry(
-    shape: GraphShape, dtype: str, precision: Precision, measured: Mapping[str, Any]
+    shape: GraphShape, names: Names, precision: Precision, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One graph: what the core needs to open it, and what was measured."""
     return {
-        "name": target_name(shape.chunk_tokens, dtype),
+        "name": names.target(shape.chunk_tokens),
         "engine": "openvino",
-        "dtype": dtype,
-        "model": graph_name(shape.chunk_tokens, dtype),
-        "weights": weights_name(dtype),
+        "dtype": names.dtype,
+        "model": names.graph(shape.chunk_tokens),
+        "weights": names.weights,
         "inference_precision": precision,
         "stateful": True,
         "chunk_tokens": shape.chunk_tokens,
@@ -50,24 +62,32 @@ def target_entry(
     }
 
 
+def network_entry(model: Ear, priors: Sequence[float], targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One network: what it hears, what it says by itself, its graphs."""
+    return {
+        "features": model.front_end.manifest_entry(),
+        "subsampling_factor": model.front_end.frames_per_token,
+        "phone_log_priors": list(priors),
+        "targets": list(targets),
+    }
+
+
 def role_entry(
     recipe: EarPackRecipe,
     model: Ear,
-    priors: Sequence[float],
-    targets: Sequence[dict[str, Any]],
+    network: Mapping[str, Any],
+    second_pass: Mapping[str, Any] | None,
     *,
     lexicon: bool,
 ) -> dict[str, Any]:
-    """The ear: its features, alphabets and settings, over all its targets."""
+    """The ear: its network and, where there is one, that of its second pass; their alphabets; settings."""
     return {
         "type": "streaming_ctc",
-        "features": model.front_end.manifest_entry(),
-        "subsampling_factor": model.front_end.frames_per_token,
         "tokens": list(model.tokens),
         "phones": list(model.phones),
-        "phone_log_priors": list(priors),
+        **network,
         **({"lexicon": LEXICON} if lexicon else {}),
-        "targets": list(targets),
+        **({} if second_pass is None else {"second_pass": dict(second_pass)}),
         "decoding": recipe.decoding,
         "voice_activity": recipe.voice_activity,
         "endpoint": recipe.endpoint,

@@ -39,19 +39,25 @@ def golden_samples(paths: Sequence[Path], *, num_samples: int = 4 * SAMPLE_RATE_
 
 
 def write_golden(
-    folder: Path, samples: Array, oracles: Mapping[str, Oracle], *, tolerance: float = TOLERANCE
+    folder: Path,
+    samples: Array,
+    oracles: Mapping[str, Oracle],
+    *,
+    mark: str = "",
+    tolerance: float = TOLERANCE,
 ) -> list[dict[str, Any]]:
     """Write ``golden/`` below ``folder`` and return the manifest's entries, one a target.
 
     Args:
         oracles: by the target's name, over the very files that the bundle holds.
+        mark: of the network, in the names of the files.
     """
     (folder / "golden").mkdir(parents=True, exist_ok=True)
     _write(folder / "golden/audio.f32", samples)
     entries = []
     for name, oracle in oracles.items():
         heard = oracle.hear(samples)
-        stem = f"golden/chunk{oracle.chunk_tokens}"
+        stem = f"golden/{mark}chunk{oracle.chunk_tokens}"
         _write(folder / f"{stem}.phones.f32", heard.phone_log_probs)
         _write(folder / f"{stem}.tokens.f32", heard.token_log_probs)
         entries.append(

@@ -64,6 +64,8 @@ def word_error_rates(
     corpora: Mapping[str, Corpus],
     recipe: EarEvaluation,
     say: Callable[[str], None],
+    *,
+    label: str = "",
 ) -> dict[str, dict[str, Any]]:
     """Word error rates by graph and corpus, greedy.
 
@@ -71,6 +73,7 @@ def word_error_rates(
         model: for the full context, in torch.
         streaming: the float graph with the chunks of the first of ``packed``.
         packed: the graphs of the bundle.
+        label: before the name of each graph.
     """
     utterances = dev_utterances(
         [corpora[name] for name in recipe.corpora],
@@ -80,14 +83,14 @@ def word_error_rates(
     say(f"evaluate: {len(utterances)} clips")
     streamed = word_error_rate(streaming, utterances)
     found = {
-        "float, full context": whole_text(model, utterances),
-        f"float, chunks of {streaming.chunk_ms} ms": streamed,
+        f"{label}float, full context": whole_text(model, utterances),
+        f"{label}float, chunks of {streaming.chunk_ms} ms": streamed,
     }
     for oracle in packed:
-        found[f"packed, chunks of {oracle.chunk_ms} ms"] = word_error_rate(oracle, utterances)
+        found[f"{label}packed, chunks of {oracle.chunk_ms} ms"] = word_error_rate(oracle, utterances)
     for name, row in found.items():
         say(f"  {name}: {row['all'].percent:.2f} %")
-    same_chunk = found[f"packed, chunks of {streaming.chunk_ms} ms"]
+    same_chunk = found[f"{label}packed, chunks of {streaming.chunk_ms} ms"]
     lost = same_chunk["all"].percent - streamed["all"].percent
     if lost > recipe.max_wer_points:
         say(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from galago.models.training.toml_tables import RecipeError
+from galago.models.training.toml_tables import Positive, RecipeError
 from galago.quantize.accuracy_control import AccuracyConfig
 from galago.quantize.ear.golden import TOLERANCE
 from galago.quantize.quantize import QuantizationConfig
-from galago.quantize.recipe import PackRecipe, check_precision
+from galago.quantize.recipe import DataSource, PackRecipe, check_precision
 
-__all__ = ["EarCalibration", "EarEvaluation", "EarGolden", "EarPackRecipe"]
+__all__ = [
+    "EarCalibration",
+    "EarEvaluation",
+    "EarGolden",
+    "EarPackRecipe",
+    "EarSecondPass",
+    "PassRecipe",
+    "SecondPassCalibration",
+]
+
+UTTERANCE_S = 0.6  # longer than any pause that is drawn: a stream of this length or more has one clip
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,60 @@ class EarCalibration:
     level_dbfs: tuple[float, float] = (-42.0, -14.0)
     seed: int = 1
     sha256: str | None = None  # of the set: packing refuses another one
+
+
+@dataclass(frozen=True)
+class SecondPassCalibration:
+    """How much is drawn for the second pass; from where, and how loud, is as for the first.
+
+    It hears utterances, each a stream of its own: so a stream is one clip, and first chunks are many.
+    """
+
+    num_streams: Positive = 120
+    num_noise_streams: int = 6
+    num_samples: int = 128
+    num_held_out: int = 32
+    seed: int = 2
+    sha256: str | None = None  # of the set: packing refuses another one
+
+    def of_clips(self, ears: EarCalibration) -> EarCalibration:
+        """The whole table, beside the ear's own."""
+        return replace(
+            ears,
+            stream_s=UTTERANCE_S if ears.corpora else ears.stream_s,
+            num_streams=self.num_streams,
+            num_noise_streams=self.num_noise_streams,
+            num_samples=self.num_samples,
+            num_held_out=self.num_held_out,
+            seed=self.seed,
+            sha256=self.sha256,
+        )
+
+
+@dataclass(frozen=True)
+class EarSecondPass:
+    """A larger network, which hears each utterance again for what is final; its checkpoint is named apart."""
+
+    chunk_tokens: tuple[int, ...]  # the first is what a program gets
+    quantization: QuantizationConfig = QuantizationConfig()
+    accuracy: AccuracyConfig = AccuracyConfig()
+    calibration: SecondPassCalibration = SecondPassCalibration()
+    data: tuple[DataSource, ...] = ()  # what it has learned from beside what the ear has
+
+    def __post_init__(self) -> None:
+        _check_chunks(self.chunk_tokens)
+
+
+@dataclass(frozen=True)
+class PassRecipe:
+    """How one of an ear's networks is packed."""
+
+    mark: str  # in the names of its graphs and files: nothing, or "second-"
+    set_name: str  # of its calibration set
+    chunk_tokens: tuple[int, ...]
+    quantization: QuantizationConfig
+    accuracy: AccuracyConfig
+    calibration: EarCalibration
 
 
 @dataclass(frozen=True)
@@ -69,6 +133,7 @@ class EarPackRecipe(PackRecipe):
     calibration: EarCalibration = EarCalibration()
     evaluation: EarEvaluation = EarEvaluation()
     golden: EarGolden = EarGolden()
+    second_pass: EarSecondPass | None = None
     decoding: dict[str, Any] = field(
         default_factory=lambda: {"method": "greedy", "beam_width": 8, "hotword_boost": 2.0}
     )
@@ -91,10 +156,38 @@ class EarPackRecipe(PackRecipe):
     )
 
     def __post_init__(self) -> None:
-        if not self.chunk_tokens or len(set(self.chunk_tokens)) != len(self.chunk_tokens):
-            raise RecipeError(
-                f"chunk_tokens: expected different chunk sizes, found {list(self.chunk_tokens)}"
-            )
-        if min(self.chunk_tokens) < 1:
-            raise RecipeError(f"chunk_tokens: {min(self.chunk_tokens)} is no chunk")
+        _check_chunks(self.chunk_tokens)
         check_precision(self.inference_precision)
+        if self.second_pass is not None and "second_pass_chunk_tokens" in self.decoding:
+            raise RecipeError(
+                "decoding.second_pass_chunk_tokens is a second pass by one network, [second_pass] by two: "
+                "leave one of them out"
+            )
+
+    @property
+    def first_pass_recipe(self) -> PassRecipe:
+        return PassRecipe(
+            "", self._set_name, self.chunk_tokens, self.quantization, self.accuracy, self.calibration
+        )
+
+    @property
+    def second_pass_recipe(self) -> PassRecipe | None:
+        second = self.second_pass
+        if second is None:
+            return None
+        calibration = second.calibration.of_clips(self.calibration)
+        name = f"{self._set_name}-second-pass"
+        return PassRecipe(
+            "second-", name, second.chunk_tokens, second.quantization, second.accuracy, calibration
+        )
+
+    @property
+    def _set_name(self) -> str:
+        return f"{self.name}-{self.version}"
+
+
+def _check_chunks(chunk_tokens: tuple[int, ...]) -> None:
+    if not chunk_tokens or len(set(chunk_tokens)) != len(chunk_tokens):
+        raise RecipeError(f"chunk_tokens: expected different chunk sizes, found {list(chunk_tokens)}")
+    if min(chunk_tokens) < 1:
+        raise RecipeError(f"chunk_tokens: {min(chunk_tokens)} is no chunk")

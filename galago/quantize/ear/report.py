@@ -7,7 +7,12 @@ from typing import Any
 
 from galago.quantize.report import ReportTable, percent, rounded
 
-__all__ = ["report_tables"]
+__all__ = ["report_tables", "targets_of"]
+
+
+def targets_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows of all graphs of an ear by their names, those of a second network behind."""
+    return {**report["targets"], **report.get("second_pass", {}).get("targets", {})}
 
 
 def report_tables(report: Mapping[str, Any]) -> list[ReportTable]:
@@ -20,7 +25,7 @@ def report_tables(report: Mapping[str, Any]) -> list[ReportTable]:
             rounded(row["divergence"]["kl_nats"], 5),
             percent(row["divergence"]["disagreement"]),
         ]
-        for name, row in report["targets"].items()
+        for name, row in targets_of(report).items()
     ]
     head = ["target", "step, p50 (ms)", "float, p50 (ms)", "KL from float (nats)", "best class differs"]
     tables = [ReportTable("The graphs", head, graphs)]
