@@ -41,6 +41,21 @@ inline EarTarget scripted_target(int chunk_tokens = 8, int lookahead_tokens = 0)
   return target;
 }
 
+// A network that hears samples as they are, a token of them at once.
+inline EarNetwork raw_network(int token_samples = 640) {
+  EarNetwork network = scripted_ear().network;
+  network.features.type = FeatureOptions::Type::kRawSamples;
+  network.features.hop_samples = network.features.window_samples = token_samples;
+  network.subsampling_factor = 1;
+  return network;
+}
+
+inline EarTarget raw_target(int chunk_tokens = 8, int lookahead_tokens = 0) {
+  EarTarget target = scripted_target(chunk_tokens, lookahead_tokens);
+  target.chunk_frames = chunk_tokens;
+  return target;
+}
+
 // "..aab_c" with one character a token: '.' silence, '_' speech that spells a space, a letter
 // speech that spells it, '~' speech that spells nothing.
 inline std::vector<ScriptedToken> script(const std::string& text) {

@@ -60,10 +60,17 @@ class SessionFixture {
   // Looks at every utterance again, by a script of its own that begins with the chunk: what the
   // session keeps before the utterance comes first.
   void look_twice(const std::string& text, uint32_t flags = 0, int chunk_tokens = 32) {
-    const EarTarget target = scripted_target(chunk_tokens, opened.target.lookahead_tokens);
-    second_engine = std::make_shared<ScriptedEngine>(opened.ear, target, galago::script(text));
-    opened.second_pass = OpenedSecondPass{opened.ear.network, target, second_engine};
-    session = std::make_unique<Session>(OpenedRoles{&opened, nullptr, nullptr}, with_flags(flags));
+    look_twice_by(opened.ear.network, scripted_target(chunk_tokens, opened.target.lookahead_tokens),
+                  text, with_flags(flags));
+  }
+  // The same, by a network of its own.
+  void look_twice_by(const EarNetwork& network, const EarTarget& target, const std::string& text,
+                     galago_session_options options = defaults()) {
+    Ear second = opened.ear;
+    second.network = network;
+    second_engine = std::make_shared<ScriptedEngine>(second, target, galago::script(text));
+    opened.second_pass = OpenedSecondPass{network, target, second_engine};
+    session = std::make_unique<Session>(OpenedRoles{&opened, nullptr, nullptr}, options);
   }
 
   // Silence, as far as samples go: the script is what is heard.

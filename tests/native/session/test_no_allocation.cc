@@ -62,12 +62,17 @@ Bytes compiled(uint32_t kind) {
 
 // A thousand steps of speech and silence, all events taken, a gap and an error in between.
 int allocations_of_a_thousand_steps(uint32_t flags, bool hotwords, bool nothing_taken,
-                                    bool grammar = false, bool look_twice = false) {
+                                    bool grammar = false, bool look_twice = false,
+                                    bool at_samples = false) {
   std::string text;
   for (int i = 0; i < 20; ++i) text += "....aab~b_c~cabc_ba..................~~~....";
   SessionFixture fixture(text, SessionFixture::with_flags(flags));
   if (look_twice) {
-    fixture.look_twice(text, flags);
+    if (at_samples) {
+      fixture.look_twice_by(raw_network(), raw_target(12), text, SessionFixture::with_flags(flags));
+    } else {
+      fixture.look_twice(text, flags);
+    }
     fixture.second_engine->loops = true;
   }
   fixture.engine->loops = true;
@@ -129,6 +134,11 @@ TEST(a_step_that_looks_twice_allocates_nothing) {
   CHECK_EQ(allocations_of_a_thousand_steps(0, false, false, false, true), 0);
   CHECK_EQ(allocations_of_a_thousand_steps(GALAGO_SESSION_BEAM, true, false, true, true), 0);
   CHECK_EQ(allocations_of_a_thousand_steps(GALAGO_SESSION_NO_PARTIALS, false, true, true, true), 0);
+}
+
+TEST(a_step_that_looks_twice_by_another_network_allocates_nothing) {
+  CHECK_EQ(allocations_of_a_thousand_steps(0, false, false, false, true, true), 0);
+  CHECK_EQ(allocations_of_a_thousand_steps(GALAGO_SESSION_BEAM, true, false, true, true, true), 0);
 }
 
 TEST(images_of_changing_sizes_and_formats_allocate_nothing) {

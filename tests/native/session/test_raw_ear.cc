@@ -14,17 +14,8 @@ constexpr size_t kRawTokenSamples = 320;
 
 Ear raw_ear() {
   Ear ear = scripted_ear();
-  ear.network.features.type = FeatureOptions::Type::kRawSamples;
-  ear.network.features.hop_samples = ear.network.features.window_samples =
-      static_cast<int>(kRawTokenSamples);
-  ear.network.subsampling_factor = 1;
+  ear.network = raw_network(static_cast<int>(kRawTokenSamples));
   return ear;
-}
-
-EarTarget raw_target(int lookahead_tokens = 0) {
-  EarTarget target = scripted_target(8, lookahead_tokens);
-  target.chunk_frames = target.chunk_tokens;
-  return target;
 }
 
 std::vector<float> ramp(size_t num_samples) {
@@ -41,7 +32,7 @@ TEST(samples_reach_the_network_as_they_are) {
   for (size_t lookahead : {size_t{0}, size_t{3}}) {
     for (size_t block : {size_t{1}, size_t{160}, size_t{333}, size_t{2560}, audio.size()}) {
       SessionFixture fixture("", SessionFixture::defaults(),
-                             raw_target(static_cast<int>(lookahead)), raw_ear());
+                             raw_target(8, static_cast<int>(lookahead)), raw_ear());
       fixture.engine->records = true;
       for (size_t i = 0; i < audio.size(); i += block) {
         const size_t n = std::min(block, audio.size() - i);

@@ -158,16 +158,10 @@ TEST(an_utterance_cut_at_its_greatest_length_goes_on_without_a_gap) {
   galago_session_options options = SessionFixture::defaults();
   options.max_utterance_ms = 2000;
   SessionFixture fixture(talk("ab", 200), options);
-  const EarTarget target = scripted_target(16);
   // Whatever it is asked: speech that spells "a". No token is asked for twice, and none is left
   // out.
-  fixture.second_engine =
-      std::make_shared<ScriptedEngine>(fixture.opened.ear, target, script("a_"));
+  fixture.look_twice_by(fixture.opened.ear.network, scripted_target(16), "a_", options);
   fixture.second_engine->loops = true;
-  fixture.opened.second_pass =
-      OpenedSecondPass{fixture.opened.ear.network, target, fixture.second_engine};
-  fixture.session =
-      std::make_unique<Session>(OpenedRoles{&fixture.opened, nullptr, nullptr}, options);
   fixture.run_tokens(232);
   const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
   CHECK(finals.size() >= 4);

@@ -155,7 +155,7 @@ typedef struct galago_session galago_session;
 #define GALAGO_SESSION_POSTERIORS (1u << 2)  /* tell GALAGO_EVENT_POSTERIORS and _LOGITS too */
 #define GALAGO_SESSION_BEAM (1u << 3)        /* prefix beam search, not the bundle's method */
 #define GALAGO_SESSION_GREEDY (1u << 4)      /* the best token of each row, not that method */
-#define GALAGO_SESSION_ONE_PASS (1u << 5)    /* no second look at an utterance: half the work */
+#define GALAGO_SESSION_ONE_PASS (1u << 5)    /* no second look at an utterance: less work */
 
 typedef struct galago_session_options {
   uint32_t struct_size;
