@@ -24,6 +24,22 @@ std::vector<std::string> fuzz_seeds() {
           "lookahead_tokens": 2, "inputs": {"features": "f", "keep": "k"},
           "outputs": {"phone_log_probs": "p", "token_log_probs": "t"}}]}}})",
       R"({"schema_version": 1, "name": "n", "version": "1", "files": {"m": {"sha256": ")" + hash +
+          R"(", "size_bytes": 10}}, "roles": {"ear": {"type": "streaming_ctc", "features": {
+          "type": "raw_samples", "sample_rate_hz": 16000, "hop_samples": 320},
+          "subsampling_factor": 2, "tokens": ["<blank>", "a"], "phones": ["SIL", "AA"],
+          "phone_log_priors": [-0.7, -0.7], "targets": [{"name": "t", "engine": "openvino",
+          "dtype": "int8", "model": "m", "weights": "m", "inference_precision": "f32",
+          "stateful": true, "chunk_tokens": 4, "chunk_frames": 8, "left_context_tokens": 0,
+          "lookahead_tokens": 0, "inputs": {"features": "f", "keep": "k"},
+          "outputs": {"phone_log_probs": "p", "token_log_probs": "t"}}],
+          "second_pass": {"features": {"type": "raw_samples", "sample_rate_hz": 16000,
+          "hop_samples": 640}, "subsampling_factor": 1, "phone_log_priors": [-0.7, -0.7],
+          "targets": [{"name": "s", "engine": "openvino", "dtype": "int8", "model": "m",
+          "weights": "m", "inference_precision": "f32", "stateful": true, "chunk_tokens": 3,
+          "chunk_frames": 3, "left_context_tokens": 0, "lookahead_tokens": 0,
+          "inputs": {"features": "f", "keep": "k"},
+          "outputs": {"phone_log_probs": "p", "token_log_probs": "t"}}]}}}})",
+      R"({"schema_version": 1, "name": "n", "version": "1", "files": {"m": {"sha256": ")" + hash +
           R"(", "size_bytes": 10}}, "roles": {"eye": {"type": "image_labels", "image": {
           "width": 128, "height": 96, "mean": [0.4, 0.5, 0.6], "std": [0.1, 0.2, 0.3],
           "fit": "cover"}, "labels": [{"name": "a"}, {"name": "b"}], "temperature": 1.5,

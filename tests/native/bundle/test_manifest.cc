@@ -74,6 +74,91 @@ TEST(raw_samples_are_frames_of_their_hop) {
         (std::vector<int64_t>{1, 8, 320}));
 }
 
+namespace {
+
+// The ear with a second pass by samples, in which `from` is `to`.
+std::string with_second_pass(const std::string& from = "", const std::string& to = "") {
+  std::string second = R"("second_pass": {
+    "features": {"type": "raw_samples", "sample_rate_hz": 16000, "hop_samples": 640},
+    "subsampling_factor": 1, "phone_log_priors": [-0.5, -0.9],
+    "targets": [{"name": "s", "engine": "openvino", "dtype": "int8", "model": "ear/m.xml",
+      "weights": "ear/m.bin", "inference_precision": "f32", "stateful": true, "chunk_tokens": 12,
+      "chunk_frames": 12, "left_context_tokens": 48, "lookahead_tokens": 0,
+      "inputs": {"features": "f", "keep": "k"},
+      "outputs": {"phone_log_probs": "p", "token_log_probs": "t"}}]}, )";
+  const size_t at = second.find(from);
+  CHECK(at != std::string::npos);
+  second.replace(at, from.size(), to);
+  return changed("\"endpoint\": {", second + "\"endpoint\": {");
+}
+
+}  // namespace
+
+TEST(an_ear_may_have_a_second_network) {
+  CHECK(!Manifest::parse(manifest_text()).ear->second_network.has_value());
+  const Manifest manifest = Manifest::parse(with_second_pass());
+  const Ear& ear = *manifest.ear;
+  CHECK(ear.network.features.type == FeatureOptions::Type::kLogMel);
+  CHECK(ear.second_network.has_value());
+  if (!ear.second_network) return;
+  const EarNetwork& second = *ear.second_network;
+  CHECK(second.features.type == FeatureOptions::Type::kRawSamples);
+  CHECK_EQ(second.token_samples(), ear.token_samples());
+  CHECK(second.phone_log_priors == (std::vector<float>{-0.5f, -0.9f}));
+  CHECK_EQ(second.targets.at(0).chunk_tokens, 12);
+  CHECK(second.targets.at(0).inputs.at(EarTarget::kFeatures).shape ==
+        (std::vector<int64_t>{1, 12, 640}));
+  CHECK(second.targets.at(0).outputs.at(EarTarget::kPhoneLogProbs).shape ==
+        (std::vector<int64_t>{1, 12, 2}));
+}
+
+TEST(a_second_network_may_see_what_the_first_one_does) {
+  std::string text = with_second_pass(
+      R"("features": {"type": "raw_samples", "sample_rate_hz": 16000, "hop_samples": 640},
+    "subsampling_factor": 1)",
+      R"("features": {"type": "kaldi_log_mel", "sample_rate_hz": 16000, "window_samples": 400,
+      "hop_samples": 160, "fft_size": 512, "num_mels": 80, "low_hz": 20.0, "high_hz": 8000.0,
+      "preemphasis": 0.97, "log_floor": 1.1920929e-07}, "subsampling_factor": 4)");
+  text.replace(text.find("\"chunk_frames\": 12"), 18, "\"chunk_frames\": 48");
+  const Ear ear = *Manifest::parse(text).ear;
+  CHECK(ear.second_network && ear.second_network->features == ear.network.features);
+  text.replace(text.rfind("\"num_mels\": 80"), 14, "\"num_mels\": 40");
+  CHECK_THROWS(Manifest::parse(text),
+               "roles.ear.second_pass.features: expected raw_samples, or the same as the ear's");
+}
+
+TEST(a_second_network_that_does_not_fit_the_ear_is_refused_with_its_place) {
+  const struct {
+    const char *from, *to, *message;
+  } cases[] = {
+      {"\"subsampling_factor\": 1, ", "", "roles.ear.second_pass: lacks \"subsampling_factor\""},
+      {"\"hop_samples\": 640", "\"hop_samples\": 320",
+       "roles.ear.second_pass.subsampling_factor: a token has 320 samples at 16000 Hz, the ear's "
+       "has 640 samples at 16000 Hz"},
+      {"\"sample_rate_hz\": 16000", "\"sample_rate_hz\": 8000",
+       "a token has 640 samples at 8000 Hz"},
+      {"raw_samples", "mfcc", "roles.ear.second_pass.features.type: \"mfcc\" is not known"},
+      {"[-0.5, -0.9]", "[-0.5]",
+       "roles.ear.second_pass.phone_log_priors: has 1 numbers for 2 phones"},
+      {"[-0.5, -0.9]", "[-0.5, 0.9]", "roles.ear.second_pass.phone_log_priors[1]: 0.9 is outside"},
+      {"\"name\": \"s\"", "\"name\": \"t\"",
+       "roles.ear.second_pass.targets[0].name: \"t\" is a target of the ear's first network too"},
+      {"\"chunk_frames\": 12", "\"chunk_frames\": 48",
+       "roles.ear.second_pass.targets[0].chunk_frames: is not chunk_tokens * subsampling_factor"},
+      {"\"model\": \"ear/m.xml\"", "\"model\": \"ear/x.xml\"",
+       "roles.ear.second_pass.targets[0].model: \"ear/x.xml\" is not among the files"},
+      {"}]}, ", "}]}, \"decoding\": {\"second_pass_chunk_tokens\": 8}, ",
+       "roles.ear.decoding.second_pass_chunk_tokens: the ear has a second_pass of another network"},
+  };
+  for (const auto& one : cases) {
+    CHECK_THROWS(Manifest::parse(with_second_pass(one.from, one.to)), one.message);
+  }
+  std::string text = with_second_pass();
+  const size_t begin = text.find("{\"name\": \"s\"");
+  text.erase(begin, text.find("}]}, ", begin) + 1 - begin);
+  CHECK_THROWS(Manifest::parse(text), "roles.ear.second_pass.targets: is empty");
+}
+
 TEST(an_acceptance_is_read_whole_or_refused) {
   CHECK(!Manifest::parse(manifest_text()).ear->acceptance.has_value());
   const std::string from = "\"endpoint\": {";
