@@ -126,12 +126,10 @@ def test_a_token_is_about_the_middle_of_what_its_rows_hear() -> None:
     # A statistic hears everything: with a weight of 1 in it, and none of its own, it is a constant.
     rows, _ = model.encoder.stem.forward_chunk(samples, states, num_tokens=torch.tensor([1]))
     first_row, last_row = 10, 14  # of the seventh to ninth token
-    centres = []
+    centres: list[float] = []
     for row in (first_row, last_row):
-        samples.grad = None
-        rows[0, row].square().sum().backward(retain_graph=True)
-        assert samples.grad is not None
-        heard = samples.grad[0, STEP * 2 :].nonzero().flatten() + STEP * 2  # behind what the statistic heard
+        (gradient,) = torch.autograd.grad(rows[0, row].square().sum(), samples, retain_graph=True)
+        heard = gradient[0, STEP * 2 :].nonzero().flatten() + STEP * 2  # behind what the statistic heard
         centres.append((int(heard.min()) + int(heard.max())) / 2)
     middle_token = STEP * 7 + model.front_end.token_centre_samples
     assert sum(centres) / 2 == pytest.approx(middle_token, abs=1.0)
