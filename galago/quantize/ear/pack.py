@@ -16,7 +16,7 @@ from galago.quantize.ear.model_card import model_card
 from galago.quantize.ear.network import check_chunks, check_second_pass, load_ear
 from galago.quantize.ear.packed_network import Network, PackedNetwork, pack_network
 from galago.quantize.ear.recipe import EarPackRecipe
-from galago.quantize.ear.report import report_tables
+from galago.quantize.ear.report import SECOND_PASS_LABEL, report_tables
 from galago.quantize.packer import Job, PackedRole
 from galago.quantize.report import write_report
 from galago.quantize.role_quantization import provenance_entry
@@ -95,7 +95,7 @@ class EarPacker:
                 self._corpora,
                 self.recipe.evaluation,
                 self._job.say,
-                label="second pass: " if packed.network.recipe.mark else "",
+                label=SECOND_PASS_LABEL if packed.network.recipe.mark else "",
             )
         return found
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from galago.quantize.report import ReportTable, percent, rounded
 
-__all__ = ["report_tables", "targets_of"]
+__all__ = ["SECOND_PASS_LABEL", "report_tables", "targets_of"]
+
+SECOND_PASS_LABEL = "second pass: "  # before the names of the word error rates of its network
 
 
 def targets_of(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,8 @@ def _packings(path: Path, recipe: MakeRecipe, stages: Sequence[Stage]) -> tuple[
     found: dict[str, Packing] = {}
     for number, entry in enumerate(recipe.pack):
         where = f"{path.name}.pack[{number}]"
-        for key, run in (("run", entry.run), ("g2p", entry.g2p)):
+        named = {"run": entry.run, "g2p": entry.g2p, "second_pass": entry.second_pass}
+        for key, run in named.items():
             if run is not None and run not in by_name:
                 raise RecipeError(f"{where}.{key}: no stage is called {run!r}")
         file = path.parent / entry.recipe
@@ -159,6 +160,7 @@ def _packings(path: Path, recipe: MakeRecipe, stages: Sequence[Stage]) -> tuple[
             raise RecipeError(f"{where}: a second {role}; a bundle has one")
         if role == "voice" and entry.g2p is None and getattr(packing, "g2p", False):
             raise RecipeError(f"{where}: {file.name} packs letters to phones: name their stage (g2p)")
+        _check_second_pass(where, entry, packing, by_name, file.name)
         for key, name in files_of_packing(packing):
             if not (file.parent / name).is_file():
                 raise RecipeError(f"{file.name}.{key}: no {file.parent / name}")
@@ -166,6 +168,21 @@ def _packings(path: Path, recipe: MakeRecipe, stages: Sequence[Stage]) -> tuple[
         criteria = _criteria(entry.accept, f"{where}.accept", role, is_known)
         found[role] = Packing(role, entry, file, packing, criteria)
     return tuple(found.values())
+
+
+def _check_second_pass(
+    where: str, entry: PackEntry, packing: PackRecipe, by_name: Mapping[str, Stage], file: str
+) -> None:
+    is_wanted = getattr(packing, "second_pass", None) is not None
+    if entry.second_pass is None:
+        if is_wanted:
+            raise RecipeError(f"{where}: {file} has a [second_pass]: name its stage (second_pass)")
+        return
+    if not is_wanted:
+        raise RecipeError(f"{where}.second_pass: {file} has no [second_pass]")
+    role = by_name[entry.second_pass].role or "ear"
+    if role != "ear":
+        raise RecipeError(f"{where}.second_pass: {entry.second_pass} is of role {role!r}, and no ear")
 
 
 def files_of_packing(recipe: PackRecipe) -> Iterator[tuple[str, str]]:

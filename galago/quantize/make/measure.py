@@ -15,7 +15,12 @@ from typing import Any
 
 from galago.models.training.checkpoints import load
 from galago.quantize.make.histograms import histograms
-from galago.quantize.make.measures import log_measures, sound_measures
+from galago.quantize.make.measures import (
+    log_measures,
+    reverted_layers,
+    second_pass_measures,
+    sound_measures,
+)
 from galago.quantize.roles import load_pack_recipe
 
 __all__ = ["measure"]
@@ -26,7 +31,8 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         job: ``role`` and ``run``; ``recipe`` (of packing), ``corpora``, ``albums`` and ``step_times``; of a
-            packed role also its ``bundle`` and ``work``, and ``float``: what was measured of the run.
+            packed role also its ``bundle`` and ``work``, and ``float``: what was measured of the run;
+            ``second_pass`` of a stage that an ear's second pass is packed of.
 
     Raises:
         CorpusError, CheckpointError, ExportError, GalagoError: as their messages say.
@@ -53,12 +59,13 @@ def _role(job: Mapping[str, Any]) -> dict[str, Any]:
     bundle, work = Path(job["bundle"]), Path(job["work"])
     report = json.loads((work / "report.json").read_text(encoding="utf-8"))
     quantization = report["quantization"]
-    reverted = [name for revert in quantization.get("reverts", ()) for name in revert["layers"]]
+    second = report.get("second_pass", {}).get("quantization")
     measures: dict[str, Any] = {
         "size_bytes": sum(p.stat().st_size for p in (bundle / job["role"]).rglob("*") if p.is_file()),
         "cost": quantization["cost"],
-        "num_float_layers": len(reverted),
+        "num_float_layers": len(reverted_layers(quantization)),
         **sound_measures(report),
+        **second_pass_measures(report),
     }
     examples: list[dict[str, Any]] = []
     if job["role"] in ("ear", "eye"):
@@ -73,14 +80,22 @@ def _role(job: Mapping[str, Any]) -> dict[str, Any]:
         "measures": measures,
         "examples": examples,
         "histograms": histograms(work),
-        "choices": _choices(quantization),
-        "layers": [{**layer, "is_float": layer["name"] in reverted} for layer in quantization["layers"]],
+        "choices": [*_choices(quantization), *(_choices(second, "second pass") if second else ())],
+        "layers": [*_layers(quantization), *(_layers(second, "second pass: ") if second else ())],
     }
 
 
-def _choices(quantization: Mapping[str, Any]) -> list[str]:
-    """Of a role, or of each of its parts: whether it is packed in int8, and why not."""
-    parts: Mapping[str, Any] = quantization.get("parts") or {"": quantization}
+def _layers(quantization: Mapping[str, Any], label: str = "") -> list[dict[str, Any]]:
+    reverted = reverted_layers(quantization)
+    return [
+        {**layer, "name": label + layer["name"], "is_float": layer["name"] in reverted}
+        for layer in quantization["layers"]
+    ]
+
+
+def _choices(quantization: Mapping[str, Any], label: str = "") -> list[str]:
+    """Of a network, or of each of its parts: whether it is packed in int8, and why not."""
+    parts: Mapping[str, Any] = quantization.get("parts") or {label: quantization}
     return [f"{name}: {part['choice']['sentence']}".removeprefix(": ") for name, part in parts.items()]
 
 
@@ -99,7 +114,12 @@ def _of_graphs(
     recipe: Any = load_pack_recipe(Path(job["recipe"]))
     if job["role"] == "ear":
         return measure_ear.measure(
-            model, bundle, recipe, corpora=Path(job["corpora"]), step_times=job["step_times"]
+            model,
+            bundle,
+            recipe,
+            corpora=Path(job["corpora"]),
+            step_times=job["step_times"],
+            second_pass=job.get("second_pass", False),
         )
     return measure_eye.measure(
         model, bundle, recipe, albums=Path(job["albums"]), step_times=job["step_times"]

@@ -29,19 +29,30 @@ _MAX_EXAMPLE_S = 12.0
 
 
 def measure(
-    model: Path, bundle: Path | None, recipe: EarPackRecipe, *, corpora: Path, step_times: bool
+    model: Path,
+    bundle: Path | None,
+    recipe: EarPackRecipe,
+    *,
+    corpora: Path,
+    step_times: bool,
+    second_pass: bool = False,
 ) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Measures and the worst clips, of the first of the recipe's chunk sizes.
 
     Args:
         model: a run's ``model.pt``, heard in float where there is no ``bundle``.
         corpora: folder of decoded corpora.
+        second_pass: the run is of the second pass, and heard in its chunks.
 
     Raises:
         CheckpointError, CorpusError, ExportError, GalagoError: as their messages say.
     """
     network = load_ear(model)
-    oracle = _float(network, recipe.chunk_tokens[0]) if bundle is None else _packed(network, bundle)
+    oracle = (
+        _float(network, _chunk_tokens(network, recipe, second_pass))
+        if bundle is None
+        else _packed(network, bundle)
+    )
     measures: dict[str, float] = {"step_ms": step_ms(oracle.request)} if step_times else {}
     settings = recipe.evaluation
     if not settings.corpora:
@@ -63,6 +74,15 @@ def measure(
             key = "wer" if name is None else f"wer.{name}"
             measures[key] = sum(errors[i] for i in chosen) / num_words
     return measures, _worst(utterances, texts, errors)
+
+
+def _chunk_tokens(network: Ear, recipe: EarPackRecipe, second_pass: bool) -> int:
+    """The first of the recipe's chunk sizes that the network can hear: a stage may be of either pass."""
+    sizes = list(recipe.chunk_tokens)
+    if recipe.second_pass is not None:
+        others = list(recipe.second_pass.chunk_tokens)
+        sizes = [*others, *sizes] if second_pass else [*sizes, *others]
+    return next((n for n in sizes if n % network.chunk_step_tokens == 0), sizes[0])
 
 
 def _float(network: Ear, chunk_tokens: int) -> Oracle:

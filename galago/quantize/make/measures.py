@@ -9,7 +9,8 @@ eyes       ``accuracy``, ``coarse_accuracy``, ``GROUP_accuracy``, ``GROUP_coarse
 g2p        ``word_accuracy``, ``phone_error_rate``, and both ``..._unstressed``, of held-out words
 roles      what their stages have without ``dev_``; ``wer_loss`` or ``accuracy_loss``, which int8 has cost;
            ``cost`` (nats from float) and ``num_float_layers``; of voices ``log_mel_nats_from_float``,
-           ``log_mel_nats_from_recordings`` and ``durations_changed_percent``
+           ``log_mel_nats_from_recordings`` and ``durations_changed_percent``; of ears whose second pass
+           is another network ``second_pass.wer``, ``second_pass.cost`` and ``second_pass.num_float_layers``
 all        ``size_bytes``, ``num_parameters`` (stages), ``step_ms`` (ears, eyes: busy time of a step)
 =========  ==================================================================================================
 """
@@ -22,11 +23,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["known_measures", "log_measures", "read_log", "sound_measures"]
+from galago.quantize.ear.report import SECOND_PASS_LABEL
+
+__all__ = [
+    "known_measures",
+    "log_measures",
+    "read_log",
+    "reverted_layers",
+    "second_pass_measures",
+    "sound_measures",
+]
 
 _G2P = r"(word_accuracy|phone_error_rate)(_unstressed)?"
 _HEARD = r"wer(\.[\w.-]+)?"
 _SEEN = r"(\w+_)?(coarse_)?accuracy"
+_SECOND_PASS = r"second_pass\.(wer|cost|num_float_layers)"
 _SOUND = ("log_mel_nats_from_float", "log_mel_nats_from_recordings", "durations_changed_percent")
 
 _KNOWN = {
@@ -35,7 +46,7 @@ _KNOWN = {
     ("stage", "eye"): rf"dev_\w+|num_parameters|size_bytes|step_ms|{_SEEN}",
     ("stage", "voice"): r"\w+\.dev_\w+|num_parameters|size_bytes",
     ("stage", "g2p"): rf"dev_\w+|num_parameters|size_bytes|{_G2P}",
-    ("role", "ear"): rf"cost|num_float_layers|size_bytes|step_ms|wer_loss|{_HEARD}",
+    ("role", "ear"): rf"cost|num_float_layers|size_bytes|step_ms|wer_loss|{_HEARD}|{_SECOND_PASS}",
     ("role", "eye"): rf"cost|num_float_layers|size_bytes|step_ms|accuracy_loss|{_SEEN}",
     ("role", "voice"): rf"cost|num_float_layers|size_bytes|{'|'.join(_SOUND)}",
 }
@@ -76,3 +87,23 @@ def sound_measures(report: Mapping[str, Any]) -> dict[str, float]:
     if not rows:
         return {}
     return {name: float(rows[-1][name]) for name in _SOUND if rows[-1].get(name) is not None}
+
+
+def reverted_layers(quantization: Mapping[str, Any]) -> list[str]:
+    """Layers that went back to float, of a packing report's part on quantization."""
+    return [name for revert in quantization.get("reverts", ()) for name in revert["layers"]]
+
+
+def second_pass_measures(report: Mapping[str, Any]) -> dict[str, float]:
+    """Of the second network of a packed ear, from its packing report; nothing where it has none."""
+    second = report.get("second_pass")
+    if second is None:
+        return {}
+    quantization = second["quantization"]
+    found = {
+        "second_pass.cost": quantization["cost"],
+        "second_pass.num_float_layers": float(len(reverted_layers(quantization))),
+    }
+    chunk_ms = next(iter(second["targets"].values()))["chunk_ms"]
+    row = report.get("word_error_rate", {}).get(f"{SECOND_PASS_LABEL}packed, chunks of {chunk_ms} ms")
+    return found if row is None else {**found, "second_pass.wer": row["all"]["wer_percent"] / 100.0}

@@ -169,6 +169,8 @@ class _Maker:
         packing = next((p for p in self.inputs.packings if p.role == stage.role), None)
         packing = packing if stage.is_measured else None
         job: dict[str, Any] = {"role": stage.role, "run": f"{RUNS}/{stage.name}"}
+        if packing is not None and stage.name == packing.entry.second_pass:
+            job["second_pass"] = True
         return self._measure(stage.name, job, packing, self._models(stage.name), stage.criteria)
 
     def _measure_role(self, packing: Packing) -> Step:
@@ -221,7 +223,8 @@ class _Maker:
     def _quantize(self, packing: Packing) -> Step:
         layout, entry, root = self.layout, packing.entry, self.layout.root
         bundle, work = layout.role(packing.role), layout.work(packing.role)
-        g2p = () if entry.g2p is None else ("--g2p", f"{RUNS}/{entry.g2p}")
+        others = {"--g2p": entry.g2p, "--second-pass": entry.second_pass}
+        named_runs = {option: run for option, run in others.items() if run is not None}
         (stage,) = (stage for stage in self.inputs.stages if stage.name == entry.run)
         albums = stage.training if stage.role == "eye" else None
         named = [packing.path.parent / name for _, name in files_of_packing(packing.recipe)]
@@ -235,7 +238,7 @@ class _Maker:
             ),
             files=(
                 *self._models(entry.run),
-                *(self._models(entry.g2p) if entry.g2p else ()),
+                *(path for run in named_runs.values() for path in self._models(run)),
                 *named,
                 *self._corpora([name for _, name in dict.fromkeys(corpora_of(packing.recipe))]),
             ),
@@ -247,7 +250,7 @@ class _Maker:
                 *("-o", str(bundle.relative_to(root)), "--work", str(work.relative_to(root))),
                 *("--recipe", str(packing.path.resolve())),
                 *("--corpora", layout.corpora.name, "--albums", str(self.options.data_root.resolve())),
-                *g2p,
+                *(part for option, run in named_runs.items() for part in (option, f"{RUNS}/{run}")),
                 *(() if self.recipe.measure_time else ("--no-timing",)),
             ),
             begin=lambda key: bundle.parent.mkdir(exist_ok=True),

@@ -52,6 +52,7 @@ class PackEntry:
     run: str  # the name of a stage
     recipe: str  # a packing recipe, relative to this recipe
     g2p: str | None = None  # the stage of letters to phones, for a voice that packs one
+    second_pass: str | None = None  # the stage of an ear's second pass, where that is another network
     accept: tuple[str, ...] = ()
 
 

@@ -92,6 +92,18 @@ def test_corpora_that_nothing_decodes_are_refused(ear: Path, capsys: pytest.Capt
     assert "corpus 'tones' is made of something else in" in refusal(ear, capsys)
 
 
+def test_a_second_pass_needs_its_stage_and_its_recipe(ear: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change(ear, 'run = "student"', 'run = "student"\nsecond_pass = "teacher"')
+    assert "pack[0].second_pass: ear.pack.toml has no [second_pass]" in refusal(ear, capsys)
+    change(ear.parent / "ear.pack.toml", "[evaluation]", "[second_pass]\nchunk_tokens = [63]\n[evaluation]")
+    change(ear, '"wer <= 0.5", "wer.tones', '"second_pass.wer <= 0.5", "wer.tones')
+    assert check(ear, "--check") == 0
+    change(ear, 'second_pass = "teacher"', 'second_pass = "larger"')
+    assert "pack[0].second_pass: no stage is called 'larger'" in refusal(ear, capsys)
+    change(ear, 'second_pass = "larger"', "")
+    assert "ear.pack.toml has a [second_pass]: name its stage (second_pass)" in refusal(ear, capsys)
+
+
 def test_a_manifest_that_names_a_missing_file_is_refused(
     ear: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

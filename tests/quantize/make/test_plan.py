@@ -54,6 +54,31 @@ def test_a_run_of_something_else_is_put_aside(tmp_path: Path) -> None:
     assert (run.parent / "small.old-1" / "checkpoint.pt").read_text() == "of a key"
 
 
+def test_an_ear_is_quantized_of_both_its_networks(tmp_path: Path) -> None:
+    recipe = write_ear(tmp_path / "ear")
+    pack = recipe.parent / "ear.pack.toml"
+    pack.write_text(pack.read_text() + "[second_pass]\nchunk_tokens = [63]\n")
+    recipe.write_text(
+        recipe.read_text().replace('run = "student"', 'run = "student"\nsecond_pass = "teacher"')
+    )
+    found = planned(recipe, tmp_path)
+    step = step_of(found, "quantize ear")
+    begin = step.command.index("--second-pass")
+    assert step.command[begin : begin + 2] == ("--second-pass", "runs/teacher")
+    networks = [path for path in step.files if path.name == "model.pt"]
+    assert networks == [tmp_path / "runs" / name / "model.pt" for name in ("student", "teacher")]
+    for name in ("student", "teacher"):  # other weights of either: another bundle
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "model.pt").write_text("first")
+    corpora = found.layout.corpora
+    corpora.mkdir(exist_ok=True)
+    for path in step.files:
+        path.exists() or path.write_text("")
+    before = step.key(Contents())
+    (tmp_path / "runs" / "teacher" / "model.pt").write_text("second")
+    assert step.key(Contents()) != before
+
+
 @pytest.mark.parametrize("adopt", [False, True])
 def test_a_run_of_nobody_is_put_aside_unless_it_is_adopted(adopt: bool, tmp_path: Path) -> None:
     step = step_of(planned(write_eye(tmp_path / "eye"), tmp_path, adopt=adopt), "train small")
