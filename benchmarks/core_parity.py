@@ -23,7 +23,7 @@ from benchmarks import common
 from benchmarks.corpora import Audio
 from benchmarks.hearing import only_target, running_target
 from benchmarks.onnx_peer import GreedyText, StreamingFeatures
-from galago.runtime.manifest import Target
+from galago.runtime.manifest_ear import Target
 
 if TYPE_CHECKING:
     from galago.models.conformer import Conformer

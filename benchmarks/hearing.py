@@ -77,17 +77,20 @@ def running_target(bundle: galago.Bundle) -> str:
 
 
 def only_target(folder: Path, target: str, into: Path) -> Path:
-    """Copy a bundle with one of its targets, so that this one is the first that fits, and the only pass.
+    """Copy a bundle with one target of its networks, so that this is the first that fits, and the only pass.
 
     Raises:
         ValueError: no such target; the message lists those there are.
     """
     document: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     ear = document["roles"]["ear"]
-    names = [t["name"] for t in ear["targets"]]
+    second = ear.pop("second_pass", {"targets": []})
+    names = [t["name"] for t in [*ear["targets"], *second["targets"]]]
     if target not in names:
         raise ValueError(f"{folder}: no target {target!r}; there are {', '.join(names)}")
     shutil.copytree(folder, into)
+    if target in [t["name"] for t in second["targets"]]:
+        ear |= second
     ear["targets"] = [t for t in ear["targets"] if t["name"] == target]
     ear.get("decoding", {}).pop("second_pass_chunk_tokens", None)
     document["golden"] = [g for g in document.get("golden", []) if g["target"] == target]

@@ -90,6 +90,7 @@ def make_tiny_bundle(
     eye: bool = False,
     ear: bool = True,
     voice: bool = False,
+    second_pass: bool = False,
 ) -> Path:
     """Write the bundle into `folder` (made if needed) and return the folder.
 
@@ -101,6 +102,7 @@ def make_tiny_bundle(
         eye: With the eye of `tests.tiny_eye` too.
         ear: False: without the ear, so that nothing hears.
         voice: With the voice of `tests.tiny_voice` too.
+        second_pass: With the second network of `tests.tiny_second_pass` too.
     """
     root = Path(folder)
     (root / "ear").mkdir(parents=True, exist_ok=True)
@@ -188,6 +190,11 @@ def make_tiny_bundle(
         },
         **(changes or {}),
     }
+    if second_pass:
+        from tests.tiny_second_pass import add_tiny_second_pass  # not found where this file is a program
+
+        ear_role["second_pass"], golden_second = add_tiny_second_pass(root, audio)
+        golden += golden_second
     roles: dict[str, Any] = {"ear": ear_role}
     if eye:
         from tests.tiny_eye import add_tiny_eye  # not found where this file is run as a program

@@ -10,9 +10,12 @@ from galago.runtime.bundle import Bundle
 from galago.runtime.bundle_folder import find_bundle
 from galago.runtime.errors import CorruptError, GalagoError
 from galago.runtime.manifest import Manifest, read_manifest
+from galago.runtime.manifest_ear import EarNetwork
 from galago.streaming.cli.exits import exit_codes
 from galago.streaming.cli.options import human_path
 from galago.streaming.cli.tables import megabytes, print_table
+
+_TARGET_COLUMNS = ("engine", "type", ">chunk", ">left context", ">lookahead", ">measured step")
 
 
 def info(name: str, *, json: bool) -> None:
@@ -44,10 +47,12 @@ def info(name: str, *, json: bool) -> None:
             print(f"does not run here: {refusal}")
         if manifest.ear is not None:
             print()
-            print_table(
-                ["ear", "engine", "type", ">chunk", ">left context", ">lookahead", ">measured step"],
-                [_target_row(target) for target in described["ear"]["targets"]],
-            )
+            print_table(["ear", *_TARGET_COLUMNS], [_target_row(row) for row in described["ear"]["targets"]])
+            second_pass = described["ear"]["second_pass"]
+            if second_pass is not None:
+                print("\nwhat is final comes of another network, which works while somebody speaks")
+                rows = [_target_row(row) for row in second_pass["targets"]]
+                print_table(["second pass", *_TARGET_COLUMNS], rows)
         if manifest.eye is not None:
             image = manifest.eye.image
             print(f"\nsees {len(manifest.eye.labels)} labels in images of {image.width} x {image.height}")
@@ -89,20 +94,27 @@ def _described(manifest: Manifest) -> dict[str, Any]:
             "token_ms": ear.token_ns / 1e6,
             "decoding": dict(ear.decoding),
             "endpoint": dict(ear.endpoint),
-            "targets": [
-                {
-                    "name": target.name,
-                    "engine": target.engine,
-                    "dtype": target.dtype,
-                    "chunk_ms": ear.chunk_ms(target),
-                    "left_context_ms": target.left_context_tokens * ear.token_ns // 1_000_000,
-                    "lookahead_ms": target.lookahead_tokens * ear.token_ns // 1_000_000,
-                    "measured": dict(target.measured),
-                }
-                for target in ear.targets
-            ],
+            "targets": _ear_targets(ear),
+            "second_pass": None
+            if ear.second_pass is None
+            else {"features": ear.second_pass.features.type, "targets": _ear_targets(ear.second_pass)},
         },
     }
+
+
+def _ear_targets(network: EarNetwork) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": target.name,
+            "engine": target.engine,
+            "dtype": target.dtype,
+            "chunk_ms": network.chunk_ms(target),
+            "left_context_ms": target.left_context_tokens * network.token_ns // 1_000_000,
+            "lookahead_ms": target.lookahead_tokens * network.token_ns // 1_000_000,
+            "measured": dict(target.measured),
+        }
+        for target in network.targets
+    ]
 
 
 def _eye(manifest: Manifest) -> dict[str, Any] | None:

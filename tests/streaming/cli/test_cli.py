@@ -24,7 +24,7 @@ from galago.runtime.manifest import read_manifest
 from galago.streaming.cli import doctor
 from galago.streaming.cli.app import app
 from galago.streaming.cli.demo import load_clips
-from tests.make_tiny_bundle import SAMPLE_RATE_HZ, synthesise
+from tests.make_tiny_bundle import SAMPLE_RATE_HZ, make_tiny_bundle, synthesise
 from tests.streaming.cli.command_process import ENTRY, ENVIRONMENT, HANGS_S, running
 from tests.streaming.cli.json_lines import KEYS
 
@@ -242,6 +242,17 @@ def test_info_describes_a_bundle(tiny_bundle: Path) -> None:
     described = json.loads(run("info", tiny_bundle, "--json").stdout)
     assert described["opened"]["target"] == "openvino-f32-chunk8"
     assert [target["chunk_ms"] for target in described["ear"]["targets"]] == [320, 160, 640]
+
+
+def test_info_tells_of_a_second_network(tmp_path: Path, native_library: Path) -> None:
+    bundle = make_tiny_bundle(tmp_path / "bundle", second_pass=True)
+    result = run("info", bundle)
+    assert result.exit_code == 0, result.stderr
+    assert "what is final comes of another network" in result.stdout
+    assert "openvino-f32-second-chunk12" in result.stdout
+    second_pass = json.loads(run("info", bundle, "--json").stdout)["ear"]["second_pass"]
+    assert second_pass["features"] == "raw_samples"
+    assert [target["chunk_ms"] for target in second_pass["targets"]] == [480]
 
 
 def test_verify_passes_a_whole_bundle_and_fails_a_broken_one(tiny_bundle: Path, tmp_path: Path) -> None:
