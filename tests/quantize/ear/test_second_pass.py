@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 from galago.models.moonshine_ear import MoonshineEar, MoonshineEarConfig
 from galago.models.training.toml_tables import RecipeError
 from galago.quantize import command
+from galago.quantize.calibration import Array
+from galago.quantize.compile_openvino import convert_onnx
 from galago.quantize.ear.network import load_ear
 from galago.quantize.ear.oracle import Oracle
 from galago.quantize.roles import load_pack_recipe
+from galago.runtime.golden import verify_golden
 from tests.quantize.ear.raw_bundle import two_heads
-from tests.quantize.ear.tiny import tiny_model
+from tests.quantize.ear.tiny import noise, tiny_model
 
 RECIPE = """
 schema_version = 1
@@ -140,6 +144,50 @@ def test_golden_vectors_are_what_each_network_answers(folder: Path, bundle: Path
         expected = np.fromfile(bundle / second[key], "<f4").reshape(second["num_tokens"], -1)
         np.testing.assert_allclose(rows, expected, atol=1e-4)
     assert heard.text == second["text"] and heard.text != first["text"]
+
+
+def test_torch_onnx_runtime_and_openvino_answer_alike(folder: Path, bundle: Path) -> None:
+    """Chunk by chunk with their own states, and the whole in torch under the masks of the stream."""
+    path = folder / "small/pack/second-float-chunk6.onnx"
+    assert bundle.is_dir()
+    model = load_ear(folder / "larger/model.pt")
+    samples = noise(6 * 60 * 640)
+    chunks = samples.reshape(60, 1, 6, 640)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    outputs = [output.name for output in session.get_outputs()]
+    states = model.initial_states()
+    feed = {f"state.{name}": value.numpy() for name, value in states.items()}
+    rows: dict[str, list[Array]] = {"torch": [], "onnx": []}
+    with torch.no_grad():
+        for number, chunk in enumerate(chunks):
+            keep = np.full(1, float(number > 0), np.float32)
+            phones, tokens, states = model.forward_chunk(
+                torch.from_numpy(chunk), torch.from_numpy(keep), states
+            )
+            rows["torch"].append(torch.cat([phones, tokens], dim=-1)[0].numpy())
+            found = dict(
+                zip(outputs, session.run(None, {"features": chunk, "keep": keep, **feed}), strict=True)
+            )
+            feed = {name.replace("next.", "state."): v for name, v in found.items() if "next." in name}
+            rows["onnx"].append(np.concatenate([found["phone_log_probs"], found["token_log_probs"]], -1)[0])
+        frames = torch.from_numpy(samples.reshape(1, -1, 640))
+        whole = model(frames, torch.tensor([frames.shape[1]]), chunk_tokens=6)
+    heard = Oracle(convert_onnx(path), model=model).hear(samples)
+    in_torch = np.concatenate(rows["torch"])
+    expected = torch.cat([whole.phone_logits.log_softmax(-1), whole.token_logits.log_softmax(-1)], -1)[0]
+    for found in (
+        np.concatenate(rows["onnx"]),
+        np.concatenate([heard.phone_log_probs, heard.token_log_probs], -1),
+        expected.numpy(),
+    ):
+        assert found.shape == in_torch.shape == (360, 69)
+        assert np.abs(found - in_torch).max() <= 1e-4
+
+
+def test_the_core_answers_as_the_golden_vectors_of_both(bundle: Path, native_library: Path) -> None:
+    results = verify_golden(bundle)
+    assert [result.not_run for result in results] == [None, None]
+    assert all(result.passed for result in results), results
 
 
 def test_the_report_and_the_card_tell_of_both(folder: Path, bundle: Path) -> None:
