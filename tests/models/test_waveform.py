@@ -105,8 +105,3 @@ def test_a_chunk_longer_than_the_memory_is_heard_by_itself() -> None:
         second, {**states, "group": torch.zeros_like(states["group"])}, norm_tokens=6
     )
     torch.testing.assert_close(found, alone)
-
-
-def test_an_unknown_norm_is_refused() -> None:
-    with pytest.raises(ValueError, match="norm must be group, layer or all, got 'batch'"):
-        FeatureEncoder((4,), (4,), (4,), norm="batch", has_bias=True)
