@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from galago.models.training.ear.batches import BatchMaker
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus, CorpusWriter
 from galago.models.training.ear.recipe import AugmentationRecipe, CorpusRecipe, Recipe, ScheduleRecipe
 
@@ -89,3 +90,15 @@ def tone_recipe(*, augmentation: dict[str, Any] | None = None, **schedule: Any) 
         augmentation=AugmentationRecipe(**{"reverberation_probability": 0.0, **(augmentation or {})}),
         schedule=replace(small, **schedule),
     )
+
+
+def targets_in_place(data: BatchMaker, token_samples: int) -> float:
+    """Of an ear on raw samples: the share of tokens whose target says that there is sound where there is."""
+    agreed = total = 0
+    for source in data.parts[0].sources:
+        example = data.plain_example(source)
+        assert example.features.shape == (source.clip.num_samples // token_samples, token_samples)
+        said = example.phone_frames != 0
+        agreed += int((said == (example.features.std(axis=1) > 0.05)).sum())
+        total += len(said)
+    return agreed / total
