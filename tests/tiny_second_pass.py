@@ -86,7 +86,7 @@ def run_graph(
     padded[: len(samples)] = samples
     rows: dict[str, list[npt.NDArray[np.float32]]] = {"phone_log_probs": [], "token_log_probs": []}
     for i, chunk in enumerate(padded.reshape(num_chunks, 1, CHUNK_TOKENS, TOKEN_SAMPLES)):
-        outputs = request.infer({"features": chunk, "keep": np.float32([1.0 if i else 0.0])})
+        outputs = request.infer({"features": chunk, "keep": np.array([1.0 if i else 0.0], np.float32)})
         for name, values in rows.items():
             values.append(outputs[name][0].copy())
     phones, tokens = (np.concatenate(values)[:num_tokens] for values in rows.values())
