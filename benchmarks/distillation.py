@@ -19,7 +19,6 @@ from benchmarks import common, pocketsphinx_peer
 from benchmarks.accuracy_cost import torch_text
 from benchmarks.corpora import read_clips
 from benchmarks.eye_accuracy import held_out_photos
-from benchmarks.parity import load_network
 from benchmarks.scoring import reference_words
 from benchmarks.word_error_rate import score_groups
 
@@ -89,14 +88,14 @@ def eye_gains(right: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, f
 
 def hear(models: Mapping[str, Path], args: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Word error rates of ears by set and name."""
-    from galago.models.tokenizer import TOKENS
+    from galago.models.training.ear.checkpoint import load_model
 
     clips = [clip for name in args.sets for clip in read_clips(name, "dev", limit=args.limit)]
     clips = [clip for clip in clips if reference_words(clip.text) is not None]
     wer: dict[str, dict[str, float]] = {}
     for name, path in models.items():
-        network, chunk = load_network(str(path)), None if name == "teacher" else CHUNK_TOKENS
-        texts = [torch_text(network, TOKENS, c.samples, chunk) for c in common.progress(clips, name)]
+        network, chunk = load_model(path), None if name == "teacher" else CHUNK_TOKENS
+        texts = [torch_text(network, c.samples, chunk) for c in common.progress(clips, name)]
         for group, errors in score_groups(clips, texts).items():
             wer.setdefault(group, {})[name] = errors.wer
     return wer
