@@ -175,13 +175,13 @@ def test_torch_onnx_runtime_and_openvino_answer_alike(folder: Path, bundle: Path
     heard = Oracle(convert_onnx(path), model=model).hear(samples)
     in_torch = np.concatenate(rows["torch"])
     expected = torch.cat([whole.phone_logits.log_softmax(-1), whole.token_logits.log_softmax(-1)], -1)[0]
-    for found in (
+    for others in (
         np.concatenate(rows["onnx"]),
         np.concatenate([heard.phone_log_probs, heard.token_log_probs], -1),
         expected.numpy(),
     ):
-        assert found.shape == in_torch.shape == (360, 69)
-        assert np.abs(found - in_torch).max() <= 1e-4
+        assert others.shape == in_torch.shape == (360, 69)
+        assert np.abs(others - in_torch).max() <= 1e-4
 
 
 def test_the_core_answers_as_the_golden_vectors_of_both(bundle: Path, native_library: Path) -> None:

@@ -73,7 +73,8 @@ def test_an_ear_is_quantized_of_both_its_networks(tmp_path: Path) -> None:
     corpora = found.layout.corpora
     corpora.mkdir(exist_ok=True)
     for path in step.files:
-        path.exists() or path.write_text("")
+        if not path.exists():
+            path.write_text("")
     before = step.key(Contents())
     (tmp_path / "runs" / "teacher" / "model.pt").write_text("second")
     assert step.key(Contents()) != before
