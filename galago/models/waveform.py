@@ -119,6 +119,26 @@ def band_passes(num_filters: int, kernel_samples: int) -> Tensor:
     return filters
 
 
+def _product(convolution: nn.Module, x: Tensor) -> Tensor:
+    """A convolution (B, C, N) -> (B, C', T), as a product of its windows when it is exported.
+
+    Of a product that reads floats an engine keeps 8-bit weights as they are; those of a convolution it would
+    turn into floats, and hold them twice.
+    """
+    assert isinstance(convolution, nn.Conv1d)
+    if not torch.compiler.is_exporting():
+        y: Tensor = convolution(x)
+        return y
+    (kernel,), (stride,) = convolution.kernel_size, convolution.stride
+    num_rows = (x.shape[2] - kernel) // stride + 1
+    rows = x.transpose(1, 2)
+    windows = torch.cat(
+        [rows[:, i : i + stride * (num_rows - 1) + 1 : stride] for i in range(kernel)], dim=2
+    )  # (B, T, kernel * C)
+    weight = convolution.weight.transpose(1, 2).flatten(1)
+    return F.linear(windows, weight, convolution.bias).transpose(1, 2)
+
+
 class FeatureEncoder(nn.Module):
     """Samples (B, N) -> features (B, T, widths[-1]), one row for every ``samples_per_token``.
 
@@ -284,7 +304,7 @@ class FeatureEncoder(nn.Module):
             if past:
                 x = torch.cat([states[f"layer{layer}"], x], dim=2)
                 new[f"layer{layer}"] = x[:, :, -past:]
-            x = convolution(x)
+            x = _product(convolution, x) if self.has_tanh and layer > 0 else convolution(x)
             if layer == 0 and self.group_norm is not None:
                 x = torch.tanh(x) if self.has_tanh else x
                 if num_tokens is not None:

@@ -7,7 +7,7 @@ multiply fast. Both follow from the float graph alone, so one look serves every 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import openvino as ov
@@ -45,6 +45,9 @@ class QuantizationConfig:
     # Regular expressions on layer names. The products inside attention stay in float by default: quantizing
     # their inputs, the caches among them, costs more time than the small products save.
     ignored_layers: tuple[str, ...] = (r".*\.attention/MatMul.*",)
+    # Of the others, those whose weights alone are integers, of 8 bits: their products are of floats, which
+    # do not overflow. They are a quarter of the size, and what they read may be of any range.
+    float_inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for key, known in (("weights", _WEIGHTS), ("activations", _ACTIVATIONS)):
@@ -57,11 +60,12 @@ class QuantizationConfig:
                 "weights: sums of integers cannot have a scale for each group of their terms; "
                 "per-group needs activations = 'float'"
             )
-        for pattern in self.ignored_layers:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise QuantizationError(f"ignored_layers: {pattern!r}: {error}") from error
+        for key in ("ignored_layers", "float_inputs"):
+            for pattern in getattr(self, key):
+                try:
+                    re.compile(pattern)
+                except re.error as error:
+                    raise QuantizationError(f"{key}: {pattern!r}: {error}") from error
         _ = self.weight_quantizer, self.activation_quantizer  # refuse unknown observers here
 
     @property
@@ -78,6 +82,10 @@ class QuantizationConfig:
     def activation_quantizer(self) -> Quantizer:
         """Of the inputs of layers, whether or not they are quantized."""
         return Quantizer(PerTensor(), Integers(8, self.activation_symmetric), self.activation_observer)
+
+    def has_float_input(self, layer: str) -> bool:
+        """Whether only the weights of this layer become integers."""
+        return self.activations == "float" or any(re.fullmatch(p, layer) for p in self.float_inputs)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,9 +114,9 @@ def plan_quantization(
     factors = {} if alpha is None else smoothing_factors(graph, calibration, alpha)
     smoothed = smooth(graph, factors) if factors else graph
     layers = chosen_layers(smoothed, config)
-    sources = {name: port_of(node.input_value(0)) for name, node in layers.items()}
+    sources = {n: port_of(node.input_value(0)) for n, node in layers.items() if not config.has_float_input(n)}
     observed = {port: config.activation_quantizer.observing() for port in sources.values()}
-    if config.activations != "float":
+    if observed:
         tap = Tap(smoothed, list(observed))
         for sample in calibration:
             for port, values in tap(sample).items():
@@ -116,16 +124,19 @@ def plan_quantization(
     plans = {}
     for name, node in layers.items():
         rows = channels_first(node, weight_of(node))
+        quantizer = config.weight_quantizer
+        if config.activations != "float" and name not in sources:
+            quantizer = replace(quantizer, integers=Integers(8))
         try:
-            scales = config.weight_quantizer.scales(rows)
+            scales = quantizer.scales(rows)
         except (ValueError, QuantizationError) as error:
             raise QuantizationError(f"{name}: {error}") from error
         plans[name] = LayerPlan(
             weight=scales,
-            weight_integers=config.weight_quantizer.integers,
-            weight_granularity=config.weight_quantizer.granularity,
+            weight_integers=quantizer.integers,
+            weight_granularity=quantizer.granularity,
             weight_sha256=weight_sha256(rows),
-            input=None if config.activations == "float" else observed[sources[name]].scales(),
+            input=observed[sources[name]].scales() if name in sources else None,
             input_integers=config.activation_quantizer.integers,
         )
     return QuantizationPlan(plans, factors)

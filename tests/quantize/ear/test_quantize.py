@@ -12,7 +12,7 @@ from galago.quantize.compile_openvino import compile_graph, make_stateful, state
 from galago.quantize.ear.measure import HEADS
 from galago.quantize.ear.oracle import Oracle
 from galago.quantize.integer_graph import quantize_graph
-from galago.quantize.layers import quantized_layers
+from galago.quantize.layers import quantized_layers, weighted_layers
 from galago.quantize.plan import QuantizationPlan
 from galago.quantize.quantize import QuantizationConfig, plan_quantization
 from galago.quantize.quantizer import QuantizationError
@@ -129,6 +129,19 @@ def test_a_layer_can_be_left_in_float(exports: Exports, calibration: Calibration
     layers = quantized_layers(quantize_graph(graph, plan))
     assert "blocks.0.feed_forward1.expand/MatMul" not in layers and "token_head/MatMul" not in layers
     assert "phone_head/MatMul" in layers
+
+
+def test_of_a_layer_the_weights_alone_can_be_integers(exports: Exports, calibration: CalibrationSet) -> None:
+    graph = exports.graph(0, 8)
+    config = QuantizationConfig(float_inputs=(r".*\.expand/MatMul",))
+    plan = plan_quantization(graph, calibration, config)
+    with_floats = {name: layer for name, layer in plan.layers.items() if layer.input is None}
+    assert with_floats and all("expand" in name for name in with_floats)
+    assert {layer.weight_integers.bits for layer in with_floats.values()} == {8}
+    assert {layer.weight_integers.bits for name, layer in plan.layers.items() if layer.input} == {7}
+    nodes = weighted_layers(quantize_graph(graph, plan))
+    for name in with_floats:
+        assert nodes[name].input_value(0).get_node().get_type_name() != "FakeQuantize"
 
 
 def test_weights_alone_can_have_a_scale_for_each_group(exports: Exports, calibration: CalibrationSet) -> None:
