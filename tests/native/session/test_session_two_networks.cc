@@ -222,7 +222,10 @@ TEST(a_second_network_that_breaks_tells_so_and_gives_no_half_answer) {
   }
 }
 
-TEST(a_grammar_hears_finals_by_the_priors_of_the_second_network_and_partials_by_the_firsts) {
+namespace {
+
+// "back" alone, in phones.
+Bytes back_alone() {
   AutomatonBuilder sentences;
   const uint32_t begun = sentences.put_out(0, kIntent, "two");
   sentences.set_final(sentences.say(begun, "back", {2, 1, 3}));
@@ -230,6 +233,33 @@ TEST(a_grammar_hears_finals_by_the_priors_of_the_second_network_and_partials_by_
   const std::string phones = "SIL\nAA\nB\nK";
   const Sha256Digest digest = sha256(phones.data(), phones.size());
   std::copy(digest.begin(), digest.end(), bytes.begin() + 32);
+  return bytes;
+}
+
+}  // namespace
+
+TEST(a_grammar_may_hear_the_mean_of_both_networks) {
+  const Bytes bytes = back_alone();
+  const auto confidence = [&bytes](float share) {
+    Ear ear = scripted_ear();
+    ear.accept_mean = ear.accept_worst_word = -100.0f;
+    ear.grammar_second_pass_share = share;
+    // The first network hears the sentence, the second one a B where its K is.
+    SessionFixture fixture("....................bbaacc......................",
+                           SessionFixture::defaults(), scripted_target(), ear);
+    fixture.look_twice_by(raw_network(), raw_target(12), ".........bbaabb......................");
+    fixture.session->set_grammar(bytes.data(), bytes.size());
+    fixture.run_tokens(64);
+    const auto intents = fixture.of_type(GALAGO_EVENT_INTENT);
+    CHECK_EQ(intents.size(), 1u);
+    return intents.empty() ? 0.0f : intents[0].values.at(0);
+  };
+  CHECK(confidence(0.0f) > confidence(0.8f));
+  CHECK(confidence(0.8f) > confidence(1.0f));
+}
+
+TEST(a_grammar_hears_finals_by_the_priors_of_the_second_network_and_partials_by_the_firsts) {
+  const Bytes bytes = back_alone();
   const auto confidence = [&bytes](bool first_is_uneven, bool second_is_uneven) {
     const std::vector<float> uneven{-3.0f, -3.0f, -0.2f, -3.0f};
     Ear ear = scripted_ear();

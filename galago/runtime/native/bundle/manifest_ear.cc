@@ -202,6 +202,7 @@ Ear read_ear(const Entry& entry, const std::vector<FileEntry>& files) {
       ear.acceptance = read_acceptance(*acceptance, ear.tokens);
     }
     read_float(*grammar, "phrase_threshold", -100, -1e-6, &ear.phrase_threshold);
+    read_float(*grammar, "second_pass_share", 0, 1, &ear.grammar_second_pass_share);
   }
   return ear;
 }

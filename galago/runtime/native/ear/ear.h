@@ -69,6 +69,9 @@ struct Ear {
   float accept_worst_word = -2.5f;
   std::optional<Acceptance> acceptance;  // instead of accept_mean and accept_worst_word
   float phrase_threshold = -1.0f;
+  // The second pass's part in the mean log-probabilities that a grammar hears; the rest is the
+  // first's.
+  float grammar_second_pass_share = 1.0f;
 
   int sample_rate_hz() const { return network.features.sample_rate_hz; }
   int token_samples() const { return network.token_samples(); }

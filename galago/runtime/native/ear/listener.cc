@@ -94,6 +94,10 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
       last_partial_(event_limits(ear, options).text_bytes) {
   if (options.second_pass != nullptr) {
     const EarTarget& target = options.second_pass->target;
+    if (ear.grammar_second_pass_share < 1.0f) {
+      mixed_phones_.resize(static_cast<size_t>(target.chunk_tokens) * num_phones_);
+      mixed_tokens_.resize(static_cast<size_t>(target.chunk_tokens) * num_tokens_);
+    }
     // What the draft hears again are the rows since the last chunk of the second pass.
     history_rows_ =
         std::max(history_rows_, static_cast<size_t>(target.chunk_tokens + target.lookahead_tokens));
@@ -239,8 +243,9 @@ void Listener::decode_again_until(int64_t end_token, bool is_over) {
     const int64_t begin = std::max(second_pass_->begin_token(), decoded_again_end_);
     const int64_t end = std::min(second_pass_->end_token(), end_token);
     if (begin >= end) continue;
-    final_.advance(second_pass_->phone_log_probs(begin), second_pass_->token_log_probs(begin),
-                   static_cast<int>(end - begin));
+    final_.advance_text(second_pass_->phone_log_probs(begin), second_pass_->token_log_probs(begin),
+                        static_cast<int>(end - begin));
+    if (final_.has_grammar()) hear_grammar(begin, end);
     decoded_again_end_ = end;
     has_new_rows = true;
   }
@@ -248,6 +253,28 @@ void Listener::decode_again_until(int64_t end_token, bool is_over) {
     draft_->assign(final_);
     decoded_end_ = decoded_again_end_;
   }
+}
+
+void Listener::hear_grammar(int64_t begin, int64_t end) {
+  const float share = ear_.grammar_second_pass_share;
+  const auto mixed = [&](const float* second, const std::vector<float>& history, size_t width,
+                         std::vector<float>* into) -> const float* {
+    if (share == 1.0f) return second;
+    for (int64_t token = begin; token < end; ++token) {
+      float* const row = into->data() + static_cast<size_t>(token - begin) * width;
+      std::copy_n(second + static_cast<size_t>(token - begin) * width, width, row);
+      if (token < history_begin_ || token >= history_end_) continue;
+      const float* const first =
+          history.data() + static_cast<size_t>(token - history_begin_) * width;
+      for (size_t i = 0; i < width; ++i) row[i] = share * row[i] + (1.0f - share) * first[i];
+    }
+    return into->data();
+  };
+  const float* const phones =
+      mixed(second_pass_->phone_log_probs(begin), phone_history_, num_phones_, &mixed_phones_);
+  const float* const tokens =
+      mixed(second_pass_->token_log_probs(begin), token_history_, num_tokens_, &mixed_tokens_);
+  final_.advance_grammar(phones, tokens, static_cast<int>(end - begin));
 }
 
 void Listener::end_utterance() {
@@ -480,7 +507,7 @@ void Listener::set_hotwords(const std::shared_ptr<const HotwordGraph>& hotwords,
 size_t Listener::num_bytes() const {
   return sizeof(*this) + final_.num_bytes() + (draft_ ? draft_->num_bytes() : 0) +
          (second_pass_ ? second_pass_->num_bytes() : 0) +
-         heap_bytes(last_partial_, phone_history_, token_history_);
+         heap_bytes(last_partial_, phone_history_, token_history_, mixed_phones_, mixed_tokens_);
 }
 
 }  // namespace galago

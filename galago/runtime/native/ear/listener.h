@@ -112,6 +112,8 @@ class Listener {
   void decode_until(int64_t end_token);
   // What is final, as far as frames were heard, but not beyond end_token; `is_over`: all of it.
   void decode_again_until(int64_t end_token, bool is_over);
+  // Of the second pass's rows of these tokens, or of both networks'.
+  void hear_grammar(int64_t begin, int64_t end);
   void end_utterance();
   void swap_grammar(GrammarDecoders* grammar);
 
@@ -158,6 +160,8 @@ class Listener {
   int64_t history_end_ = 0;
   std::vector<float> phone_history_;
   std::vector<float> token_history_;
+  std::vector<float> mixed_phones_;  // what a grammar hears of both networks
+  std::vector<float> mixed_tokens_;
 
   uint64_t utterance_ = 0;         // 1, 2, 3, ...; the last one that began
   int64_t decoded_end_ = 0;        // of the rows that were heard

@@ -74,8 +74,8 @@ void UtteranceDecoder::assign(const UtteranceDecoder& other) {
   if (grammar_) grammar_->assign(*other.grammar_);
 }
 
-void UtteranceDecoder::advance(const float* phone_log_probs, const float* token_log_probs,
-                               int num_rows) {
+void UtteranceDecoder::advance_text(const float* phone_log_probs, const float* token_log_probs,
+                                    int num_rows) {
   const int num_tokens = static_cast<int>(tokens_.size());
   if (has_words_) {
     words_->advance(phone_log_probs, num_rows, num_phones_);
@@ -83,10 +83,13 @@ void UtteranceDecoder::advance(const float* phone_log_probs, const float* token_
   } else {
     ctc_.advance(token_log_probs, num_rows, num_tokens);
   }
-  if (grammar_) {
-    grammar_->advance(phone_log_probs, num_rows, num_phones_);
-    grammar_->advance_tokens(token_log_probs, num_rows, num_tokens);
-  }
+}
+
+void UtteranceDecoder::advance_grammar(const float* phone_log_probs, const float* token_log_probs,
+                                       int num_rows) {
+  if (!grammar_) return;
+  grammar_->advance(phone_log_probs, num_rows, num_phones_);
+  grammar_->advance_tokens(token_log_probs, num_rows, static_cast<int>(tokens_.size()));
 }
 
 const GrammarResult* UtteranceDecoder::finish() {

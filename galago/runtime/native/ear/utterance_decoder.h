@@ -37,7 +37,14 @@ class UtteranceDecoder {
   // its utterance. What the grammar makes of tokens is left out: this one cannot finish it.
   void assign(const UtteranceDecoder& other);
   // Rows of the next tokens: [num_rows][num_phones] and [num_rows][num_tokens].
-  void advance(const float* phone_log_probs, const float* token_log_probs, int num_rows);
+  void advance(const float* phone_log_probs, const float* token_log_probs, int num_rows) {
+    advance_text(phone_log_probs, token_log_probs, num_rows);
+    advance_grammar(phone_log_probs, token_log_probs, num_rows);
+  }
+  // The same in two halves, where a grammar hears other rows than open text.
+  void advance_text(const float* phone_log_probs, const float* token_log_probs, int num_rows);
+  void advance_grammar(const float* phone_log_probs, const float* token_log_probs, int num_rows);
+  bool has_grammar() const { return grammar_ != nullptr; }
   // What is stable now, and may have been told, stays so when the utterance is finished.
   void settle() {
     if (has_words_) words_->settle();
