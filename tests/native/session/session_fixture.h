@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "check.h"
 #include "engine/scripted_engine.h"
 #include "session/session.h"
 
@@ -141,6 +142,16 @@ class SessionFixture {
   int64_t next_ns = 7'000'000'000;  // capture time of the next sample
   std::vector<Heard> heard;
 };
+
+// Finals of a voice that outlasts its longest utterance, 23 to 26 tokens of them that are words:
+// each goes on where the one before it ended.
+inline void check_full_finals(const std::vector<Heard>& finals) {
+  CHECK(finals.size() >= 4);
+  for (size_t i = 0; i + 1 < finals.size(); ++i) {
+    CHECK(finals[i].words.size() >= 23 && finals[i].words.size() <= 26);
+    if (i > 0) CHECK_EQ(finals[i].begin_ns, finals[i - 1].end_ns);
+  }
+}
 
 }  // namespace galago
 
