@@ -148,7 +148,8 @@ TEST(a_click_is_heard_by_the_second_network_before_the_chunk_is_full) {
   std::vector<float> samples = noise(64);
   const size_t click = (kEndToken - 1) * kTokenSamples + 100;
   std::fill_n(samples.begin() + static_cast<ptrdiff_t>(click), 160, 0.3f);
-  for (const int chunk_tokens : {9, 12, 24, 48}) {
+  // Those of 10, 15 and 30 tokens end where the last of the waiting tokens begins.
+  for (const int chunk_tokens : {1, 2, 9, 10, 12, 15, 24, 30, 48}) {
     SessionFixture fixture(kFirst);
     fixture.look_twice_by(raw_network(), raw_target(chunk_tokens), kSecond);
     fixture.second_engine->records = true;
@@ -166,21 +167,30 @@ TEST(a_click_is_heard_by_the_second_network_before_the_chunk_is_full) {
 TEST(a_click_that_is_a_voice_to_the_second_network_leaves_no_trace) {
   std::vector<float> samples = noise(80);
   std::fill_n(samples.begin() + static_cast<ptrdiff_t>((kEndToken - 2) * kTokenSamples), 160, 0.3f);
-  SessionFixture fixture("....................ccaa~bb.............ccaabb.......................");
-  fixture.look_twice_by(raw_network(), raw_target(48),
-                        ".........bbaa~cc.............aabbaa.......................");
-  fixture.second_engine->records = true;
-  CHECK(run_samples(&fixture, samples, 160) > kEndToken * kTokenSamples);
-  const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
-  CHECK_EQ(finals.size(), 1u);
-  if (!finals.empty()) CHECK_EQ(finals[0].text, "bacaba");
-  // Looked ahead once, then run again from the begin, each time a whole chunk.
-  const std::vector<float>& keeps = fixture.second_engine->keeps;
-  CHECK_EQ(std::count(keeps.begin(), keeps.end(), 0.0f), 2);
-  const std::vector<float>& features = fixture.second_engine->features;
-  const std::vector<float> second_run(features.begin() + 48 * static_cast<ptrdiff_t>(kTokenSamples),
-                                      features.end());
-  CHECK(second_run == heard_chunks(samples, kSecondBegin, 56, 48));
+  for (const int chunk_tokens : {30, 48}) {
+    SessionFixture fixture("....................ccaa~bb.............ccaabb.......................");
+    fixture.look_twice_by(raw_network(), raw_target(chunk_tokens),
+                          ".........bbaa~cc.............aabbaa.......................");
+    fixture.second_engine->records = true;
+    CHECK(run_samples(&fixture, samples, 160) > kEndToken * kTokenSamples);
+    const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
+    CHECK_EQ(finals.size(), 1u);
+    if (!finals.empty()) CHECK_EQ(finals[0].text, "bacaba");
+    // Looked ahead once, as far as the click, then run again from the begin until token 56.
+    const auto chunk = static_cast<size_t>(chunk_tokens);
+    const auto num_tokens = [chunk](size_t end) {
+      return (end - kSecondBegin + chunk - 1) / chunk * chunk;
+    };
+    const std::vector<float>& keeps = fixture.second_engine->keeps;
+    CHECK_EQ(std::count(keeps.begin(), keeps.end(), 0.0f), 2);
+    const size_t num_ahead = num_tokens(kEndToken) * kTokenSamples;
+    const std::vector<float>& features = fixture.second_engine->features;
+    CHECK(features.size() > num_ahead);
+    if (features.size() <= num_ahead) continue;
+    const std::vector<float> second_run(features.begin() + static_cast<ptrdiff_t>(num_ahead),
+                                        features.end());
+    CHECK(second_run == heard_chunks(samples, kSecondBegin, 56, num_tokens(56)));
+  }
 }
 
 TEST(networks_of_different_lookaheads_lose_no_token) {

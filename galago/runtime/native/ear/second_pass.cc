@@ -31,6 +31,11 @@ size_t mirrored_width(const FeatureOptions& features) {
   return is_raw ? 1 : static_cast<size_t>(features.values_per_frame());
 }
 
+// Left to run are at most a chunk that is not complete yet and, behind it, the frames ahead.
+size_t most_chunks_ahead(const EarTarget& target, int max_new_tokens) {
+  return static_cast<size_t>(2 + (max_new_tokens + target.lookahead_tokens) / target.chunk_tokens);
+}
+
 }  // namespace
 
 SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_new_tokens,
@@ -44,16 +49,20 @@ SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_n
       history_frames_((max_backtrack_tokens + kContextTokens) * subsampling_),
       fill_frames_(fill_frames(opened.network.features)),
       mirrored_width_(mirrored_width(opened.network.features)),
+      most_chunks_ahead_(most_chunks_ahead(opened.target, max_new_tokens)),
       stream_(engine_->open_stream()),
       frames_(static_cast<size_t>((max_utterance_tokens + max_backtrack_tokens + kContextTokens +
                                    2 * max_new_tokens) *
                                   subsampling_) *
-              frame_width_) {}
+              frame_width_),
+      phone_rows_(most_chunks_ahead_ * static_cast<size_t>(target_.chunk_tokens) * num_phones_),
+      token_rows_(most_chunks_ahead_ * static_cast<size_t>(target_.chunk_tokens) * num_tokens_) {}
 
 void SecondPass::restart() {
   frames_begin_ = frames_end_ = 0;
   num_frames_ahead_ = 0;
-  in_utterance_ = has_looked_ahead_ = has_filled_in_states_ = false;
+  num_chunks_ahead_ = 0;
+  in_utterance_ = has_filled_in_states_ = false;
   failure_ = nullptr;
 }
 
@@ -78,7 +87,7 @@ void SecondPass::append(const float* frames, int num_frames) {
 
 void SecondPass::drop_frames_ahead() {
   frames_end_ -= std::exchange(num_frames_ahead_, 0);
-  if (std::exchange(has_looked_ahead_, false)) has_filled_in_states_ = true;
+  if (std::exchange(num_chunks_ahead_, 0) > 0) has_filled_in_states_ = true;
 }
 
 void SecondPass::begin(int64_t token) {
@@ -91,21 +100,21 @@ void SecondPass::begin(int64_t token) {
 }
 
 bool SecondPass::look_ahead(const float* frames, int num_frames) {
-  if (failure_ != nullptr || !in_utterance_ ||
-      frames_end_ + num_frames - chunk_begin_ >= target_.chunk_frames)
-    return false;
+  if (failure_ != nullptr || !in_utterance_) return false;
   append(frames, num_frames);
   num_frames_ahead_ = num_frames;
-  if (!run_rest()) return false;
-  has_looked_ahead_ = true;
-  chunk_begin_ -= target_.chunk_frames;  // until it is known whether it ends here
-  return true;
+  const int64_t begin = chunk_begin_;
+  while (num_chunks_ahead_ < most_chunks_ahead_ && run_next()) ++num_chunks_ahead_;
+  chunk_begin_ = begin;  // until it is known whether it ends here
+  rows_begin_ = std::max(held_begin_, first_token_);
+  return failure_ == nullptr && num_chunks_ahead_ > 0;
 }
 
 bool SecondPass::advance(int64_t end_token, bool is_over) {
   if (failure_ != nullptr || !in_utterance_) return false;
-  if (is_over && std::exchange(has_looked_ahead_, false)) {
-    chunk_begin_ += target_.chunk_frames;
+  if (is_over && num_chunks_ahead_ > 0) {
+    --num_chunks_ahead_;
+    show_next();
     return true;
   }
   if (!is_over) {
@@ -113,10 +122,10 @@ bool SecondPass::advance(int64_t end_token, bool is_over) {
     if (chunk_end > frames_end_ || chunk_end / subsampling_ - target_.lookahead_tokens > end_token)
       return false;
   }
-  return run_rest();
+  return run_next();
 }
 
-bool SecondPass::run_rest() {
+bool SecondPass::run_next() {
   const int64_t lookahead_frames = target_.lookahead_tokens * subsampling_;
   if (frames_end_ - chunk_begin_ + lookahead_frames <= 0) return false;
   if (std::exchange(has_filled_in_states_, false)) {
@@ -125,12 +134,22 @@ bool SecondPass::run_rest() {
     }
   }
   if (!run_chunk(chunk_begin_)) return false;
+  const auto hold = [this](size_t output, size_t width, std::vector<float>* rows) {
+    const size_t num_values = static_cast<size_t>(target_.chunk_tokens) * width;
+    std::copy_n(stream_->output(output), num_values, rows->data() + num_chunks_ahead_ * num_values);
+  };
+  hold(EarTarget::kPhoneLogProbs, num_phones_, &phone_rows_);
+  hold(EarTarget::kTokenLogProbs, num_tokens_, &token_rows_);
+  if (num_chunks_ahead_ == 0) held_begin_ = chunk_begin_ / subsampling_ - target_.lookahead_tokens;
+  show_next();
+  return true;
+}
+
+void SecondPass::show_next() {
   const int64_t first_row = chunk_begin_ / subsampling_ - target_.lookahead_tokens;
   rows_begin_ = std::max(first_row, first_token_);
   rows_end_ = std::max(first_row + target_.chunk_tokens, rows_begin_);
-  rows_of_chunk_ = first_row;
   chunk_begin_ += target_.chunk_frames;
-  return true;
 }
 
 bool SecondPass::run_chunk(int64_t begin) {
@@ -167,22 +186,19 @@ void SecondPass::fill_up(int64_t begin, int64_t num_heard) {
   }
 }
 
-const float* SecondPass::row(size_t output, size_t width, int64_t token) const {
-  return stream_->output(output) + static_cast<size_t>(token - rows_of_chunk_) * width;
-}
-
 const float* SecondPass::phone_log_probs(int64_t token) const {
-  return row(EarTarget::kPhoneLogProbs, num_phones_, token);
+  return phone_rows_.data() + static_cast<size_t>(token - held_begin_) * num_phones_;
 }
 
 const float* SecondPass::token_log_probs(int64_t token) const {
-  return row(EarTarget::kTokenLogProbs, num_tokens_, token);
+  return token_rows_.data() + static_cast<size_t>(token - held_begin_) * num_tokens_;
 }
 
 int64_t SecondPass::take_engine_ns() { return std::exchange(engine_ns_, 0); }
 
 size_t SecondPass::num_bytes() const {
-  return sizeof(*this) + stream_->num_bytes() + heap_bytes(frames_);
+  return sizeof(*this) + stream_->num_bytes() + heap_bytes(frames_) + heap_bytes(phone_rows_) +
+         heap_bytes(token_rows_);
 }
 
 }  // namespace galago

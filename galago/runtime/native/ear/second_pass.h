@@ -53,14 +53,14 @@ class SecondPass {
   // were not heard yet, unless there will be none of them (`is_over`), where it is false if no row
   // is left; or after a failure.
   bool advance(int64_t end_token, bool is_over);
-  // What the rows of the chunk under way would be, if nothing more came than these next frames, at
-  // most those of max_new_tokens: hear() will hear them again, unless the utterance ends here,
-  // where advance() goes on. False: they would complete the chunk, or it broke.
+  // What all rows that are left would be, if nothing more came than these next frames, at most
+  // those of max_new_tokens: hear() will hear them again, unless the utterance ends here, where
+  // advance() gives the same rows chunk by chunk. False: there are none, or it broke.
   bool look_ahead(const float* frames, int num_frames);
   // The utterance is over.
   void end() { in_utterance_ = false; }
 
-  // Of the last advance(): tokens [begin_token(), end_token()), a row each.
+  // Of the last advance() or look_ahead(): tokens [begin_token(), end_token()), a row each.
   int64_t begin_token() const { return rows_begin_; }
   int64_t end_token() const { return rows_end_; }
   const float* phone_log_probs(int64_t token) const;
@@ -77,10 +77,10 @@ class SecondPass {
   const float* frame(int64_t index) const {
     return frames_.data() + static_cast<size_t>(index - frames_begin_) * frame_width_;
   }
-  const float* row(size_t output, size_t width, int64_t token) const;
   void append(const float* frames, int num_frames);
   void drop_frames_ahead();
-  bool run_rest();                // false: no row is left, or it broke
+  bool run_next();                // false: no row is left, or it broke
+  void show_next();               // the chunk at chunk_begin_, whose rows are there
   bool run_chunk(int64_t begin);  // false: it broke
   void fill_up(int64_t begin, int64_t num_heard);
 
@@ -94,6 +94,8 @@ class SecondPass {
   const int64_t fill_frames_;     // that a last chunk is filled up with
   const size_t mirrored_width_;   // values that stay together there
 
+  const size_t most_chunks_ahead_;
+
   std::unique_ptr<EngineStream> stream_;
   std::vector<float> frames_;  // [frames_begin_, frames_end_) of the stream
   int64_t frames_begin_ = 0;
@@ -103,9 +105,11 @@ class SecondPass {
   int64_t utterance_begin_ = 0;        // frame that the first chunk begins with
   int64_t chunk_begin_ = 0;            // frame that the next chunk begins with
   int num_frames_ahead_ = 0;           // of the frames, the last, which will come again
-  bool has_looked_ahead_ = false;      // the next chunk's rows are there
+  size_t num_chunks_ahead_ = 0;        // the next chunks, whose rows are there
   bool has_filled_in_states_ = false;  // a chunk was filled up that now goes on
-  int64_t rows_of_chunk_ = 0;          // token of the first row that the engine put out
+  std::vector<float> phone_rows_;      // of the last chunk, or of those ahead
+  std::vector<float> token_rows_;
+  int64_t held_begin_ = 0;  // token of the first of these rows
   int64_t rows_begin_ = 0;
   int64_t rows_end_ = 0;
   const char* failure_ = nullptr;
