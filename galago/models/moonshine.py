@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from galago.models.attention import MASKED
-from galago.models.masks import chunk_mask, padding_mask
+from galago.models.chunk_windows import ChunkWindows
+from galago.models.masks import padding_mask
 from galago.models.network_config import NetworkConfig
 from galago.models.transformer import TransformerBlock
 from galago.models.waveform import FeatureEncoder
@@ -142,16 +143,16 @@ class MoonshineEncoder(nn.Module):
             x, _ = self.stem.forward_chunk(samples, nothing, num_tokens=num_rows)
         else:
             x, _ = self.stem.forward_chunk(samples, nothing, norm_tokens=chunk_rows)
-        allowed = padding_mask(num_rows, x.shape[1])[:, None, None, :]
-        if chunk_rows is not None:
-            mask = chunk_mask(x.shape[1], chunk_rows, config.left_context_rows, x.device)
-            allowed = allowed & mask[None, None]
-        return self._attended(x, allowed)
+        valid = padding_mask(num_rows, x.shape[1])
+        if chunk_rows is None:
+            return self._attended(x, valid[:, None, None, :])
+        windows = ChunkWindows(chunk_rows, config.left_context_rows)
+        return self._attended(x, windows.allowed(valid), windows)
 
-    def _attended(self, x: Tensor, allowed: Tensor) -> Tensor:
+    def _attended(self, x: Tensor, allowed: Tensor, windows: ChunkWindows | None = None) -> Tensor:
         bias = torch.zeros(allowed.shape, dtype=x.dtype, device=x.device).masked_fill(~allowed, MASKED)
         for block in self.blocks:
-            x = block(x, bias)
+            x = block(x, bias, windows)
         y: Tensor = self.norm(x)
         return y
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from galago.models.chunk_windows import ChunkWindows
+
 __all__ = ["SelfAttention", "TransformerBlock", "rotated"]
 
 
@@ -75,21 +77,41 @@ class SelfAttention(nn.Module):
         heads: Tensor = x.unflatten(-1, (self.num_heads, self.head_width))  # type: ignore[no-untyped-call]
         return heads.transpose(1, 2)  # (B, H, T, D)
 
-    def _mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-        by_head, keys = self._heads(query), self._heads(key)
+    def _mix(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        bias: Tensor | None,
+        windows: ChunkWindows | None = None,
+    ) -> Tensor:
+        by_head, keys, values = self._heads(query), self._heads(key), self._heads(value)
         if self.rotary_width:
             # The queries stand at the end of what is remembered.
             before = key.shape[1] - query.shape[1]
             by_head = rotated(by_head, self.rotary_width, first_row=before)
             keys = rotated(keys, self.rotary_width)
+        if windows is not None:
+            by_head, keys, values = windows.queries(by_head), windows.keys(keys), windows.keys(values)
         scores = by_head @ keys.transpose(-2, -1) * (1.0 / math.sqrt(self.head_width))
         weights = self.dropout(torch.softmax(scores if bias is None else scores + bias, dim=-1))
-        y: Tensor = self.out((weights @ self._heads(value)).transpose(1, 2).flatten(2))
+        mixed = weights @ values
+        if windows is not None:
+            mixed = windows.whole(mixed, len(query))
+        y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """``x`` (B, T, C); ``bias`` is added to the scores and broadcasts to (B, H, T, T) -> (B, T, C)."""
-        return self._mix(self.query(x), self.key(x), self.value(x), bias)
+    def forward(self, x: Tensor, bias: Tensor | None = None, windows: ChunkWindows | None = None) -> Tensor:
+        """Attend from every row to every row, or in ``windows`` as the chunks of a stream do.
+
+        Args:
+            x: (B, T, C).
+            bias: added to the scores; broadcasts to (B, H, T, T), or in windows to (B n, H, c, L + c).
+
+        Returns:
+            (B, T, C).
+        """
+        return self._mix(self.query(x), self.key(x), self.value(x), bias, windows)
 
     def forward_chunk(
         self, x: Tensor, key_cache: Tensor, value_cache: Tensor, bias: Tensor
@@ -156,10 +178,10 @@ class TransformerBlock(nn.Module):
         y: Tensor = base + self.dropout(self.project(self.dropout(F.gelu(self.expand(inner)))))
         return y if self.is_norm_first else self.feed_forward_norm(y)
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """``x`` (B, T, C); ``bias`` is added to the scores and broadcasts to (B, H, T, T) -> (B, T, C)."""
+    def forward(self, x: Tensor, bias: Tensor | None = None, windows: ChunkWindows | None = None) -> Tensor:
+        """(B, T, C) -> (B, T, C); see :meth:`SelfAttention.forward`."""
         heard = self.attention_norm(x) if self.is_norm_first else x
-        return self._feed_forward(x + self.dropout(self.attention(heard, bias)))
+        return self._feed_forward(x + self.dropout(self.attention(heard, bias, windows)))
 
     def forward_chunk(
         self, x: Tensor, key: Tensor, value: Tensor, bias: Tensor
