@@ -171,27 +171,26 @@ def measure(args: argparse.Namespace) -> None:
                 peer = GrammarPeer(grammar, load_default(), args.peer_cache)
                 peer_trials = common.progress(trials, f"pocketsphinx {grammar.name}")
                 peer_answers += answers_of_peer(peer, grammar, peer_trials, noise, args.cache)
+        numbers = {condition: {"galago": found} for condition, found in score_conditions(answers).items()}
+        for condition, found in score_conditions(peer_answers).items():
+            numbers[condition]["pocketsphinx"] = found
         target = hearing.running_target(bundle)
-        chunk_ms, folder = session.info.chunk_ms, bundle.folder
-    numbers = {condition: {"galago": found} for condition, found in score_conditions(answers).items()}
-    for condition, found in score_conditions(peer_answers).items():
-        numbers[condition]["pocketsphinx"] = found
-    row = common.make_row(
-        "grammar_accuracy",
-        numbers,
-        variant=target + ("" if args.limit is None else f"-limit{args.limit}"),
-        bundle=folder,
-        target=target,
-        threads=args.threads,
-        settings={
-            "chunk_ms": chunk_ms,
-            "limit": args.limit,
-            "grammars": [path.name for path in GRAMMARS],
-            "voices": list(TEST_VOICES),
-            "noises": [*TEST_NOISE_FILES, *(f"esc10 {fold}" for fold in TEST_ESC10_FOLDS)],
-            "wall_rtf": common.percentiles(rtf, digits=5),
-        },
-    )
+        row = common.make_row(
+            "grammar_accuracy",
+            numbers,
+            variant=target + ("" if args.limit is None else f"-limit{args.limit}"),
+            bundle=bundle.folder,
+            target=target,
+            threads=args.threads,
+            settings={
+                "chunk_ms": session.info.chunk_ms,
+                "limit": args.limit,
+                "grammars": [path.name for path in GRAMMARS],
+                "voices": list(TEST_VOICES),
+                "noises": [*TEST_NOISE_FILES, *(f"esc10 {fold}" for fold in TEST_ESC10_FOLDS)],
+                "wall_rtf": common.percentiles(rtf, digits=5),
+            },
+        )
     for answer in [a for a in answers if not a.is_right][: args.show]:
         print(
             f"{answer.trial.condition} | {answer.trial.voice} | {answer.trial.grammar}: {answer.trial.text}"

@@ -146,6 +146,8 @@ def read_ear(keys: Keys, files: Container[str]) -> Ear:
             acceptance.number(name)
         if not 0.0 <= acceptance.number("threshold") <= 1.0:
             raise acceptance.wrong("threshold", "a probability", acceptance.number("threshold"))
+    if "second_pass_share" in grammar.names() and not 0.0 <= grammar.number("second_pass_share") <= 1.0:
+        raise grammar.wrong("second_pass_share", "0 to 1", grammar.number("second_pass_share"))
     lexicon = keys.optional_text("lexicon")
     if lexicon is not None:
         keys.listed("lexicon", lexicon, files)

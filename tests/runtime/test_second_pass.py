@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 from collections.abc import Callable
@@ -84,6 +85,22 @@ def test_each_rule_of_it_is_named(change: Callable[[Document], None], named: str
     document = copy.deepcopy(manifest)
     change(document["roles"]["ear"])
     with pytest.raises(CorruptError, match=named):
+        parse_manifest(document)
+
+
+@pytest.mark.parametrize(
+    ("share", "is_right"), [(0.0, True), (0.5, True), (1, True), (1.5, False), ("a", False)]
+)
+def test_a_share_of_the_mean_is_between_none_and_all(
+    share: object, is_right: bool, manifest: Document
+) -> None:
+    document = copy.deepcopy(manifest)
+    document["roles"]["ear"].setdefault("grammar", {})["second_pass_share"] = share
+    with (
+        contextlib.nullcontext()
+        if is_right
+        else pytest.raises(CorruptError, match="grammar.second_pass_share")
+    ):
         parse_manifest(document)
 
 
