@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from galago.models.attention import RelativeAttention
+from galago.models.chunk_windows import ChunkWindows
 from galago.models.transformer import SelfAttention
 
 __all__ = ["FullConformerBlock", "RotaryAttention", "rotate"]
@@ -48,10 +49,10 @@ class RotaryAttention(SelfAttention):
             raise ValueError(f"a head of {self.head_width} values cannot be turned in pairs")
         self.base = base
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """``x`` (B, T, C); ``bias`` is added to the scores and broadcasts to (B, H, T, T) -> (B, T, C)."""
+    def forward(self, x: Tensor, bias: Tensor | None = None, windows: ChunkWindows | None = None) -> Tensor:
+        """See :meth:`SelfAttention.forward`."""
         turned = rotate(x, self.num_heads, self.base)
-        return self._mix(self.query(turned), self.key(turned), self.value(x), bias)
+        return self._mix(self.query(turned), self.key(turned), self.value(x), bias, windows)
 
 
 class FeedForward(nn.Module):
