@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from galago.models.attention import MASKED
 from galago.models.chunk_windows import ChunkWindows
 from galago.models.masks import padding_mask
+from galago.models.moonshine_stem import MoonshineStem
 from galago.models.network_config import NetworkConfig
 from galago.models.transformer import TransformerBlock
-from galago.models.waveform import FeatureEncoder
 
 __all__ = ["MOONSHINE_PRESETS", "MoonshineConfig", "MoonshineEncoder"]
 
@@ -77,13 +77,8 @@ class MoonshineEncoder(nn.Module):
         super().__init__()
         self.config = config
         width, eps = config.width, config.layer_norm_eps
-        self.stem = FeatureEncoder(
-            (width, 2 * width, width),
-            KERNELS,
-            STRIDES,
-            norm="all",
-            has_bias=True,
-            horizon_tokens=config.norm_horizon_rows,
+        self.stem = MoonshineStem(
+            (width, 2 * width, width), KERNELS, STRIDES, horizon_rows=config.norm_horizon_rows
         )
         self.blocks = nn.ModuleList(
             TransformerBlock(
@@ -140,9 +135,9 @@ class MoonshineEncoder(nn.Module):
             n: samples.new_zeros(len(samples), *shape) for n, shape in self.stem.state_shapes().items()
         }
         if chunk_rows is None:
-            x, _ = self.stem.forward_chunk(samples, nothing, num_tokens=num_rows)
+            x, _ = self.stem.forward_chunk(samples, nothing, num_rows=num_rows)
         else:
-            x, _ = self.stem.forward_chunk(samples, nothing, norm_tokens=chunk_rows)
+            x, _ = self.stem.forward_chunk(samples, nothing, norm_rows=chunk_rows)
         valid = padding_mask(num_rows, x.shape[1])
         if chunk_rows is None:
             return self._attended(x, valid[:, None, None, :])
@@ -186,7 +181,7 @@ class MoonshineEncoder(nn.Module):
         kept = {n: s if n.endswith((".key", ".value")) else s * keep for n, s in states.items()}
         stem = {name: kept[f"stem.{name}"] for name in self.stem.state_shapes()}
         num_rows = samples.shape[1] // self.config.samples_per_row
-        x, stem = self.stem.forward_chunk(samples, stem, norm_tokens=num_rows)
+        x, stem = self.stem.forward_chunk(samples, stem, norm_rows=num_rows)
         new: States = {f"stem.{name}": state for name, state in stem.items()}
         valid = torch.cat([kept["valid"], torch.ones_like(x[:, :, 0])], dim=1)
         new["valid"] = valid[:, num_rows:]

@@ -15,9 +15,6 @@ behind the first layer (``norm="group"``, of the BASE networks) and the normalis
 takes their mean and variance from what it has heard so far, as averages that forget
 (:func:`running_moments`): another statistic than in training, near to it after some seconds. Networks with
 ``norm="layer"`` (the LARGE ones) on samples as they are have no such difference: they stream exactly.
-
-Moonshine (Jeffries et al. 2024) begins alike, with three convolutions, tanh behind the first one, and one
-mean and variance of all its channels over the utterance (``norm="all"``).
 """
 
 from __future__ import annotations
@@ -31,7 +28,14 @@ from torch.nn import functional as F
 
 from galago.models.masks import padding_mask
 
-__all__ = ["FeatureEncoder", "band_passes", "normalise_utterance", "running_moments"]
+__all__ = [
+    "LONG_KERNEL_SAMPLES",
+    "FeatureEncoder",
+    "band_passes",
+    "normalise_utterance",
+    "running_moments",
+    "whole_moments",
+]
 
 SAMPLE_RATE_HZ = 16_000
 LONG_KERNEL_SAMPLES = 80  # 5 ms: a filter of this length or more can tell frequencies apart
@@ -74,7 +78,7 @@ def running_moments(values: Tensor, state: Tensor, horizon_tokens: float) -> tup
     return mean, (square - mean.square()).clamp_min(0.0), state
 
 
-def _whole_moments(values: Tensor, num_values: Tensor) -> tuple[Tensor, Tensor]:
+def whole_moments(values: Tensor, num_values: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance over the valid part of (B, C, N): (B, C, 1) each."""
     valid = padding_mask(num_values, values.shape[2])[:, None]
     count = num_values[:, None, None].clamp_min(1)
@@ -85,7 +89,7 @@ def _whole_moments(values: Tensor, num_values: Tensor) -> tuple[Tensor, Tensor]:
 
 def normalise_utterance(samples: Tensor, num_samples: Tensor) -> Tensor:
     """Samples (B, N) of mean 0 and variance 1 over the first ``num_samples`` (B,); zeros behind them."""
-    mean, variance = _whole_moments(samples[:, None], num_samples)
+    mean, variance = whole_moments(samples[:, None], num_samples)
     normed = (samples - mean[:, 0]) / torch.sqrt(variance[:, 0] + SAMPLE_NORM_EPS)
     return normed.masked_fill(~padding_mask(num_samples, samples.shape[1]), 0.0)
 
@@ -119,26 +123,6 @@ def band_passes(num_filters: int, kernel_samples: int) -> Tensor:
     return filters
 
 
-def _product(convolution: nn.Module, x: Tensor) -> Tensor:
-    """A convolution (B, C, N) -> (B, C', T), as a product of its windows when it is exported.
-
-    Of a product that reads floats an engine keeps 8-bit weights as they are; those of a convolution it would
-    turn into floats, and hold them twice.
-    """
-    assert isinstance(convolution, nn.Conv1d)
-    if not torch.compiler.is_exporting():
-        y: Tensor = convolution(x)
-        return y
-    (kernel,), (stride,) = convolution.kernel_size, convolution.stride
-    num_rows = (x.shape[2] - kernel) // stride + 1
-    rows = x.transpose(1, 2)
-    windows = torch.cat(
-        [rows[:, i : i + stride * (num_rows - 1) + 1 : stride] for i in range(kernel)], dim=2
-    )  # (B, T, kernel * C)
-    weight = convolution.weight.transpose(1, 2).flatten(1)
-    return F.linear(windows, weight, convolution.bias).transpose(1, 2)
-
-
 class FeatureEncoder(nn.Module):
     """Samples (B, N) -> features (B, T, widths[-1]), one row for every ``samples_per_token``.
 
@@ -146,8 +130,7 @@ class FeatureEncoder(nn.Module):
 
     Args:
         widths, kernels, strides: one of each for a layer.
-        norm: ``"group"``: each channel over time, behind the first layer; ``"layer"``: over channels, behind
-            each layer; ``"all"``: all channels together over time, behind the first layer and its tanh.
+        norm: ``"group"``: over time, behind the first layer; ``"layer"``: over channels, behind each layer.
         horizon_tokens: what a stream's statistics remember, where there are any.
         normalises_samples: to mean 0 and variance 1 before the first layer.
 
@@ -171,20 +154,17 @@ class FeatureEncoder(nn.Module):
             raise ValueError("widths, kernels and strides must name the same number of layers")
         if any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
             raise ValueError(f"kernels {tuple(kernels)} leave out samples at strides {tuple(strides)}")
-        if norm not in ("group", "layer", "all"):
-            raise ValueError(f"norm must be group, layer or all, got {norm!r}")
+        if norm not in ("group", "layer"):
+            raise ValueError(f"norm must be group or layer, got {norm!r}")
         self.kernels, self.strides = tuple(kernels), tuple(strides)
         self.normalises_samples, self.horizon_tokens = normalises_samples, horizon_tokens
-        self.has_tanh = norm == "all"
-        # A bias in front of tanh would be heard in silence.
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(num_in, num_out, kernel, stride, bias=has_bias and not (self.has_tanh and num_in == 1))
+            nn.Conv1d(num_in, num_out, kernel, stride, bias=has_bias)
             for num_in, num_out, kernel, stride in zip(
                 (1, *widths[:-1]), widths, kernels, strides, strict=True
             )
         )
-        num_groups = {"group": widths[0], "all": 1}.get(norm)
-        self.group_norm = None if num_groups is None else nn.GroupNorm(num_groups, widths[0])
+        self.group_norm = nn.GroupNorm(widths[0], widths[0]) if norm == "group" else None
         self.layer_norms = nn.ModuleList(nn.LayerNorm(width) for width in widths if norm == "layer")
         for layer in self.convolutions:
             assert isinstance(layer, nn.Conv1d)  # a ModuleList forgets what it holds
@@ -221,7 +201,7 @@ class FeatureEncoder(nn.Module):
                 assert isinstance(convolution, nn.Conv1d)
                 shapes[f"layer{i}"] = (convolution.in_channels, self.kernels[i] - self.strides[i])
         if self.group_norm is not None:
-            shapes["group"] = (2 * self.group_norm.num_groups + 1,)
+            shapes["group"] = (2 * self.group_norm.num_channels + 1,)
         return shapes
 
     def _scaled(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
@@ -233,19 +213,9 @@ class FeatureEncoder(nn.Module):
 
     def _normed(self, x: Tensor, layer: int) -> Tensor:
         """LayerNorm where there is one, and GELU: (B, C, T) -> (B, C, T)."""
-        if self.has_tanh and layer == 0:
-            return x
         if self.layer_norms:
             x = self.layer_norms[layer](x.transpose(1, 2)).transpose(1, 2)
         return F.gelu(x)
-
-    def _moments_of_all(self, x: Tensor, num_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of each group of channels over the valid part of (B, C, N)."""
-        assert self.group_norm is not None
-        if self.group_norm.num_groups > 1:
-            return _whole_moments(x, num_values)
-        mean, variance = _whole_moments(x.transpose(1, 2).flatten(1)[:, None], num_values * x.shape[1])
-        return mean, variance
 
     def forward(self, samples: Tensor, num_samples: Tensor) -> Tensor:
         """Whole utterances as published.
@@ -267,27 +237,16 @@ class FeatureEncoder(nn.Module):
         for layer, convolution in enumerate(self.convolutions):
             x = convolution(x)
             if layer == 0 and self.group_norm is not None:
-                x = torch.tanh(x) if self.has_tanh else x
-                x = self._scaled(x, *self._moments_of_all(x, self.num_rows(num_samples, 1)))
+                x = self._scaled(x, *whole_moments(x, self.num_rows(num_samples, 1)))
             x = self._normed(x, layer)
         return x.transpose(1, 2)
 
-    def forward_chunk(
-        self,
-        samples: Tensor,
-        states: dict[str, Tensor],
-        *,
-        norm_tokens: int = 1,
-        num_tokens: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward_chunk(self, samples: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The next samples of a stream. Pure: state in, state out.
 
         Args:
             samples: (B, T * samples_per_token).
             states: of :meth:`state_shapes`, zeros at the start, or what the last call returned.
-            norm_tokens: how many tokens share what the GroupNorm knows at the last of them, for instance
-                those of a chunk; divides T.
-            num_tokens: (B,): the stream is so long, and no longer, and all that the GroupNorm hears at once.
 
         Returns:
             (B, T, C) and the new states.
@@ -304,21 +263,10 @@ class FeatureEncoder(nn.Module):
             if past:
                 x = torch.cat([states[f"layer{layer}"], x], dim=2)
                 new[f"layer{layer}"] = x[:, :, -past:]
-            x = _product(convolution, x) if self.has_tanh and layer > 0 else convolution(x)
+            x = convolution(x)
             if layer == 0 and self.group_norm is not None:
-                x = torch.tanh(x) if self.has_tanh else x
-                if num_tokens is not None:
-                    new["group"] = states["group"]
-                    x = self._scaled(x, *self._moments_of_all(x, num_tokens * (x.shape[2] // T)))
-                    x = self._normed(x, layer)
-                    continue
-                pieces = x.reshape(*x.shape[:2], T // norm_tokens, -1)
-                told = pieces
-                if self.group_norm.num_groups == 1:
-                    told = pieces.transpose(1, 2).flatten(2)[:, None]
-                mean, variance, new["group"] = running_moments(
-                    told, states["group"], max(1.0, self.horizon_tokens / norm_tokens)
-                )
+                pieces = x.reshape(*x.shape[:2], T, -1)
+                mean, variance, new["group"] = running_moments(pieces, states["group"], self.horizon_tokens)
                 x = self._scaled(pieces, mean[..., None], variance[..., None]).flatten(2)
             x = self._normed(x, layer)
         return x.transpose(1, 2), {name: new[name] for name in self.state_shapes()}

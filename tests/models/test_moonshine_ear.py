@@ -124,7 +124,7 @@ def test_a_token_is_about_the_middle_of_what_its_rows_hear() -> None:
     samples = speech(STEP * 12).requires_grad_()
     states = {name: torch.zeros(1, *shape) for name, shape in model.encoder.stem.state_shapes().items()}
     # A statistic hears everything: with a weight of 1 in it, and none of its own, it is a constant.
-    rows, _ = model.encoder.stem.forward_chunk(samples, states, num_tokens=torch.tensor([1]))
+    rows, _ = model.encoder.stem.forward_chunk(samples, states, num_rows=torch.tensor([1]))
     first_row, last_row = 10, 14  # of the seventh to ninth token
     centres: list[float] = []
     for row in (first_row, last_row):

@@ -259,7 +259,7 @@ def test_a_network_that_cannot_be_is_refused(changes: dict[str, Any], message: s
     [
         ({"convolution_widths": (8, 8)}, "the same number of layers"),
         ({"convolution_kernels": (4, 3, 2)}, "leave out samples"),
-        ({"convolution_norm": "batch"}, "norm must be group, layer or all"),
+        ({"convolution_norm": "batch"}, "norm must be group or layer"),
     ],
 )
 def test_an_encoder_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -13,6 +13,9 @@
 #include <mutex>
 #include <vector>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #elif defined(__aarch64__) && defined(__linux__)
@@ -330,6 +333,14 @@ class OpenVinoStream : public EngineStream {
   char message_[512] = "";
 };
 
+// Reading and compiling a network takes several times the memory that it needs then, in small
+// pieces, of which the C library gives nothing back by itself.
+void return_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 class OpenVinoEngine : public Engine {
  public:
   OpenVinoEngine(const Target& target, const EngineOptions& options, FileBytes model_text,
@@ -346,6 +357,7 @@ class OpenVinoEngine : public Engine {
           target.name.c_str());
     }
     compile(options, model_text);
+    return_free_memory();
     size_t num_inputs = 0;
     check(ov_, ov_.compiled_inputs_size(compiled_.get(), &num_inputs),
           "ov_compiled_model_inputs_size");

@@ -1,0 +1,184 @@
+"""Raw samples to rows: the three convolutions that Moonshine begins with (Jeffries et al. 2024).
+
+Behind the first one stand tanh and a norm: one mean and variance of all channels over the utterance.
+A stream takes them from what it has heard so far, as averages that forget
+(:func:`galago.models.waveform.running_moments`).
+
+Everything is in rows, (B, N, C), and a convolution of stride S and kernel K is a sum of ceil(K / S) products,
+for each S rows in a row are one long row::
+
+    stride 3, kernel 7     row j = (3j, 3j+1, 3j+2) W1 + (3j+3, 3j+4, 3j+5) W2 + (3j+6) W3
+
+So nothing is copied into windows and nothing transposed, and of a product that reads floats an engine keeps
+8-bit weights as they are: those of a convolution it would turn into floats, and hold them twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from galago.models.waveform import LONG_KERNEL_SAMPLES, band_passes, running_moments, whole_moments
+
+__all__ = ["MoonshineStem", "RowConvolution"]
+
+
+class RowConvolution(nn.Conv1d):
+    """A convolution without padding, (B, N, C) -> (B, T, C'), T = (N - kernel) // stride + 1."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        (kernel,), (stride,) = self.kernel_size, self.stride
+        num_rows = (rows.shape[1] - kernel) // stride + 1
+        if rows.shape[1] % stride:
+            rows = F.pad(rows, (0, 0, 0, -rows.shape[1] % stride))
+        long_rows = rows.reshape(rows.shape[0], -1, stride * rows.shape[2])
+        weight = self.weight.transpose(1, 2)  # (C', kernel, C)
+        y: Tensor | None = None
+        for first in range(0, kernel, stride):
+            taps = weight[:, first : first + stride].flatten(1)
+            begin = first // stride
+            heard = long_rows[:, begin : begin + num_rows, : taps.shape[1]]
+            y = F.linear(heard, taps, self.bias) if y is None else y + F.linear(heard, taps)
+        assert y is not None
+        return y
+
+
+class MoonshineStem(nn.Module):
+    """Samples (B, N) -> rows (B, T, widths[-1]), one for every ``samples_per_row``.
+
+    A first layer that hears 5 ms or more at once begins as a bank of band-passes, a shorter one at random.
+
+    Args:
+        widths, kernels, strides: one of each for a layer.
+        horizon_rows: what a stream's statistics remember.
+
+    Raises:
+        ValueError: no layers, or a kernel that is shorter than its stride.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], kernels: Sequence[int], strides: Sequence[int], *, horizon_rows: int
+    ) -> None:
+        super().__init__()
+        if not len(widths) == len(kernels) == len(strides) > 0:
+            raise ValueError("widths, kernels and strides must name the same number of layers")
+        if any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
+            raise ValueError(f"kernels {tuple(kernels)} leave out samples at strides {tuple(strides)}")
+        self.kernels, self.strides, self.horizon_rows = tuple(kernels), tuple(strides), horizon_rows
+        # A bias in front of tanh would be heard in silence.
+        self.convolutions = nn.ModuleList(
+            RowConvolution(num_in, num_out, kernel, stride, bias=layer > 0)
+            for layer, (num_in, num_out, kernel, stride) in enumerate(
+                zip((1, *widths[:-1]), widths, kernels, strides, strict=True)
+            )
+        )
+        self.group_norm = nn.GroupNorm(1, widths[0])
+        for layer in self._layers:
+            nn.init.kaiming_normal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        if kernels[0] >= LONG_KERNEL_SAMPLES:  # found from random filters, this takes thousands of steps
+            with torch.no_grad():
+                self._layers[0].weight.copy_(band_passes(widths[0], kernels[0])[:, None])
+
+    @property
+    def _layers(self) -> list[RowConvolution]:
+        return [layer for layer in self.convolutions if isinstance(layer, RowConvolution)]
+
+    @property
+    def samples_per_row(self) -> int:
+        return math.prod(self.strides)
+
+    def num_rows(self, num_samples: Tensor, num_layers: int | None = None) -> Tensor:
+        """Rows that ``forward`` makes of so many samples, or that its first layers make; never below 0."""
+        for kernel, stride in zip(self.kernels[:num_layers], self.strides[:num_layers], strict=True):
+            num_samples = torch.div(num_samples - kernel, stride, rounding_mode="floor") + 1
+        return num_samples.clamp_min(0)
+
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of what a stream remembers, without the batch dimension, by name."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, layer in enumerate(self._layers):
+            if self.kernels[i] > self.strides[i]:
+                shapes[f"layer{i}"] = (self.kernels[i] - self.strides[i], layer.in_channels)
+        shapes["group"] = (3,)
+        return shapes
+
+    def _scaled(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """The norm with given moments, which broadcast to ``x`` (..., C)."""
+        scale = self.group_norm.weight / torch.sqrt(variance + self.group_norm.eps)
+        return x * scale + (self.group_norm.bias - mean * scale)
+
+    def _scaled_by_all(self, x: Tensor, num_rows: Tensor) -> Tensor:
+        """The norm by the valid part of (B, N, C)."""
+        mean, variance = whole_moments(x.flatten(1)[:, None], num_rows * x.shape[2])
+        return self._scaled(x, mean, variance)
+
+    def forward(self, samples: Tensor, num_samples: Tensor) -> Tensor:
+        """Whole utterances as published.
+
+        Args:
+            samples: (B, N), padded with anything. num_samples: (B,).
+
+        Returns:
+            (B, T, C), T = ``num_rows(N)``; of each utterance the first ``num_rows(num_samples)`` are valid.
+
+        Raises:
+            ValueError: N is below the receptive field of a row.
+        """
+        if int(self.num_rows(torch.tensor(samples.shape[1]))) < 1:
+            raise ValueError(f"{samples.shape[1]} samples are less than one row hears")
+        first, *others = self._layers
+        x = torch.tanh(first(samples[:, :, None]))
+        x = self._scaled_by_all(x, self.num_rows(num_samples, 1))
+        for layer in others:
+            x = F.gelu(layer(x))
+        return x
+
+    def forward_chunk(
+        self,
+        samples: Tensor,
+        states: dict[str, Tensor],
+        *,
+        norm_rows: int = 1,
+        num_rows: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The next samples of a stream. Pure: state in, state out.
+
+        Args:
+            samples: (B, T * samples_per_row).
+            states: of :meth:`state_shapes`, zeros at the start, or what the last call returned.
+            norm_rows: how many rows share what the norm knows at the last of them, for instance those of a
+                chunk; divides T.
+            num_rows: (B,): the stream is so long, and no longer, and all that the norm hears at once.
+
+        Returns:
+            (B, T, C) and the new states.
+        """
+        new: dict[str, Tensor] = {}
+        T = samples.shape[1] // self.samples_per_row
+        x = samples[:, :, None]
+        for i, layer in enumerate(self._layers):
+            past = self.kernels[i] - self.strides[i]
+            if past:
+                x = torch.cat([states[f"layer{i}"], x], dim=1)
+                new[f"layer{i}"] = x[:, -past:]
+            x = layer(x)
+            if i > 0:
+                x = F.gelu(x)
+            elif num_rows is not None:
+                x = torch.tanh(x)
+                new["group"] = states["group"]
+                x = self._scaled_by_all(x, num_rows * (x.shape[1] // T))
+            else:
+                pieces = torch.tanh(x).reshape(x.shape[0], T // norm_rows, -1, x.shape[2])
+                mean, variance, new["group"] = running_moments(
+                    pieces.flatten(2)[:, None], states["group"], max(1.0, self.horizon_rows / norm_rows)
+                )
+                x = self._scaled(pieces, mean[:, 0, :, None, None], variance[:, 0, :, None, None])
+                x = x.flatten(1, 2)
+        return x, {name: new[name] for name in self.state_shapes()}
