@@ -31,7 +31,8 @@ def average(paths: Sequence[Path]) -> dict[str, Any]:
     for path, stored in zip(paths, (*others, found), strict=True):
         if not {"family", "config", "model"} <= stored.keys():
             raise CheckpointError(f"{path}: no model.pt of a run")
-        if any(stored[key] != found[key] for key in ("family", "config")):
+        shapes, expected = ({n: w.shape for n, w in of["model"].items()} for of in (stored, found))
+        if shapes != expected or any(stored[key] != found[key] for key in ("family", "config")):
             raise CheckpointError(f"{path}: another network than that of {paths[-1]}")
     weights = found["model"]
     for name, weight in weights.items():
