@@ -16,19 +16,13 @@ namespace {
 // something.
 constexpr int64_t kContextTokens = 4;
 
-// What a last chunk is filled up with: the silence that ended the utterance, to and fro. Frames of
-// digital silence would be a sound that the network never hears behind a voice.
+// What a last chunk of log-mel energies is filled up with: the silence that ended the utterance, to
+// and fro. Frames of digital silence would be a sound that the network never hears behind a voice.
+// One that hears raw samples was trained with zeros behind them.
 constexpr int64_t kFillMs = 160;
 
 int64_t fill_frames(const FeatureOptions& features) {
   return std::max<int64_t>(kFillMs * features.sample_rate_hz / (1000 * features.hop_samples), 1);
-}
-
-// To and fro go frames of log-mel energies, each as it is, but raw samples one by one: whole frames
-// of them in reversed order would click wherever two of them meet.
-size_t mirrored_width(const FeatureOptions& features) {
-  const bool is_raw = features.type == FeatureOptions::Type::kRawSamples;
-  return is_raw ? 1 : static_cast<size_t>(features.values_per_frame());
 }
 
 // Left to run are at most a chunk that is not complete yet and, behind it, the frames ahead.
@@ -48,7 +42,7 @@ SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_n
       subsampling_(opened.network.subsampling_factor),
       history_frames_((max_backtrack_tokens + kContextTokens) * subsampling_),
       fill_frames_(fill_frames(opened.network.features)),
-      mirrored_width_(mirrored_width(opened.network.features)),
+      is_filled_with_zeros_(opened.network.features.type == FeatureOptions::Type::kRawSamples),
       most_chunks_ahead_(most_chunks_ahead(opened.target, max_new_tokens)),
       stream_(engine_->open_stream()),
       frames_(static_cast<size_t>((max_utterance_tokens + max_backtrack_tokens + kContextTokens +
@@ -172,17 +166,14 @@ bool SecondPass::run_chunk(int64_t begin) {
 }
 
 void SecondPass::fill_up(int64_t begin, int64_t num_heard) {
-  // From here on a unit is what stays together.
-  const auto units_per_frame = static_cast<int64_t>(frame_width_ / mirrored_width_);
-  const int64_t num_fill = std::min(fill_frames_, frames_end_ - frames_begin_) * units_per_frame;
-  const float* const heard_end = frame(frames_end_);
   float* const input = stream_->input(EarTarget::kFeatures);
-  for (int64_t i = num_heard * units_per_frame; i < target_.chunk_frames * units_per_frame; ++i) {
-    const int64_t phase = (i - (frames_end_ - begin) * units_per_frame) % (2 * num_fill);
+  const auto at = [&](int64_t i) { return input + static_cast<size_t>(i) * frame_width_; };
+  if (is_filled_with_zeros_) return std::fill(at(num_heard), at(target_.chunk_frames), 0.0f);
+  const int64_t num_fill = std::min(fill_frames_, frames_end_ - frames_begin_);
+  for (int64_t i = num_heard; i < target_.chunk_frames; ++i) {
+    const int64_t phase = (i - (frames_end_ - begin)) % (2 * num_fill);
     const int64_t back = phase < num_fill ? phase : 2 * num_fill - 1 - phase;
-    std::memcpy(input + static_cast<size_t>(i) * mirrored_width_,
-                heard_end - static_cast<size_t>(back + 1) * mirrored_width_,
-                mirrored_width_ * sizeof(float));
+    std::memcpy(at(i), frame(frames_end_ - 1 - back), frame_width_ * sizeof(float));
   }
 }
 

@@ -92,7 +92,7 @@ class SecondPass {
   const int64_t subsampling_;
   const int64_t history_frames_;  // kept of what was heard
   const int64_t fill_frames_;     // that a last chunk is filled up with
-  const size_t mirrored_width_;   // values that stay together there
+  const bool is_filled_with_zeros_;
 
   const size_t most_chunks_ahead_;
 
