@@ -134,13 +134,11 @@ class MoonshineEncoder(nn.Module):
         nothing = {
             n: samples.new_zeros(len(samples), *shape) for n, shape in self.stem.state_shapes().items()
         }
+        valid = padding_mask(num_rows, samples.shape[1] // config.samples_per_row)
         if chunk_rows is None:
             x, _ = self.stem.forward_chunk(samples, nothing, num_rows=num_rows)
-        else:
-            x, _ = self.stem.forward_chunk(samples, nothing, norm_rows=chunk_rows)
-        valid = padding_mask(num_rows, x.shape[1])
-        if chunk_rows is None:
             return self._attended(x, valid[:, None, None, :])
+        x, _ = self.stem.forward_chunk(samples, nothing, norm_rows=chunk_rows)
         windows = ChunkWindows(chunk_rows, config.left_context_rows)
         return self._attended(x, windows.allowed(valid), windows)
 

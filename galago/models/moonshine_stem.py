@@ -15,14 +15,13 @@ So nothing is copied into windows and nothing transposed, and of a product that 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from galago.models.waveform import LONG_KERNEL_SAMPLES, band_passes, running_moments, whole_moments
+from galago.models.waveform import SampleConvolutions, running_moments, whole_moments
 
 __all__ = ["MoonshineStem", "RowConvolution"]
 
@@ -47,10 +46,8 @@ class RowConvolution(nn.Conv1d):
         return y
 
 
-class MoonshineStem(nn.Module):
+class MoonshineStem(SampleConvolutions):
     """Samples (B, N) -> rows (B, T, widths[-1]), one for every ``samples_per_row``.
-
-    A first layer that hears 5 ms or more at once begins as a bank of band-passes, a shorter one at random.
 
     Args:
         widths, kernels, strides: one of each for a layer.
@@ -63,46 +60,16 @@ class MoonshineStem(nn.Module):
     def __init__(
         self, widths: Sequence[int], kernels: Sequence[int], strides: Sequence[int], *, horizon_rows: int
     ) -> None:
-        super().__init__()
-        if not len(widths) == len(kernels) == len(strides) > 0:
-            raise ValueError("widths, kernels and strides must name the same number of layers")
-        if any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
-            raise ValueError(f"kernels {tuple(kernels)} leave out samples at strides {tuple(strides)}")
-        self.kernels, self.strides, self.horizon_rows = tuple(kernels), tuple(strides), horizon_rows
         # A bias in front of tanh would be heard in silence.
-        self.convolutions = nn.ModuleList(
-            RowConvolution(num_in, num_out, kernel, stride, bias=layer > 0)
-            for layer, (num_in, num_out, kernel, stride) in enumerate(
-                zip((1, *widths[:-1]), widths, kernels, strides, strict=True)
-            )
-        )
+        has_bias = [layer > 0 for layer in range(len(widths))]
+        super().__init__(widths, kernels, strides, has_bias=has_bias, layer=RowConvolution)
+        self.horizon_rows = horizon_rows
         self.group_norm = nn.GroupNorm(1, widths[0])
-        for layer in self._layers:
-            nn.init.kaiming_normal_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        if kernels[0] >= LONG_KERNEL_SAMPLES:  # found from random filters, this takes thousands of steps
-            with torch.no_grad():
-                self._layers[0].weight.copy_(band_passes(widths[0], kernels[0])[:, None])
-
-    @property
-    def _layers(self) -> list[RowConvolution]:
-        return [layer for layer in self.convolutions if isinstance(layer, RowConvolution)]
-
-    @property
-    def samples_per_row(self) -> int:
-        return math.prod(self.strides)
-
-    def num_rows(self, num_samples: Tensor, num_layers: int | None = None) -> Tensor:
-        """Rows that ``forward`` makes of so many samples, or that its first layers make; never below 0."""
-        for kernel, stride in zip(self.kernels[:num_layers], self.strides[:num_layers], strict=True):
-            num_samples = torch.div(num_samples - kernel, stride, rounding_mode="floor") + 1
-        return num_samples.clamp_min(0)
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of what a stream remembers, without the batch dimension, by name."""
         shapes: dict[str, tuple[int, ...]] = {}
-        for i, layer in enumerate(self._layers):
+        for i, layer in enumerate(self.layers):
             if self.kernels[i] > self.strides[i]:
                 shapes[f"layer{i}"] = (self.kernels[i] - self.strides[i], layer.in_channels)
         shapes["group"] = (3,)
@@ -130,9 +97,8 @@ class MoonshineStem(nn.Module):
         Raises:
             ValueError: N is below the receptive field of a row.
         """
-        if int(self.num_rows(torch.tensor(samples.shape[1]))) < 1:
-            raise ValueError(f"{samples.shape[1]} samples are less than one row hears")
-        first, *others = self._layers
+        self.check_length(samples.shape[1])
+        first, *others = self.layers
         x = torch.tanh(first(samples[:, :, None]))
         x = self._scaled_by_all(x, self.num_rows(num_samples, 1))
         for layer in others:
@@ -162,7 +128,7 @@ class MoonshineStem(nn.Module):
         new: dict[str, Tensor] = {}
         T = samples.shape[1] // self.samples_per_row
         x = samples[:, :, None]
-        for i, layer in enumerate(self._layers):
+        for i, layer in enumerate(self.layers):
             past = self.kernels[i] - self.strides[i]
             if past:
                 x = torch.cat([states[f"layer{i}"], x], dim=1)

@@ -244,7 +244,7 @@ class Wav2Vec2(nn.Module):
 
     @property
     def samples_per_token(self) -> int:
-        return self.encoder.samples_per_token
+        return self.encoder.samples_per_row
 
     def _features(
         self, samples: Tensor, num_samples: Tensor, chunk_tokens: int | None

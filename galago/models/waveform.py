@@ -29,8 +29,8 @@ from torch.nn import functional as F
 from galago.models.masks import padding_mask
 
 __all__ = [
-    "LONG_KERNEL_SAMPLES",
     "FeatureEncoder",
+    "SampleConvolutions",
     "band_passes",
     "normalise_utterance",
     "running_moments",
@@ -123,10 +123,72 @@ def band_passes(num_filters: int, kernel_samples: int) -> Tensor:
     return filters
 
 
-class FeatureEncoder(nn.Module):
-    """Samples (B, N) -> features (B, T, widths[-1]), one row for every ``samples_per_token``.
+class SampleConvolutions(nn.Module):
+    """What networks on raw samples begin with: convolutions without padding, and the rows that they make.
 
     A first layer that hears 5 ms or more at once begins as a bank of band-passes, a shorter one at random.
+
+    Args:
+        widths, kernels, strides: one of each for a layer.
+        has_bias: of each layer.
+        layer: what a layer is made of.
+
+    Raises:
+        ValueError: no layers, or a kernel that is shorter than its stride.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        kernels: Sequence[int],
+        strides: Sequence[int],
+        *,
+        has_bias: Sequence[bool],
+        layer: type[nn.Conv1d] = nn.Conv1d,
+    ) -> None:
+        super().__init__()
+        if not len(widths) == len(kernels) == len(strides) > 0:
+            raise ValueError("widths, kernels and strides must name the same number of layers")
+        if any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
+            raise ValueError(f"kernels {tuple(kernels)} leave out samples at strides {tuple(strides)}")
+        self.kernels, self.strides = tuple(kernels), tuple(strides)
+        self.convolutions = nn.ModuleList(
+            layer(num_in, num_out, kernel, stride, bias=bias)
+            for num_in, num_out, kernel, stride, bias in zip(
+                (1, *widths[:-1]), widths, kernels, strides, has_bias, strict=True
+            )
+        )
+        for convolution in self.layers:
+            nn.init.kaiming_normal_(convolution.weight)
+            if convolution.bias is not None:
+                nn.init.zeros_(convolution.bias)
+        if kernels[0] >= LONG_KERNEL_SAMPLES:  # found from random filters, this takes thousands of steps
+            with torch.no_grad():
+                self.layers[0].weight.copy_(band_passes(widths[0], kernels[0])[:, None])
+
+    @property
+    def layers(self) -> list[nn.Conv1d]:
+        """The convolutions; a ModuleList forgets what it holds."""
+        return [layer for layer in self.convolutions if isinstance(layer, nn.Conv1d)]
+
+    @property
+    def samples_per_row(self) -> int:
+        return math.prod(self.strides)
+
+    def num_rows(self, num_samples: Tensor, num_layers: int | None = None) -> Tensor:
+        """Rows that ``forward`` makes of so many samples, or that its first layers make; never below 0."""
+        for kernel, stride in zip(self.kernels[:num_layers], self.strides[:num_layers], strict=True):
+            num_samples = torch.div(num_samples - kernel, stride, rounding_mode="floor") + 1
+        return num_samples.clamp_min(0)
+
+    def check_length(self, num_samples: int) -> None:
+        """Raise ValueError where so many samples make no row."""
+        if int(self.num_rows(torch.tensor(num_samples))) < 1:
+            raise ValueError(f"{num_samples} samples are less than one row hears")
+
+
+class FeatureEncoder(SampleConvolutions):
+    """Samples (B, N) -> features (B, T, widths[-1]), one row for every ``samples_per_row``.
 
     Args:
         widths, kernels, strides: one of each for a layer.
@@ -149,56 +211,25 @@ class FeatureEncoder(nn.Module):
         normalises_samples: bool = False,
         horizon_tokens: int = 1500,
     ) -> None:
-        super().__init__()
-        if not len(widths) == len(kernels) == len(strides) > 0:
-            raise ValueError("widths, kernels and strides must name the same number of layers")
-        if any(kernel < stride for kernel, stride in zip(kernels, strides, strict=True)):
-            raise ValueError(f"kernels {tuple(kernels)} leave out samples at strides {tuple(strides)}")
+        super().__init__(widths, kernels, strides, has_bias=[has_bias] * len(widths))
         if norm not in ("group", "layer"):
             raise ValueError(f"norm must be group or layer, got {norm!r}")
-        self.kernels, self.strides = tuple(kernels), tuple(strides)
         self.normalises_samples, self.horizon_tokens = normalises_samples, horizon_tokens
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(num_in, num_out, kernel, stride, bias=has_bias)
-            for num_in, num_out, kernel, stride in zip(
-                (1, *widths[:-1]), widths, kernels, strides, strict=True
-            )
-        )
         self.group_norm = nn.GroupNorm(widths[0], widths[0]) if norm == "group" else None
         self.layer_norms = nn.ModuleList(nn.LayerNorm(width) for width in widths if norm == "layer")
-        for layer in self.convolutions:
-            assert isinstance(layer, nn.Conv1d)  # a ModuleList forgets what it holds
-            nn.init.kaiming_normal_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        first = self.convolutions[0]
-        assert isinstance(first, nn.Conv1d)
+        first = self.layers[0]
         if first.bias is not None:
             # Samples of speech are about as large. With biases as torch draws them a LayerNorm hears little
             # else, with none it does not hear how loud they are.
             nn.init.uniform_(first.bias, -0.02, 0.02)
-        if kernels[0] >= LONG_KERNEL_SAMPLES:  # found from random filters, this takes thousands of steps
-            with torch.no_grad():
-                first.weight.copy_(band_passes(widths[0], kernels[0])[:, None])
-
-    @property
-    def samples_per_token(self) -> int:
-        return math.prod(self.strides)
-
-    def num_rows(self, num_samples: Tensor, num_layers: int | None = None) -> Tensor:
-        """Rows that ``forward`` makes of so many samples, or that its first layers make; never below 0."""
-        for kernel, stride in zip(self.kernels[:num_layers], self.strides[:num_layers], strict=True):
-            num_samples = torch.div(num_samples - kernel, stride, rounding_mode="floor") + 1
-        return num_samples.clamp_min(0)
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of what a stream remembers, without the batch dimension, by name."""
         shapes: dict[str, tuple[int, ...]] = {}
         if self.normalises_samples:
             shapes["samples"] = (3,)
-        for i, convolution in enumerate(self.convolutions):
+        for i, convolution in enumerate(self.layers):
             if self.kernels[i] > self.strides[i]:
-                assert isinstance(convolution, nn.Conv1d)
                 shapes[f"layer{i}"] = (convolution.in_channels, self.kernels[i] - self.strides[i])
         if self.group_norm is not None:
             shapes["group"] = (2 * self.group_norm.num_channels + 1,)
@@ -229,8 +260,7 @@ class FeatureEncoder(nn.Module):
         Raises:
             ValueError: N is below the receptive field of a row.
         """
-        if int(self.num_rows(torch.tensor(samples.shape[1]))) < 1:
-            raise ValueError(f"{samples.shape[1]} samples are less than one row hears")
+        self.check_length(samples.shape[1])
         if self.normalises_samples:
             samples = normalise_utterance(samples, num_samples)
         x = samples[:, None]
@@ -245,14 +275,14 @@ class FeatureEncoder(nn.Module):
         """The next samples of a stream. Pure: state in, state out.
 
         Args:
-            samples: (B, T * samples_per_token).
+            samples: (B, T * samples_per_row).
             states: of :meth:`state_shapes`, zeros at the start, or what the last call returned.
 
         Returns:
             (B, T, C) and the new states.
         """
         new: dict[str, Tensor] = {}
-        T = samples.shape[1] // self.samples_per_token
+        T = samples.shape[1] // self.samples_per_row
         x = samples[:, None]
         if self.normalises_samples:
             pieces = x.reshape(x.shape[0], 1, T, -1)

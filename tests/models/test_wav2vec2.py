@@ -171,7 +171,7 @@ def test_a_row_hears_400_samples_every_320() -> None:
         norm="layer",
         has_bias=True,
     )
-    assert encoder.samples_per_token == 320
+    assert encoder.samples_per_row == 320
     samples = speech(2000).requires_grad_()
     rows = encoder(samples, torch.tensor([2000]))
     assert rows.shape[1] == int(encoder.num_rows(torch.tensor(2000))) == (2000 - 400) // 320 + 1

@@ -188,8 +188,7 @@ const float* SecondPass::token_log_probs(int64_t token) const {
 int64_t SecondPass::take_engine_ns() { return std::exchange(engine_ns_, 0); }
 
 size_t SecondPass::num_bytes() const {
-  return sizeof(*this) + stream_->num_bytes() + heap_bytes(frames_) + heap_bytes(phone_rows_) +
-         heap_bytes(token_rows_);
+  return sizeof(*this) + stream_->num_bytes() + heap_bytes(frames_, phone_rows_, token_rows_);
 }
 
 }  // namespace galago
