@@ -113,9 +113,9 @@ class CtcTeacher(NetworkTeacher):
 
     def __init__(self, name: str, network: Wav2Vec2 | Wav2Vec2Conformer, details: Mapping[str, Any]) -> None:
         self.name, self.network = name, network
-        if network.encoder.samples_per_token != self.clock.step_samples:
+        if network.encoder.samples_per_row != self.clock.step_samples:
             raise CheckpointError(
-                f"{name}: hears a row every {network.encoder.samples_per_token} samples, "
+                f"{name}: hears a row every {network.encoder.samples_per_row} samples, "
                 f"not every {self.clock.step_samples}"
             )
         columns = token_columns(
