@@ -50,6 +50,7 @@ NETWORKS: dict[str, tuple[str, str, str]] = {
     ),
     "hifi-gan": ("hifigan", "HifiGan", "HifiGanConfig"),
     "moonshine": ("moonshine", "MoonshineEncoder", "MoonshineConfig"),
+    "piece-decoder": ("piece_decoder", "PieceDecoder", "PieceDecoderConfig"),
     "swin": ("swin", "Swin", "SwinConfig"),
     "vit": ("vit", "Vit", "VitConfig"),
     "wav2vec2": ("wav2vec2", "Wav2Vec2", "Wav2Vec2Config"),
@@ -118,7 +119,7 @@ def import_folder(folder: Path) -> StoredNetwork:
 
 
 def import_file(path: Path) -> StoredNetwork:
-    """Read what packages hold as one file and no folder: an EfficientNet-Lite, Moonshine's encoder (.ort).
+    """Read what packages hold as one file and no folder: an EfficientNet-Lite, a half of Moonshine (.ort).
 
     Raises:
         CheckpointError: as :func:`import_folder`.

@@ -41,6 +41,7 @@ class EarOutput(NamedTuple):
     phone_logits: Tensor  # (B, T, num_phones)
     token_logits: Tensor  # (B, T, num_tokens)
     num_tokens: Tensor  # (B,)
+    rows: Tensor | None = None  # (B, T', C) of the encoder, where a decoder writes of them
 
 
 class Ear(nn.Module, ABC):
@@ -88,6 +89,20 @@ class Ear(nn.Module, ABC):
         Returns:
             scores of ceil(T / frames_per_token) tokens; a stream's lag is taken out.
         """
+
+    def row_shape(self, chunk_tokens: int) -> tuple[int, int] | None:
+        """Rows of a chunk and their width, where a decoder writes of them; else nothing."""
+        return None
+
+    def forward_chunk_rows(
+        self, features: Tensor, keep: Tensor, states: States
+    ) -> tuple[Tensor, Tensor, Tensor, States]:
+        """As :meth:`forward_chunk`, with the encoder's rows (B, *row_shape) behind both heads' answers.
+
+        Raises:
+            NotImplementedError: there is no decoder, and :meth:`row_shape` says so.
+        """
+        raise NotImplementedError(f"an ear of the family {self.family} has no rows for a decoder")
 
     @abstractmethod
     def initial_states(self, batch: int = 1) -> States:

@@ -6,11 +6,18 @@
 Tokens then last as long as those of a Conformer, so an utterance that a small Conformer hears as it is spoken
 can be heard again by this network, token for token, and everything behind them stays as it is. A head is one
 linear map from the five rows to the scores of the three tokens.
+
+With ``decoder_blocks`` a decoder writes what the rows of a whole utterance say, piece by piece
+(:mod:`galago.models.piece_decoder`). Both heads and the decoder stand side by side on the rows::
+
+    rows ──┬──► phones, characters     every 40 ms: words of a grammar, times, a lexicon's words
+           └──► decoder                once an utterance: open text
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +25,18 @@ from torch.nn import functional as F
 
 from galago.models.ear import Ear, EarOutput, States
 from galago.models.front_end import RawFrontEnd
+from galago.models.masks import padding_mask
 from galago.models.moonshine import KERNELS, MOONSHINE_PRESETS, STRIDES, MoonshineConfig, MoonshineEncoder
+from galago.models.piece_decoder import PieceDecoder, PieceDecoderConfig
+from galago.models.pieces import Pieces
 
 __all__ = ["MOONSHINE_EAR_PRESETS", "MoonshineEar", "MoonshineEarConfig"]
 
 GROUP_TOKENS, GROUP_ROWS = 3, 5  # 120 ms
+ROW_MS = 24
+MAX_PIECE_BYTES = 32
+#: The longest text of an utterance: of faster speech than anybody's, and for the shortest.
+PIECES_PER_S, SPARE_PIECES = 8, 8
 
 
 @dataclass(frozen=True)
@@ -31,9 +45,15 @@ class MoonshineEarConfig(MoonshineConfig):
 
     num_tokens: int = 29
     num_phones: int = 40
+    decoder_blocks: int = 0  # 0: no decoder
+    num_pieces: int = 0  # that it writes with
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if bool(self.decoder_blocks) != bool(self.num_pieces):
+            raise ValueError(
+                f"decoder_blocks {self.decoder_blocks} and num_pieces {self.num_pieces}: both or none"
+            )
         if self.left_context_rows % GROUP_ROWS:
             raise ValueError(f"left_context_rows {self.left_context_rows} is no multiple of {GROUP_ROWS}")
 
@@ -48,6 +68,32 @@ class MoonshineEarConfig(MoonshineConfig):
     @property
     def lookahead_tokens(self) -> int:
         return 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Without a decoder as before there was one: such networks still agree with themselves."""
+        return {
+            name: value
+            for name, value in super().as_dict().items()
+            if value or name not in ("decoder_blocks", "num_pieces")
+        }
+
+    def _check_counts(self, *may_be_zero: str) -> None:
+        super()._check_counts("decoder_blocks", "num_pieces", *may_be_zero)
+
+    @property
+    def decoder(self) -> PieceDecoderConfig | None:
+        """Shape of the decoder, as wide as the encoder."""
+        if not self.decoder_blocks:
+            return None
+        return PieceDecoderConfig(
+            width=self.width,
+            num_blocks=self.decoder_blocks,
+            num_heads=self.num_heads,
+            feed_forward_width=self.feed_forward_width,
+            rotary_width=self.rotary_width,
+            num_pieces=self.num_pieces,
+            layer_norm_eps=self.layer_norm_eps,
+        )
 
 
 MOONSHINE_EAR_PRESETS: dict[str, MoonshineEarConfig] = {
@@ -82,6 +128,47 @@ class MoonshineEar(Ear):
         self.dropout = nn.Dropout(config.dropout)
         self.phone_head = _Head(config.width, config.num_phones)
         self.token_head = _Head(config.width, config.num_tokens)
+        self.decoder = None if config.decoder is None else PieceDecoder(config.decoder)
+        # Their names are a part of the weights: without them these say nothing.
+        self.register_buffer(
+            "piece_names", torch.zeros(config.num_pieces, MAX_PIECE_BYTES, dtype=torch.uint8)
+        )
+
+    piece_names: Tensor
+
+    @property
+    def pieces(self) -> Pieces:
+        """What the decoder writes with.
+
+        Raises:
+            ValueError: there is no decoder, or it was never told.
+        """
+        rows = (bytes(row).rstrip(b"\0").decode("utf-8") for row in self.piece_names.tolist())
+        return Pieces(list(rows))
+
+    def name_pieces(self, pieces: Pieces) -> None:
+        """Tell the decoder what its pieces stand for.
+
+        Raises:
+            ValueError: there are more or fewer of them, or one is too long.
+        """
+        rows = [name.encode("utf-8") for name in pieces.names]
+        if len(rows) != len(self.piece_names) or max(map(len, rows)) > MAX_PIECE_BYTES:
+            raise ValueError(f"{len(rows)} pieces of up to {max(map(len, rows))} bytes do not fit")
+        padded = b"".join(row.ljust(MAX_PIECE_BYTES, b"\0") for row in rows)
+        self.piece_names.copy_(torch.frombuffer(bytearray(padded), dtype=torch.uint8).reshape(len(rows), -1))
+
+    def written(self, rows: Tensor) -> str:
+        """What the decoder writes of an utterance's rows (T, C).
+
+        Raises:
+            ValueError: there is no decoder.
+        """
+        if self.decoder is None:
+            raise ValueError("a network without a decoder writes nothing")
+        most = len(rows) * ROW_MS * PIECES_PER_S // 1000 + SPARE_PIECES
+        valid = torch.ones(1, len(rows), dtype=torch.bool)
+        return self.pieces.decode(self.decoder.greedy(rows[None].float(), valid, most)[0].pieces)
 
     @property
     def heads(self) -> tuple[nn.Module, ...]:
@@ -109,7 +196,13 @@ class MoonshineEar(Ear):
         features = F.pad(features, (0, 0, 0, -T % step))
         num_samples = num_frames * features.shape[2]
         rows = self.dropout(self.encoder.hear(features.flatten(1), num_samples, chunk_rows=chunk_rows))
-        return EarOutput(self.phone_head(rows)[:, :T], self.token_head(rows)[:, :T], num_frames)
+        return EarOutput(self.phone_head(rows)[:, :T], self.token_head(rows)[:, :T], num_frames, rows)
+
+    def valid_rows(self, output: EarOutput) -> Tensor:
+        """Which rows of ``output`` (B, T) are an utterance's, and not behind it."""
+        assert output.rows is not None
+        num_rows = (output.num_tokens * GROUP_ROWS + GROUP_TOKENS - 1) // GROUP_TOKENS
+        return padding_mask(num_rows, output.rows.shape[1])
 
     @staticmethod
     def _num_rows(chunk_tokens: int) -> int:
@@ -128,6 +221,22 @@ class MoonshineEar(Ear):
         Raises:
             ValueError: a chunk that is no multiple of three tokens.
         """
+        phones, tokens, _, new = self.forward_chunk_rows(features, keep, states)
+        return phones, tokens, new
+
+    def row_shape(self, chunk_tokens: int) -> tuple[int, int] | None:
+        """See :meth:`Ear.row_shape`."""
+        return None if self.decoder is None else (self._num_rows(chunk_tokens), self.config.width)
+
+    def forward_chunk_rows(
+        self, features: Tensor, keep: Tensor, states: States
+    ) -> tuple[Tensor, Tensor, Tensor, States]:
+        """See :meth:`Ear.forward_chunk_rows`; here with or without a decoder.
+
+        Raises:
+            ValueError: a chunk that is no multiple of three tokens.
+        """
         self._num_rows(features.shape[1])
         rows, new = self.encoder.forward_chunk(features.flatten(1), keep, states)
-        return torch.log_softmax(self.phone_head(rows), -1), torch.log_softmax(self.token_head(rows), -1), new
+        phones, tokens = (torch.log_softmax(head(rows), -1) for head in (self.phone_head, self.token_head))
+        return phones, tokens, rows, new

@@ -2,6 +2,7 @@
 
     galago pack EAR -o B --recipe ear.pack.toml --corpora C                 a bundle that hears
     galago pack EAR --second-pass LARGER -o B --recipe ...                  its second pass by another network
+    galago pack --second-pass LARGER --into B --recipe ear.pack.toml ...    B with it, all else as it is
     galago pack EAR EYE -o B --recipe ear.pack.toml eye.pack.toml ...       one that hears and sees
     galago pack EYE --into B --recipe eye.pack.toml --albums A              B with a new eye, its ear as it is
     galago pack VOICE --into B --recipe voice.pack.toml --corpora C --g2p G B with a new voice
@@ -25,7 +26,7 @@ from galago.models.training.toml_tables import RecipeError
 from galago.quantize.calibration import CalibrationError
 from galago.quantize.ear.recipe import EarPackRecipe
 from galago.quantize.export import ExportError
-from galago.quantize.pack import Source, pack
+from galago.quantize.pack import Source, pack, pack_second_pass
 from galago.quantize.quantizer import QuantizationError
 from galago.quantize.recipe import PackRecipe
 from galago.quantize.roles import load_pack_recipe, role_of_checkpoint
@@ -49,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Export, quantize and pack checkpoints into a bundle.",
         epilog="Runs and recipes belong together by their roles, each of which a bundle has once.",
     )
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run's folder, or its model.pt")
+    parser.add_argument("runs", metavar="RUN", nargs="*", type=Path, help="a run's folder, or its model.pt")
     output = parser.add_mutually_exclusive_group(required=True)
     output.add_argument("-o", "--output", type=Path, help="the bundle; an old one is replaced")
     output.add_argument("--into", type=Path, help="a bundle that keeps its other roles, name and version")
@@ -118,6 +119,30 @@ def _with_clips(recipe: PackRecipe, clips: int | None) -> PackRecipe:
     return replace(recipe, evaluation=replace(recipe.evaluation, clips_per_corpus=max(1, clips)))
 
 
+def _second_pass_alone(options: argparse.Namespace, begin: float) -> int:
+    """No run is named but that of the second pass.
+
+    Raises:
+        RecipeError: there is none, or no bundle that it belongs into.
+    """
+    if options.second_pass is None or options.into is None or len(options.recipe) != 1:
+        raise RecipeError(
+            "no run is named: without one, --second-pass and --into with one recipe give a bundle's ear "
+            "another second pass"
+        )
+    (path,) = options.recipe
+    recipe = _with_clips(load_pack_recipe(path), options.clips)
+    pack_second_pass(
+        Source(options.second_pass, recipe, path.parent),
+        options.into,
+        corpora=options.corpora,
+        work=options.work,
+        measure_time=not options.no_timing,
+        say=lambda line: print(f"{time.monotonic() - begin:6.0f} s  {line}", flush=True),
+    )
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code. Arguments that argparse refuses exit with 2."""
     options = _parser().parse_args(argv)
@@ -125,6 +150,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     begin = time.monotonic()
     header = {key: getattr(options, key) for key in ("name", "version", "description")}
     try:
+        if not options.runs:
+            return _second_pass_alone(options, begin)
         pack(
             _sources(options),
             options.into or options.output,

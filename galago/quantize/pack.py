@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from galago.models.training.toml_tables import RecipeError
+from galago.quantize.ear.recipe import EarPackRecipe
+from galago.quantize.ear.second_pass import SecondPassPacker
 from galago.quantize.model_card import join_parts, split_parts
 from galago.quantize.packer import Job, Packer
 from galago.quantize.recipe import PackRecipe
@@ -22,7 +24,7 @@ from galago.quantize.roles import ROLES, role_of_checkpoint
 from galago.runtime.bundle_folder import check_files, write_manifest
 from galago.runtime.manifest import read_manifest
 
-__all__ = ["CARD", "MANIFEST", "Source", "joined_header", "pack", "replace_folder"]
+__all__ = ["CARD", "MANIFEST", "Source", "joined_header", "pack", "pack_second_pass", "replace_folder"]
 
 CARD = "MODEL_CARD.md"
 MANIFEST = "manifest.json"
@@ -138,6 +140,66 @@ def pack(
     replace_folder(partial, output)
     say(f"{output}: {sum(p.stat().st_size for p in output.rglob('*') if p.is_file()) / 1e6:.1f} MB")
     return {role: found.report for role, found in packed.items()}
+
+
+def pack_second_pass(
+    source: Source,
+    bundle: Path,
+    *,
+    corpora: Path | None = None,
+    work: Path | None = None,
+    measure_time: bool = True,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Give the ear of a bundle another second pass; return its report. All else stays, byte by byte.
+
+    Args:
+        source: the run of the second pass's network, and the recipe of the whole ear.
+
+    Raises:
+        as :func:`pack`; RecipeError too where the bundle has no ear.
+    """
+    manifest = read_manifest(bundle)
+    check_files(bundle, manifest)
+    if manifest.ear is None or not isinstance(source.recipe, EarPackRecipe):
+        raise RecipeError(f"{bundle}: has no ear, or the recipe is for none")
+    if not source.checkpoint.is_file():
+        raise FileNotFoundError(f"{source.checkpoint}: no checkpoint for the second pass")
+    job = Job(
+        checkpoint=source.checkpoint,
+        recipe_folder=source.recipe_folder,
+        work=work or source.work,
+        corpora=corpora,
+        measure_time=measure_time,
+        say=say,
+    )
+    packer = SecondPassPacker(source.recipe, job, manifest.ear)
+    document = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
+    del document["files"]
+    roles, golden = document["roles"], document["golden"]
+    old = roles["ear"].pop("second_pass", None)
+    gone = {target["name"] for target in (old or {}).get("targets", [])}
+    kept_golden = [entry for entry in golden if entry.get("target") not in gone or entry["role"] != "ear"]
+    unused = set(_texts([old, *(e for e in golden if e not in kept_golden)]))
+    unused -= set(_texts([roles, kept_golden]))
+    partial = bundle.with_name(bundle.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for name in manifest.files:
+        if name not in unused:
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle / name, partial / name)
+    cards = split_parts((bundle / CARD).read_text(encoding="utf-8"), list(roles))
+    packed = packer.pack(partial, roles["ear"], cards["ear"])
+    say("manifest")
+    cards["ear"] = packed.card
+    (partial / CARD).write_text(join_parts(cards, num_roles=len(roles)), encoding="utf-8")
+    roles["ear"] = packed.entry
+    of_ears = [entry for entry in kept_golden if entry["role"] == "ear"]
+    others = [entry for entry in kept_golden if entry["role"] != "ear"]
+    write_manifest(partial, {**document, "golden": [*of_ears, *packed.golden, *others]})
+    check_files(partial, read_manifest(partial))
+    replace_folder(partial, bundle)
+    return packed.report
 
 
 def _role_of(source: Source) -> str:

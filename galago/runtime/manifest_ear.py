@@ -63,16 +63,19 @@ class Target(GraphTarget):
     chunk_frames: int
     left_context_tokens: int
     lookahead_tokens: int
+    chunk_rows: int = 0  # of the encoder, for a decoder; 0: there is none
+    row_width: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarNetwork:
-    """A streaming network with a phone head and a token head."""
+    """A streaming network with a phone head and a token head, and perhaps a decoder that writes."""
 
     features: Features
     subsampling_factor: int
     phone_log_priors: tuple[float, ...]
     targets: tuple[Target, ...]
+    decoder: str | None = None  # its file
 
     @property
     def token_samples(self) -> int:
@@ -176,7 +179,11 @@ def _network(keys: Keys, phones: Sequence[str], files: Container[str]) -> EarNet
     priors = tuple(keys.numbers("phone_log_priors"))
     if len(priors) != len(phones):
         raise keys.wrong("phone_log_priors", f"one number for each of {len(phones)} phones", list(priors))
-    targets = tuple(_target(target, files) for target in keys.objects("targets"))
+    decoder = keys.optional_text("decoder")
+    if decoder is not None:
+        keys.listed("decoder", decoder, files)
+    has_rows = decoder is not None
+    targets = tuple(_target(target, files, has_rows=has_rows) for target in keys.objects("targets"))
     if not targets:
         raise keys.wrong("targets", "one target at least", [])
     return EarNetwork(
@@ -184,6 +191,7 @@ def _network(keys: Keys, phones: Sequence[str], files: Container[str]) -> EarNet
         subsampling_factor=keys.integer("subsampling_factor", minimum=1),
         phone_log_priors=priors,
         targets=targets,
+        decoder=decoder,
     )
 
 
@@ -254,7 +262,7 @@ def _features(keys: Keys) -> Features:
     )
 
 
-def _target(keys: Keys, files: Container[str]) -> Target:
+def _target(keys: Keys, files: Container[str], *, has_rows: bool) -> Target:
     return Target(
         **graph_fields(keys, files),
         stateful=keys.boolean("stateful"),
@@ -262,6 +270,8 @@ def _target(keys: Keys, files: Container[str]) -> Target:
         chunk_frames=keys.integer("chunk_frames", minimum=1),
         left_context_tokens=keys.integer("left_context_tokens", minimum=0),
         lookahead_tokens=keys.integer("lookahead_tokens", minimum=0),
+        chunk_rows=keys.integer("chunk_rows", minimum=1) if has_rows else 0,
+        row_width=keys.integer("row_width", minimum=1) if has_rows else 0,
     )
 
 

@@ -14,7 +14,7 @@ from galago.models.checkpoint import IMPORTERS, StoredNetwork, import_file, impo
 from galago.models.efficientnet_lite import EFFICIENTNET_LITE_PRESETS
 from galago.models.flops import count_parameters
 from galago.models.published.efficientnet_lite import installed_weights
-from galago.models.published.moonshine import installed_moonshine
+from galago.models.published.moonshine import INSTALLED, installed_moonshine
 from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.options import DONE, WRONG
 
@@ -23,7 +23,11 @@ __all__ = ["main", "summary"]
 
 def summary(stored: StoredNetwork) -> str:
     """One line: what came from what, how large it is, and what it answers with."""
-    answers = [f", {len(stored.details[key])} {key}" for key in ("tokens", "labels") if key in stored.details]
+    answers = [
+        f", {len(stored.details[key])} {key}"
+        for key in ("tokens", "pieces", "labels")
+        if key in stored.details
+    ]
     millions = count_parameters(stored.network) / 1e6
     return f"{stored.kind} of {stored.source['architecture']}, {millions:.1f} M parameters{''.join(answers)}"
 
@@ -39,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "path",
         type=Path,
         help="a folder with config.json, model.safetensors and, for speech, vocab.json; the .pth of an "
-        "EfficientNet-Lite or the encoder_model.ort of Moonshine tiny, or their names (efficientnet-lite0, "
-        "moonshine-tiny) where their packages are installed",
+        "EfficientNet-Lite, the encoder_model.ort or decoder_model_merged.ort of Moonshine tiny, or their "
+        "names (efficientnet-lite0, moonshine-tiny, moonshine-tiny-decoder) where the packages are",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file, for instance model.pt")
     parser.add_argument("--check", action="store_true", help="read everything and write nothing")
@@ -49,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = options.path
         if str(path) in EFFICIENTNET_LITE_PRESETS and not path.exists():
             path = installed_weights(str(path))
-        elif str(path) == "moonshine-tiny" and not path.exists():
-            path = installed_moonshine()
+        elif str(path) in INSTALLED and not path.exists():
+            path = installed_moonshine(str(path))
         stored = import_file(path) if path.is_file() else import_folder(path)
         if not options.check:
             save_network(options.output, stored)

@@ -38,11 +38,16 @@ class Names:
     def weights(self) -> str:
         return f"ear/{self.mark}{self.dtype}.bin"
 
+    @property
+    def decoder(self) -> str:
+        return f"ear/{self.mark}decoder.bin"
+
 
 def target_entry(
     shape: GraphShape, names: Names, precision: Precision, measured: Mapping[str, Any]
 ) -> dict[str, Any]:
     """One graph: what the core needs to open it, and what was measured."""
+    rows = {} if shape.rows is None else {"chunk_rows": shape.rows[0], "row_width": shape.rows[1]}
     return {
         "name": names.target(shape.chunk_tokens),
         "engine": "openvino",
@@ -56,18 +61,26 @@ def target_entry(
         "left_context_tokens": shape.left_context_tokens,
         "lookahead_tokens": shape.lookahead_tokens,
         "inputs": {"features": "features", "keep": "keep"},
-        "outputs": {"phone_log_probs": "phone_log_probs", "token_log_probs": "token_log_probs"},
+        **rows,
+        "outputs": {
+            "phone_log_probs": "phone_log_probs",
+            "token_log_probs": "token_log_probs",
+            **({"rows": "rows"} if rows else {}),
+        },
         "states": [{"name": n, "shape": list(size), "dtype": "f32"} for n, size in shape.states.items()],
         "measured": dict(measured),
     }
 
 
-def network_entry(model: Ear, priors: Sequence[float], targets: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One network: what it hears, what it says by itself, its graphs."""
+def network_entry(
+    model: Ear, priors: Sequence[float], targets: Sequence[dict[str, Any]], decoder: str | None = None
+) -> dict[str, Any]:
+    """One network: what it hears, what it says by itself, its graphs and the file of its decoder."""
     return {
         "features": model.front_end.manifest_entry(),
         "subsampling_factor": model.front_end.frames_per_token,
         "phone_log_priors": list(priors),
+        **({} if decoder is None else {"decoder": decoder}),
         "targets": list(targets),
     }
 

@@ -9,12 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from galago.models.ear import Ear
+from galago.models.ear import Ear, EarOutput
+from galago.models.moonshine_ear import MoonshineEar
 from galago.models.training.ear.corpus import Corpus
 from galago.quantize.calibration import Array
 from galago.quantize.ear.oracle import Oracle, chunk_features, greedy
 
-__all__ = ["Utterance", "WordErrorRate", "dev_utterances", "edit_distance", "whole_text", "word_error_rate"]
+__all__ = [
+    "Utterance",
+    "WordErrorRate",
+    "dev_utterances",
+    "edit_distance",
+    "text_of",
+    "whole_text",
+    "word_error_rate",
+]
 
 
 @dataclass(frozen=True)
@@ -75,9 +84,16 @@ def whole_text(model: Ear, utterances: Sequence[Utterance]) -> dict[str, WordErr
         for utterance in utterances:
             chunks = chunk_features(utterance.samples, 1, front_end=model.front_end)
             frames = torch.from_numpy(chunks).flatten(0, 1)[None]
-            scores = model(frames, torch.tensor([frames.shape[1]])).token_logits
-            texts.append(greedy(scores[0].numpy(), model.tokens))
+            texts.append(text_of(model, model(frames, torch.tensor([frames.shape[1]]))))
     return _count(utterances, texts)
+
+
+def text_of(model: Ear, output: EarOutput) -> str:
+    """Of one utterance: what the decoder writes, where there is one, or the characters of the best path."""
+    if isinstance(model, MoonshineEar) and model.decoder is not None:
+        assert output.rows is not None
+        return model.written(output.rows[0][model.valid_rows(output)[0]])
+    return greedy(output.token_logits[0].numpy(), model.tokens)
 
 
 def _count(utterances: Sequence[Utterance], texts: Sequence[str]) -> dict[str, WordErrorRate]:

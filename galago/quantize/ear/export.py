@@ -6,6 +6,8 @@ The graph is ``forward_chunk`` with its states spelled out::
     keep (1,)            ├──  forward_chunk  ──────┤ token_log_probs (1, n, 29)
     state.NAME           ┘                          └ next.NAME, shaped like state.NAME
 
+Of a network with a decoder, ``rows`` (1, rows of the chunk, width) stand behind the two heads' answers; the
+decoder itself is no part of the graph (:mod:`galago.quantize.ear.decoder_file`).
 Frames and tokens are the network's: of raw samples, ``features`` are (1, n, 320).
 Engines without states of their own run it as it is; the others turn each pair into a variable.
 """
@@ -36,6 +38,7 @@ class GraphShape:
     num_phones: int
     num_tokens: int
     states: dict[str, tuple[int, ...]]  # without prefix, in the order of the graph's inputs
+    rows: tuple[int, int] | None = None  # of a chunk, and their width, for a decoder
 
 
 def graph_shape(model: Ear, chunk_tokens: int) -> GraphShape:
@@ -52,21 +55,25 @@ def graph_shape(model: Ear, chunk_tokens: int) -> GraphShape:
         num_phones=config.num_phones,
         num_tokens=config.num_tokens,
         states={name: tuple(state.shape) for name, state in model.initial_states().items()},
+        rows=model.row_shape(chunk_tokens),
     )
 
 
 class _StreamingGraph(nn.Module):
     """``forward_chunk`` as a ``forward`` over flat lists, which is what an exporter can trace."""
 
-    def __init__(self, model: Ear) -> None:
+    def __init__(self, model: Ear, *, has_rows: bool) -> None:
         super().__init__()
         self.model = model
+        self.has_rows = has_rows
         self.names = list(model.initial_states())
 
     def forward(self, features: Tensor, keep: Tensor, states: list[Tensor]) -> tuple[Tensor, ...]:
-        phones, tokens, new = self.model.forward_chunk(
-            features, keep, dict(zip(self.names, states, strict=True))
-        )
+        named = dict(zip(self.names, states, strict=True))
+        if self.has_rows:
+            phones, tokens, rows, new = self.model.forward_chunk_rows(features, keep, named)
+            return (phones, tokens, rows, *new.values())
+        phones, tokens, new = self.model.forward_chunk(features, keep, named)
         return (phones, tokens, *new.values())
 
 
@@ -79,7 +86,7 @@ def export_onnx(model: Ear, chunk_tokens: int, path: Path) -> GraphShape:
     shape = graph_shape(model, chunk_tokens)
     check_weights(model)
     write_onnx(
-        _StreamingGraph(model),
+        _StreamingGraph(model, has_rows=shape.rows is not None),
         (
             torch.zeros(1, shape.chunk_frames, shape.values_per_frame),
             torch.ones(1),
@@ -87,6 +94,11 @@ def export_onnx(model: Ear, chunk_tokens: int, path: Path) -> GraphShape:
         ),
         path,
         input_names=["features", "keep", *(STATE_PREFIX + name for name in shape.states)],
-        output_names=["phone_log_probs", "token_log_probs", *(NEXT_PREFIX + name for name in shape.states)],
+        output_names=[
+            "phone_log_probs",
+            "token_log_probs",
+            *(["rows"] if shape.rows is not None else []),
+            *(NEXT_PREFIX + name for name in shape.states),
+        ],
     )
     return shape

@@ -15,6 +15,7 @@ import torch
 
 from galago.models.ear import Ear
 from galago.models.front_end import FrontEnd, LogMelFrontEnd
+from galago.models.moonshine_ear import MoonshineEar
 from galago.models.tokenizer import TOKENS, greedy_text
 from galago.quantize.calibration import Array
 from galago.quantize.compile_openvino import Precision, compile_graph, core, make_stateful, state_names
@@ -29,10 +30,15 @@ class Heard(NamedTuple):
     phone_log_probs: Array  # (T, num_phones)
     token_log_probs: Array  # (T, num_tokens)
     tokens: tuple[str, ...] = TOKENS
+    rows: Array | None = None  # (T', width) of the encoder, where the graph has them
+    model: Ear | None = None  # with the decoder that writes of them
 
     @property
     def text(self) -> str:
-        return greedy(self.token_log_probs, self.tokens)
+        """What the decoder writes, where there is one, or the characters of the best path."""
+        if self.rows is None or not isinstance(self.model, MoonshineEar):
+            return greedy(self.token_log_probs, self.tokens)
+        return self.model.written(torch.from_numpy(self.rows))
 
 
 def greedy(token_log_probs: Array, tokens: tuple[str, ...] = TOKENS) -> str:
@@ -88,6 +94,7 @@ class Oracle:
             graph = make_stateful(graph)
         compiled = compile_graph(graph, precision, num_threads=num_threads)
         shape = list(compiled.input("features").shape)
+        self._has_rows = any("rows" in port.names for port in compiled.outputs)
         self.model = model
         self.front_end: FrontEnd = LogMelFrontEnd() if model is None else model.front_end
         self.lookahead_tokens = lookahead_tokens if model is None else model.config.lookahead_tokens
@@ -116,6 +123,11 @@ class Oracle:
         tokens = self.request.get_tensor("token_log_probs").data[0].copy()
         return phones, tokens
 
+    def _rows(self) -> Array:
+        """The encoder's of the last step."""
+        rows: Array = self.request.get_tensor("rows").data[0].copy()
+        return rows
+
     def hear(self, samples: Array) -> Heard:
         """A whole stream of samples (N,) in [-1, 1] at 16 kHz, chunk by chunk.
 
@@ -131,8 +143,16 @@ class Oracle:
     def hear_features(self, chunks: Array, num_tokens: int) -> Heard:
         """A whole stream of frames as :func:`chunk_features` makes them, of which ``num_tokens`` count."""
         self.reset()
-        rows = [self.step(chunk) for chunk in chunks]
+        heads: list[tuple[Array, Array]] = []
+        rows: list[Array] = []
+        for chunk in chunks:
+            heads.append(self.step(chunk))
+            if self._has_rows:
+                rows.append(self._rows())
         delay = self.lookahead_tokens
         kept = slice(delay, delay + num_tokens)
-        phones, tokens = (np.concatenate([row[head] for row in rows])[kept] for head in (0, 1))
-        return Heard(phones, tokens, self._tokens)
+        phones, tokens = (np.concatenate([row[head] for row in heads])[kept] for head in (0, 1))
+        if not rows:
+            return Heard(phones, tokens, self._tokens)
+        num_rows = -(-num_tokens * rows[0].shape[0] // self.chunk_tokens)
+        return Heard(phones, tokens, self._tokens, np.concatenate(rows)[:num_rows], self.model)

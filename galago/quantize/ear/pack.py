@@ -21,7 +21,7 @@ from galago.quantize.packer import Job, PackedRole
 from galago.quantize.report import write_report
 from galago.quantize.role_quantization import provenance_entry
 
-__all__ = ["EarPacker"]
+__all__ = ["EarPacker", "open_corpora", "precision_of"]
 
 
 class EarPacker:
@@ -41,7 +41,7 @@ class EarPacker:
         for path in self._recordings:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: named in the recipe, but not there")
-        self._corpora = _open_corpora(job.corpora, recipe)
+        self._corpora = open_corpora(job.corpora, recipe)
         self._networks = _networks(recipe, job)
 
     def pack(self, folder: Path) -> PackedRole:
@@ -116,7 +116,7 @@ class EarPacker:
 
 def _networks(recipe: EarPackRecipe, job: Job) -> list[Network]:
     """The ear's network, and behind it that of its second pass where it has one."""
-    precision: Precision = "bf16" if recipe.inference_precision == "bf16" else "f32"
+    precision = precision_of(recipe)
     first = load_ear(job.checkpoint)
     check_chunks(first, recipe.chunk_tokens, job.checkpoint)
     networks = [Network(first, job.checkpoint, recipe.first_pass_recipe, precision)]
@@ -136,7 +136,18 @@ def _networks(recipe: EarPackRecipe, job: Job) -> list[Network]:
     return [*networks, Network(second, checkpoint, settings, precision)]
 
 
-def _open_corpora(folder: Path | None, recipe: EarPackRecipe) -> dict[str, Corpus]:
+def precision_of(recipe: EarPackRecipe) -> Precision:
+    """Of everything that is not int8."""
+    return "bf16" if recipe.inference_precision == "bf16" else "f32"
+
+
+def open_corpora(folder: Path | None, recipe: EarPackRecipe) -> dict[str, Corpus]:
+    """Those that a recipe names, by name.
+
+    Raises:
+        RecipeError: it names some, and there is no folder of them.
+        CorpusError: one is missing or damaged.
+    """
     settings = recipe.calibration
     names = dict.fromkeys((*settings.corpora, *settings.noise, *recipe.evaluation.corpora))
     if names and folder is None:

@@ -13,12 +13,14 @@ from typing import Any
 import openvino as ov
 
 from galago.models.ear import Ear
+from galago.models.moonshine_ear import MoonshineEar
 from galago.models.training.ear.corpus import Corpus
 from galago.quantize.accuracy_control import Controlled, divergence
 from galago.quantize.calibration import CalibrationSet
 from galago.quantize.compile_openvino import Precision, convert_onnx, make_stateful
 from galago.quantize.dtype_choice import DtypeChoice, StepTimes, choose_dtype
 from galago.quantize.ear.calibrate import Stream, recipe_streams, record
+from galago.quantize.ear.decoder_file import write_decoder
 from galago.quantize.ear.entries import Names, network_entry, target_entry
 from galago.quantize.ear.export import GraphShape, export_onnx
 from galago.quantize.ear.measure import HEADS, measure_target, phone_log_priors
@@ -111,6 +113,10 @@ def pack_network(
     oracles = {
         n: Oracle(path, network.precision, weights=weights, model=network.model) for n, path in paths.items()
     }
+    decoder = None
+    if isinstance(network.model, MoonshineEar) and network.model.decoder is not None:
+        decoder = folder / names.decoder
+        write_decoder(decoder, network.model.decoder, network.model.pieces)
     rows = _measured(network, graphs, oracles)
     targets = []
     for n, row in rows.items():
@@ -121,7 +127,7 @@ def pack_network(
         names=names,
         streaming=streaming,
         oracles=oracles,
-        entry=network_entry(network.model, priors, targets),
+        entry=network_entry(network.model, priors, targets, None if decoder is None else names.decoder),
         report={
             "checkpoint": provenance(network.checkpoint),
             "calibration": graphs.calibration.describe(len(graphs.held_out)),
@@ -130,7 +136,9 @@ def pack_network(
             ),
             "targets": {names.target(n): row for n, row in rows.items()},
         },
-        size_bytes=sum(path.stat().st_size for path in (*paths.values(), weights)),
+        size_bytes=sum(
+            path.stat().st_size for path in (*paths.values(), weights, *([decoder] if decoder else []))
+        ),
     )
 
 

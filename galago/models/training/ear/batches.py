@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 IGNORED = -100  # what torch's cross-entropy skips
-SHORT_CLIP_S = 2.5
 
 
 class Batch(NamedTuple):
@@ -184,7 +183,12 @@ class BatchMaker(Epochs[list[list[Source]]], torch.utils.data.Dataset[Batch]):
         utterances: list[list[Source]] = []
         waiting: list[Source] = []
         for source in drawn:
-            if source.clip.duration_s < SHORT_CLIP_S and rng.random() < augmentation.concatenate_probability:
+            short = source.clip.duration_s < augmentation.concatenate_below_s
+            if short and rng.random() < augmentation.concatenate_probability:
+                together_s = source.clip.duration_s + sum(s.clip.duration_s for s in waiting)
+                if waiting and together_s > augmentation.concatenate_up_to_s:
+                    utterances.append(waiting)
+                    waiting = []
                 waiting.append(source)
                 if len(waiting) >= rng.integers(2, 6):
                     utterances.append(waiting)

@@ -117,6 +117,8 @@ class AugmentationRecipe:
     silence_probability: Share = 0.6
     silence_s: Annotated[tuple[float, float], Range(0.0, 10.0), Rising()] = (0.1, 0.8)
     concatenate_probability: Share = 0.6  # short clips become one longer clip
+    concatenate_below_s: Annotated[float, Range(0.0)] = 2.5  # what is short
+    concatenate_up_to_s: Annotated[float, Range(0.1)] = 60.0  # what one longer clip may last
     noise_only_share: Share = 0.03  # batch examples in which nobody speaks
     frequency_masks: Count = 2
     frequency_mask_mels: Annotated[int, Range(0, 80)] = 14
@@ -126,7 +128,7 @@ class AugmentationRecipe:
 
 @dataclass(frozen=True)
 class LossRecipe:
-    """Weights of the three losses that are added up.
+    """Weights of the losses that are added up; ``pieces`` is that of a decoder, which not every ear has.
 
     ``consistency`` is the weight, within each CTC loss, of what two views of an utterance answer differently;
     above 0 every utterance is heard twice, under other masks and mostly with another context, and
@@ -136,6 +138,7 @@ class LossRecipe:
     phone_frames: Weight = 1.0
     phone_ctc: Weight = 0.3
     token_ctc: Weight = 0.7
+    pieces: Weight = 1.0
     consistency: Weight = 0.0
 
 
@@ -181,6 +184,8 @@ class ScheduleRecipe:
     decay_steps: Count = 1500
     warmup_steps: Count = 300
     head_steps: Count = 0  # with initial_weights: what stands below the heads is left as it is at first
+    #: Of these steps; None: as if they were others.
+    head_learning_rate: Annotated[float, Range(0.0, 1.0)] | None = None
     clean_steps: Count = 300  # full context and no augmentation at first: CTC leaves its plateau sooner
     peak_learning_rate: Annotated[float, Range(0.0, 1.0)] = 1e-3
     final_learning_rate: Annotated[float, Range(0.0, 1.0)] = 2e-5
@@ -195,7 +200,9 @@ class ScheduleRecipe:
     seed: Count = 1
 
     def learning_rate(self, step: int) -> float:
-        """See :func:`galago.models.training.schedule.linear_decay`."""
+        """See :func:`galago.models.training.schedule.linear_decay`; the heads' steps may have their own."""
+        if step < self.head_steps and self.head_learning_rate is not None:
+            return self.head_learning_rate
         return linear_decay(self, step)
 
 
@@ -223,6 +230,8 @@ class Recipe:
     #: Another run's model.pt to begin with: an ear of this shape, or without its lookahead, or what a
     #: pre-training left; or a galago model file of Moonshine's encoder.
     initial_weights: str | None = None
+    #: A galago model file of a decoder that the network's begins with, and the pieces that it keeps of it.
+    initial_decoder: str | None = None
     role: Literal["ear"] = "ear"
     schema_version: int = SCHEMA_VERSION
 
@@ -237,6 +246,14 @@ class Recipe:
         step = MoonshineEar.chunk_step_tokens if self.network.get("family") == "moonshine" else 1
         if any(count % step for count in self.schedule.chunk_tokens):
             raise ValueError(f'schedule.chunk_tokens: of the family "moonshine", multiples of {step}')
+        if self.initial_decoder is not None and not self.network.get("decoder_blocks"):
+            raise ValueError(
+                "initial_decoder: network.decoder_blocks is 0, so there is none to begin with it"
+            )
+        if self.network.get("decoder_blocks") and self.initial_weights is None:
+            raise ValueError(
+                "network.decoder_blocks: needs initial_weights, and initial_decoder where they have none"
+            )
         if self.quantization_aware is not None and self.initial_weights is None:
             raise ValueError("quantization_aware: needs initial_weights, a network that was trained in float")
 

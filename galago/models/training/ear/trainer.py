@@ -17,6 +17,7 @@ from galago.models.conformer import Conformer, EarOutput
 from galago.models.fake_quantization import load_plain_state, plain_state, stored_scales
 from galago.models.moonshine import MoonshineEncoder
 from galago.models.moonshine_ear import MoonshineEar
+from galago.models.pieces import Pieces
 from galago.models.tokenizer import greedy_text
 from galago.models.training.checkpoints import CheckpointError, files_sha256, load, save_atomically
 from galago.models.training.distill.layers import tapped
@@ -33,6 +34,7 @@ from galago.models.training.ear.checkpoint import (
 from galago.models.training.ear.distillation import EarDistillation, mean_of_views
 from galago.models.training.ear.losses import Losses, disagreement, losses
 from galago.models.training.ear.recipe import Recipe, network_config
+from galago.models.training.ear.writing import begin_decoder, piece_loss, written_texts
 from galago.models.training.loop import Run
 from galago.models.training.options import say
 from galago.models.training.plots import Panel
@@ -70,6 +72,7 @@ class EarTask(Task):
     panels: tuple[Panel, ...] = (
         Panel("loss", ("phone_frames", "phone_ctc", "token_ctc")),
         Panel("how far two views are apart", ("phones_apart", "tokens_apart")),
+        Panel("next piece of a text", ("pieces", "piece_accuracy")),
         Panel("phones right, of tokens", ("phone_accuracy", "dev_phone_accuracy")),
         Panel("greedy word error rate on dev clips, 320 ms chunks", ("dev_wer",)),
         Panel("learning rate", ("learning_rate",), is_smoothed=False),
@@ -95,6 +98,7 @@ class EarTask(Task):
                 self.model, recipe.quantization_aware, _hear_silence, in_float=IN_FLOAT, where=where
             )
         self.networks: dict[str, nn.Module] = {"model": self.model}
+        self._pieces: Pieces | None = None  # of the decoder, as soon as they are known
         self.distillation: EarDistillation | None = None
         if recipe.distillation is not None:
             where = f"{recipe.name}.distillation"
@@ -113,6 +117,20 @@ class EarTask(Task):
             self._begin_as_part(recipe.pruning)
         else:
             self._measure_features()
+        if recipe.initial_decoder is not None:
+            assert isinstance(self.model, MoonshineEar)  # no other has decoder_blocks
+            begin_decoder(self.model, Path(recipe.initial_decoder))
+
+    @property
+    def _writer(self) -> MoonshineEar | None:
+        """The ear, if it has a decoder."""
+        model = self.model
+        return model if isinstance(model, MoonshineEar) and model.decoder is not None else None
+
+    def _pieces_of(self, model: MoonshineEar) -> Pieces:
+        if self._pieces is None:
+            self._pieces = model.pieces
+        return self._pieces
 
     def _begin_with(self, path: Path) -> None:
         """Begin with another run's ear, or with a pre-trained network and new heads."""
@@ -223,6 +241,11 @@ class EarTask(Task):
         if batch.twin is not None:
             views.append(self._heard(batch.twin, batch, twin_chunk))
             total, scalars = self._with_twin(found, output, batch, views[1][0])
+        if self._writer is not None and step >= self.recipe.schedule.head_steps:
+            with self._autocast():
+                written = piece_loss(self._writer, output, batch, self._pieces_of(self._writer))
+            total = total + self.recipe.loss.pieces * written["pieces"]
+            scalars = {**scalars, **written, "total": total}
         if self.distillation is None:
             yield "model", total, scalars
             return
@@ -257,11 +280,13 @@ class EarTask(Task):
         return total, {**found._replace(total=total)._asdict(), **apart}
 
     def evaluate(self, model: nn.Module, samples: Path) -> Row:
-        """Frame accuracy of the phones, where any are known, and greedy WER of the tokens, in chunks."""
+        """Frame accuracy of the phones, where any are known, and greedy WER of the text, in chunks."""
         errors = num_words = 0
         correct = known = 0.0
         step = self.model.chunk_step_tokens
         chunk_tokens = EVALUATION_CHUNK_MS // self.data.front_end.token_ms // step * step
+        if self._writer is not None:  # it is for second passes, whose chunks are long
+            chunk_tokens = self.recipe.schedule.chunk_tokens[0]
         for batch, texts in self.dev:
             batch = moved(batch, self.device)
             with self._autocast():
@@ -269,11 +294,9 @@ class EarTask(Task):
             mask = batch.phone_frames != IGNORED
             correct += float(((output.phone_logits.argmax(-1) == batch.phone_frames) & mask).sum())
             known += float(mask.sum())
-            for row, count, text in zip(
-                output.token_logits.argmax(-1), output.num_tokens, texts, strict=True
-            ):
+            for heard, text in zip(self._texts(model, output), texts, strict=True):
                 reference = text.split()
-                errors += edit_distance(reference, greedy_text(row[: int(count)].tolist()).split())
+                errors += edit_distance(reference, heard.split())
                 num_words += len(reference)
         measures: Row = {}
         if known:
@@ -281,6 +304,13 @@ class EarTask(Task):
         if num_words:
             measures["dev_wer"] = errors / num_words
         return measures
+
+    def _texts(self, model: nn.Module, output: EarOutput) -> list[str]:
+        """What the decoder writes, or without one the likeliest characters."""
+        if isinstance(model, MoonshineEar) and model.decoder is not None:
+            return written_texts(model, output, self._pieces_of(model))
+        best = zip(output.token_logits.argmax(-1), output.num_tokens, strict=True)
+        return [greedy_text(row[: int(count)].tolist()) for row, count in best]
 
     def export(self, model: nn.Module, step: int, path: Path) -> None:
         """A ``model.pt`` that :func:`load_model` reads, with the recipe that a model card tells of."""

@@ -25,6 +25,8 @@ FREE = (
     "norm_horizon_tokens",
     "norm_horizon_rows",
     "dropout",
+    "decoder_blocks",
+    "num_pieces",
 )
 
 

@@ -88,6 +88,16 @@ OpenedEar open_ear(const std::string& folder, const Ear& ear, const BundleOption
     second_pass.network = second ? *second : opened.ear.network;
     open_first(folder, "ear's second pass", second_pass.network.targets, again, chunk_ms,
                &second_pass);
+    if (second_pass.network.decoder) {
+      const FileEntry& file = *second_pass.network.decoder;
+      second_pass.decoder =
+          PieceModel::parse(std::make_shared<const FileBytes>(read_checked(folder, file)));
+      if (second_pass.decoder->width() != static_cast<size_t>(second_pass.target.row_width)) {
+        fail(GALAGO_E_CORRUPT, "%s: reads rows of %zu numbers, those of %s have %d",
+             file.path.c_str(), second_pass.decoder->width(), second_pass.target.name.c_str(),
+             second_pass.target.row_width);
+      }
+    }
   }
   if (ear.word_model && ear.decoding_method == "words") {
     const auto words = std::make_shared<const FileBytes>(read_checked(folder, *ear.word_model));

@@ -58,6 +58,12 @@ EarTarget read_ear_target(const Entry& entry, const std::vector<FileEntry>& file
   target.outputs = {
       read_tensor(entry, "outputs", "phone_log_probs", {1, target.chunk_tokens, num_phones}),
       read_tensor(entry, "outputs", "token_log_probs", {1, target.chunk_tokens, num_tokens})};
+  if (network.decoder) {
+    target.chunk_rows = static_cast<int>(entry.at("chunk_rows").integer(1, 65536));
+    target.row_width = static_cast<int>(entry.at("row_width").integer(1, 65536));
+    target.outputs.push_back(
+        read_tensor(entry, "outputs", "rows", {1, target.chunk_rows, target.row_width}));
+  }
   return target;
 }
 
@@ -77,6 +83,7 @@ EarNetwork read_network(const Entry& entry, const std::vector<FileEntry>& files,
         .complain("has " + std::to_string(network.phone_log_priors.size()) + " numbers for " +
                   std::to_string(ear.phones.size()) + " phones");
   }
+  if (const auto decoder = entry.find("decoder")) network.decoder = find_file(*decoder, files);
   for (const Entry& item : entry.at("targets").items()) {
     network.targets.push_back(read_ear_target(item, files, ear, network));
   }

@@ -29,7 +29,7 @@ size_t checked_tokens(size_t num_tokens) {
 
 }  // namespace
 
-CtcAlignment::CtcAlignment(const std::vector<std::string>& tokens, int max_rows)
+CtcAlignment::CtcAlignment(const std::vector<std::string>& tokens, int max_rows, bool has_places)
     : num_tokens_(checked_tokens(tokens.size())),
       max_rows_(checked_rows(max_rows)),
       scorer_(std::vector<float>(num_tokens_, 0.0f), 0.0f),
@@ -37,6 +37,11 @@ CtcAlignment::CtcAlignment(const std::vector<std::string>& tokens, int max_rows)
       peaks_(max_rows_),
       labels_(2 * max_rows_ + 1),
       scores_(2 * max_rows_ + 1) {
+  if (has_places) {
+    steps_.resize((max_rows_ * (2 * max_rows_ + 1) + 3) / 4);
+    byte_of_label_.resize(2 * max_rows_ + 1);
+    place_of_label_.resize(2 * max_rows_ + 1);
+  }
   token_of_byte_.fill(kNone);
   for (size_t i = 1; i < num_tokens_; ++i) {
     if (tokens[i].size() == 1)
@@ -62,15 +67,22 @@ CtcAlignment::Fit CtcAlignment::align(std::string_view text) {
   size_t num_labels = 0;
   int num_characters = 0;
   labels_[num_labels++] = kBlank;
-  for (const char c : text) {
-    const int16_t token = token_of_byte_[static_cast<unsigned char>(c)];
+  for (size_t at = 0; at < text.size(); ++at) {
+    const int16_t token = token_of_byte_[static_cast<unsigned char>(text[at])];
     if (token == kNone) continue;
     ++num_characters;
     if (num_labels + 2 > labels_.size()) continue;  // too few rows in any case
+    if (!byte_of_label_.empty()) byte_of_label_[num_labels] = static_cast<uint32_t>(at);
     labels_[num_labels++] = static_cast<size_t>(token);
     labels_[num_labels++] = kBlank;
   }
-  if (static_cast<size_t>(num_characters) > num_rows_) return {num_characters, worst};
+  num_labels_ = num_labels;
+  const bool has_places = !steps_.empty();
+  if (static_cast<size_t>(num_characters) > num_rows_) {
+    if (has_places) spread_places();
+    return {num_characters, worst};
+  }
+  if (has_places) std::fill_n(steps_.begin(), (num_rows_ * num_labels + 3) / 4, uint8_t{0});
 
   std::fill_n(scores_.begin(), num_labels, kImpossible);
   // Before the first row: as if a blank had just been heard.
@@ -83,17 +95,61 @@ CtcAlignment::Fit CtcAlignment::align(std::string_view text) {
     const size_t first = num_labels > 2 * rows_left + 2 ? num_labels - 2 * rows_left - 2 : 0;
     for (size_t i = last + 1; i-- > first;) {  // downwards: those before still are of the last row
       float score = scores_[i];
-      if (i >= 1) score = std::max(score, scores_[i - 1]);
-      if (i >= 2 && labels_[i] != kBlank && labels_[i] != labels_[i - 2])
-        score = std::max(score, scores_[i - 2]);
+      size_t step = 0;
+      if (i >= 1 && scores_[i - 1] > score) score = scores_[i - 1], step = 1;
+      if (i >= 2 && labels_[i] != kBlank && labels_[i] != labels_[i - 2] && scores_[i - 2] > score)
+        score = scores_[i - 2], step = 2;
       scores_[i] = score + ratios[labels_[i]];
+      if (has_places && step != 0) {
+        const size_t at = row * num_labels + i;
+        steps_[at / 4] = static_cast<uint8_t>(steps_[at / 4] | step << (2 * (at % 4)));
+      }
     }
   }
   float best = scores_[num_labels - 1];
-  if (num_labels >= 2) best = std::max(best, scores_[num_labels - 2]);
+  bool ends_in_blank = true;
+  if (num_labels >= 2 && scores_[num_labels - 2] > best) {
+    best = scores_[num_labels - 2];
+    ends_in_blank = false;
+  }
+  if (has_places && std::isfinite(best)) find_places(ends_in_blank);
+  if (has_places && !std::isfinite(best)) spread_places();
   return {num_characters, std::max(best, worst)};
 }
 
-size_t CtcAlignment::num_bytes() const { return heap_bytes(ratios_, peaks_, labels_, scores_); }
+void CtcAlignment::find_places(bool ends_in_blank) {
+  std::fill_n(place_of_label_.begin(), num_labels_, Place{0, 0});
+  size_t label = num_labels_ - (ends_in_blank ? 1 : 2);
+  for (size_t row = num_rows_; row-- > 0;) {
+    Place& place = place_of_label_[label];
+    if (place.end_row == 0) place.end_row = static_cast<int>(row) + 1;
+    place.begin_row = static_cast<int>(row);
+    const size_t at = row * num_labels_ + label;
+    label -= steps_[at / 4] >> (2 * (at % 4)) & 3;
+  }
+}
+
+void CtcAlignment::spread_places() {
+  const auto row_of = [this](size_t label) {
+    return static_cast<int>(num_rows_ * label / num_labels_);
+  };
+  for (size_t i = 0; i < num_labels_; ++i) place_of_label_[i] = {row_of(i), row_of(i + 1)};
+}
+
+CtcAlignment::Place CtcAlignment::place(size_t begin, size_t num_bytes) const {
+  Place found{0, 0};
+  for (size_t i = 1; i < num_labels_; i += 2) {
+    if (byte_of_label_[i] < begin || byte_of_label_[i] >= begin + num_bytes) continue;
+    const Place& place = place_of_label_[i];
+    if (place.end_row == 0) continue;
+    if (found.end_row == 0) found.begin_row = place.begin_row;
+    found.end_row = place.end_row;
+  }
+  return found;
+}
+
+size_t CtcAlignment::num_bytes() const {
+  return heap_bytes(ratios_, peaks_, labels_, scores_, steps_, byte_of_label_, place_of_label_);
+}
 
 }  // namespace galago

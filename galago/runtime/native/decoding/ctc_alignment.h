@@ -31,7 +31,7 @@ class CtcAlignment {
 
   // `tokens[0]` is the CTC blank; of the others, those of one byte are characters. At most
   // kMaxTokens of them. max_rows: [1, 65536]. Throws Error (GALAGO_E_INVALID_ARGUMENT).
-  CtcAlignment(const std::vector<std::string>& tokens, int max_rows);
+  CtcAlignment(const std::vector<std::string>& tokens, int max_rows, bool has_places = false);
 
   void reset() { num_rows_ = 0; }
 
@@ -42,6 +42,15 @@ class CtcAlignment {
   // Letters of either case; what no token spells is left out. Costs rows * characters additions.
   Fit align(std::string_view text);
 
+  // Where a part of a text was said: rows [begin_row, end_row).
+  struct Place {
+    int begin_row;
+    int end_row;
+  };
+  // The rows of bytes [begin, begin + num_bytes) of the text of the last align(), which must have
+  // had places; no rows where nothing of it is spelled.
+  Place place(size_t begin, size_t num_bytes) const;
+
   size_t num_bytes() const;  // on the heap
 
   int num_rows() const { return static_cast<int>(num_rows_); }
@@ -50,6 +59,9 @@ class CtcAlignment {
 
  private:
   static constexpr int16_t kNone = -1;
+
+  void find_places(bool ends_in_blank);
+  void spread_places();  // evenly: the text cannot be aligned
 
   const size_t num_tokens_;
   const size_t max_rows_;
@@ -60,6 +72,12 @@ class CtcAlignment {
   std::vector<float> peaks_;    // [max_rows]
   std::vector<size_t> labels_;  // [2 * max_rows + 1]: blanks and characters in turn
   std::vector<float> scores_;   // [2 * max_rows + 1]: the best path to each of them
+  // With places: by how many labels the best path came on to each label in each row, two bits of
+  // a byte for each of [max_rows][2 * max_rows + 1].
+  std::vector<uint8_t> steps_;
+  std::vector<uint32_t> byte_of_label_;  // of the text, for each label that is a character
+  std::vector<Place> place_of_label_;
+  size_t num_labels_ = 0;
 };
 
 }  // namespace galago

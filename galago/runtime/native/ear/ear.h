@@ -15,12 +15,15 @@ namespace galago {
 
 // The ear's: states are variables of the graph.
 struct EarTarget : Target {
-  enum Input { kFeatures, kKeep, kNumInputs };                  // [chunk_frames][...], [1]
-  enum Output { kPhoneLogProbs, kTokenLogProbs, kNumOutputs };  // [chunk_tokens][...]
+  enum Input { kFeatures, kKeep, kNumInputs };  // [chunk_frames][...], [1]
+  // [chunk_tokens][...], and of a network with a decoder [chunk_rows][row_width].
+  enum Output { kPhoneLogProbs, kTokenLogProbs, kRows };
   int chunk_tokens = 0;
   int chunk_frames = 0;
   int left_context_tokens = 0;
   int lookahead_tokens = 0;
+  int chunk_rows = 0;  // 0: no kRows
+  int row_width = 0;
 };
 
 // A streaming network with a phone head and a token head.
@@ -29,6 +32,7 @@ struct EarNetwork {
   int subsampling_factor = 0;           // frames a token
   std::vector<float> phone_log_priors;  // [num phones]
   std::vector<EarTarget> targets;
+  std::optional<FileEntry> decoder;  // that writes what the rows of an utterance say
 
   int token_samples() const { return subsampling_factor * features.hop_samples; }
 };

@@ -40,12 +40,22 @@ int max_tokens(const Ear& ear, const ListenerOptions& options) {
   return endpoint_options(ear, options).max_utterance_ms / ear.token_ms() + kSpareTokens;
 }
 
+// The encoder's rows that are before an utterance's end, with what its first chunk hears before it.
+int max_encoder_rows(const Ear& ear, const ListenerOptions& options) {
+  if (options.second_pass == nullptr) return 0;
+  const EarTarget& target = options.second_pass->target;
+  const int num_tokens = max_tokens(ear, options) + SecondPass::kContextTokens;
+  return num_tokens * target.chunk_rows / target.chunk_tokens;
+}
+
 DecodingOptions decoding_options(const Ear& ear, const ListenerOptions& options) {
   DecodingOptions decoding;
   decoding.max_tokens = max_tokens(ear, options);
   decoding.greedy = options.greedy;
   decoding.beam = options.beam;
   decoding.word_model = options.word_model;
+  if (options.second_pass != nullptr) decoding.decoder = options.second_pass->decoder;
+  decoding.max_encoder_rows = max_encoder_rows(ear, options);
   return decoding;
 }
 
@@ -91,7 +101,9 @@ Listener::Listener(const Ear& ear, const ListenerOptions& options, EventQueue* e
       endpoint_(endpoint_options(ear, options)),
       final_(ear, decoding_options(ear, options)),
       history_rows_(static_cast<size_t>(endpoint_.max_preroll_tokens(voice_))),
+      joined_text_(event_limits(ear, options).text_bytes),
       last_partial_(event_limits(ear, options).text_bytes) {
+  reserve_written(event_limits(ear, options).num_words, &joined_words_);
   if (options.second_pass != nullptr) {
     const EarTarget& target = options.second_pass->target;
     if (ear.grammar_second_pass_share < 1.0f) {
@@ -218,7 +230,7 @@ void Listener::begin_utterance() {
   final_.reset(decoded_end_);
   if (second_pass_) {
     second_pass_->begin(decoded_end_);
-    decoded_again_end_ = decoded_end_;
+    decoded_again_end_ = final_begin_ = decoded_end_;
     if (draft_) draft_->reset(decoded_end_);
   }
   last_partial_bytes_ = 0;
@@ -242,6 +254,9 @@ void Listener::decode_again_until(int64_t end_token, bool is_over) {
   while (decoded_again_end_ < end_token && second_pass_->advance(end_token, is_over)) {
     const int64_t begin = std::max(second_pass_->begin_token(), decoded_again_end_);
     const int64_t end = std::min(second_pass_->end_token(), end_token);
+    if (final_.is_written()) {
+      final_.advance_rows(second_pass_->rows(), second_pass_->num_rows(end));
+    }
     if (begin >= end) continue;
     final_.advance_text(second_pass_->phone_log_probs(begin), second_pass_->token_log_probs(begin),
                         static_cast<int>(end - begin));
@@ -249,7 +264,9 @@ void Listener::decode_again_until(int64_t end_token, bool is_over) {
     decoded_again_end_ = end;
     has_new_rows = true;
   }
-  if (has_new_rows && draft_ && !is_over) {
+  if (has_new_rows && final_.is_written()) {
+    if (draft_ && !is_over) final_.write_so_far();
+  } else if (has_new_rows && draft_ && !is_over) {
     draft_->assign(final_);
     decoded_end_ = decoded_again_end_;
   }
@@ -349,7 +366,38 @@ void Listener::publish(galago_event* event) {
   events_->publish();
 }
 
-UtteranceDecoder::Heard Listener::heard_so_far() const {
+UtteranceDecoder::Heard Listener::written_so_far() {
+  const UtteranceDecoder::Heard written = final_.heard();
+  if (!draft_) return written;
+  const UtteranceDecoder::Heard draft = draft_->heard();
+  joined_words_.assign(written.words, written.words + written.num_words);
+  std::copy(written.text.begin(), written.text.end(), joined_text_.begin());
+  size_t num_bytes = written.text.size();
+  const int64_t written_end =
+      written.num_words == 0 ? decoded_again_end_ : written.words[written.num_words - 1].end_token;
+  for (size_t i = 0; i < draft.num_words; ++i) {
+    DecodedWord word = draft.words[i];
+    if (decoded_again_end_ > final_begin_ && word.begin_token < written_end) continue;
+    if (num_bytes + word.text_bytes + 1 > joined_text_.size() ||
+        joined_words_.size() == joined_words_.capacity()) {
+      break;
+    }
+    if (num_bytes > 0) joined_text_[num_bytes++] = ' ';
+    const std::string_view spelled = draft.text.substr(word.text_begin, word.text_bytes);
+    std::copy(spelled.begin(), spelled.end(),
+              joined_text_.begin() + static_cast<std::ptrdiff_t>(num_bytes));
+    word.text_begin = static_cast<uint32_t>(num_bytes);
+    num_bytes += word.text_bytes;
+    joined_words_.push_back(word);
+  }
+  return {{joined_text_.data(), num_bytes},
+          written.stable_bytes,
+          joined_words_.data(),
+          joined_words_.size()};
+}
+
+UtteranceDecoder::Heard Listener::heard_so_far() {
+  if (final_.is_written() && !final_.has_grammar()) return written_so_far();
   const UtteranceDecoder::Heard sure = final_.heard();
   if (!draft_ || decoded_end_ == decoded_again_end_) return sure;
   UtteranceDecoder::Heard heard = draft_->heard();
@@ -507,7 +555,8 @@ void Listener::set_hotwords(const std::shared_ptr<const HotwordGraph>& hotwords,
 size_t Listener::num_bytes() const {
   return sizeof(*this) + final_.num_bytes() + (draft_ ? draft_->num_bytes() : 0) +
          (second_pass_ ? second_pass_->num_bytes() : 0) +
-         heap_bytes(last_partial_, phone_history_, token_history_, mixed_phones_, mixed_tokens_);
+         heap_bytes(joined_text_, joined_words_, last_partial_, phone_history_, token_history_,
+                    mixed_phones_, mixed_tokens_);
 }
 
 }  // namespace galago

@@ -126,7 +126,9 @@ class Listener {
   void emit_intent(const GrammarResult& result);
   void add_words(const UtteranceDecoder::Heard& heard);
   // The likeliest so far; of it, what can still change is the draft's.
-  UtteranceDecoder::Heard heard_so_far() const;
+  UtteranceDecoder::Heard heard_so_far();
+  // What is written by now, and of the draft what it heard behind that.
+  UtteranceDecoder::Heard written_so_far();
   // Of the running utterance, begun in the queue.
   galago_event* begin_text_event(uint32_t type, const UtteranceDecoder::Heard& heard);
   void publish(galago_event* event);
@@ -166,7 +168,10 @@ class Listener {
   uint64_t utterance_ = 0;         // 1, 2, 3, ...; the last one that began
   int64_t decoded_end_ = 0;        // of the rows that were heard
   int64_t decoded_again_end_ = 0;  // of the second pass's
+  int64_t final_begin_ = 0;        // of the first of them in the utterance
   int64_t voice_begin_token_ = 0;  // first voice of the utterance
+  std::vector<char> joined_text_;  // of a partial that is written in part
+  std::vector<DecodedWord> joined_words_;
   std::vector<char> last_partial_;
   size_t last_partial_bytes_ = 0;
   bool has_partial_ = false;

@@ -12,10 +12,6 @@
 namespace galago {
 namespace {
 
-// Sound before the utterance that the first chunk begins with, so that its first token has heard
-// something.
-constexpr int64_t kContextTokens = 4;
-
 // What a last chunk of log-mel energies is filled up with: the silence that ended the utterance, to
 // and fro. Frames of digital silence would be a sound that the network never hears behind a voice.
 // One that hears raw samples was trained with zeros behind them.
@@ -50,7 +46,9 @@ SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_n
                                   subsampling_) *
               frame_width_),
       phone_rows_(most_chunks_ahead_ * static_cast<size_t>(target_.chunk_tokens) * num_phones_),
-      token_rows_(most_chunks_ahead_ * static_cast<size_t>(target_.chunk_tokens) * num_tokens_) {}
+      token_rows_(most_chunks_ahead_ * static_cast<size_t>(target_.chunk_tokens) * num_tokens_),
+      encoder_rows_(most_chunks_ahead_ *
+                    static_cast<size_t>(target_.chunk_rows * target_.row_width)) {}
 
 void SecondPass::restart() {
   frames_begin_ = frames_end_ = 0;
@@ -128,12 +126,16 @@ bool SecondPass::run_next() {
     }
   }
   if (!run_chunk(chunk_begin_)) return false;
-  const auto hold = [this](size_t output, size_t width, std::vector<float>* rows) {
-    const size_t num_values = static_cast<size_t>(target_.chunk_tokens) * width;
+  const auto hold = [this](size_t output, size_t num_values, std::vector<float>* rows) {
     std::copy_n(stream_->output(output), num_values, rows->data() + num_chunks_ahead_ * num_values);
   };
-  hold(EarTarget::kPhoneLogProbs, num_phones_, &phone_rows_);
-  hold(EarTarget::kTokenLogProbs, num_tokens_, &token_rows_);
+  const auto num_tokens = static_cast<size_t>(target_.chunk_tokens);
+  hold(EarTarget::kPhoneLogProbs, num_tokens * num_phones_, &phone_rows_);
+  hold(EarTarget::kTokenLogProbs, num_tokens * num_tokens_, &token_rows_);
+  if (target_.chunk_rows > 0) {
+    hold(EarTarget::kRows, static_cast<size_t>(target_.chunk_rows * target_.row_width),
+         &encoder_rows_);
+  }
   if (num_chunks_ahead_ == 0) held_begin_ = chunk_begin_ / subsampling_ - target_.lookahead_tokens;
   show_next();
   return true;
@@ -141,6 +143,7 @@ bool SecondPass::run_next() {
 
 void SecondPass::show_next() {
   const int64_t first_row = chunk_begin_ / subsampling_ - target_.lookahead_tokens;
+  shown_begin_ = first_row;
   rows_begin_ = std::max(first_row, first_token_);
   rows_end_ = std::max(first_row + target_.chunk_tokens, rows_begin_);
   chunk_begin_ += target_.chunk_frames;
@@ -185,10 +188,23 @@ const float* SecondPass::token_log_probs(int64_t token) const {
   return token_rows_.data() + static_cast<size_t>(token - held_begin_) * num_tokens_;
 }
 
+const float* SecondPass::rows() const {
+  const auto chunk = static_cast<size_t>((shown_begin_ - held_begin_) / target_.chunk_tokens);
+  return encoder_rows_.data() + chunk * static_cast<size_t>(target_.chunk_rows * target_.row_width);
+}
+
+size_t SecondPass::num_rows(int64_t end_token) const {
+  const int64_t num_tokens =
+      std::clamp<int64_t>(end_token - shown_begin_, 0, int64_t{target_.chunk_tokens});
+  return static_cast<size_t>((num_tokens * target_.chunk_rows + target_.chunk_tokens - 1) /
+                             target_.chunk_tokens);
+}
+
 int64_t SecondPass::take_engine_ns() { return std::exchange(engine_ns_, 0); }
 
 size_t SecondPass::num_bytes() const {
-  return sizeof(*this) + stream_->num_bytes() + heap_bytes(frames_, phone_rows_, token_rows_);
+  return sizeof(*this) + stream_->num_bytes() +
+         heap_bytes(frames_, phone_rows_, token_rows_, encoder_rows_);
 }
 
 }  // namespace galago

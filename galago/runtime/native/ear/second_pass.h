@@ -23,6 +23,7 @@
 #include <memory>
 #include <vector>
 
+#include "decoding/piece_decoder.h"
 #include "ear/ear.h"
 #include "engine/engine.h"
 
@@ -32,10 +33,15 @@ struct OpenedSecondPass {
   EarNetwork network;
   EarTarget target;
   std::shared_ptr<Engine> engine;
+  std::shared_ptr<const PieceModel> decoder;  // may be null
 };
 
 class SecondPass {
  public:
+  // Sound before the utterance that the first chunk begins with, so that its first token has heard
+  // something.
+  static constexpr int kContextTokens = 4;
+
   // hear() gets the frames of at most max_new_tokens at once; an utterance begins at most
   // max_backtrack_tokens before the last frame that was heard, and lasts at most
   // max_utterance_tokens. Throws Error.
@@ -65,6 +71,10 @@ class SecondPass {
   int64_t end_token() const { return rows_end_; }
   const float* phone_log_probs(int64_t token) const;
   const float* token_log_probs(int64_t token) const;
+  // The encoder's rows of that chunk from its first on, before begin_token() too, and how many of
+  // them there are before end_token. A network without a decoder has none.
+  const float* rows() const;
+  size_t num_rows(int64_t end_token) const;
 
   // What broke it, until restart(); nullptr: nothing.
   const char* failure() const { return failure_; }
@@ -109,9 +119,11 @@ class SecondPass {
   bool has_filled_in_states_ = false;  // a chunk was filled up that now goes on
   std::vector<float> phone_rows_;      // of the last chunk, or of those ahead
   std::vector<float> token_rows_;
+  std::vector<float> encoder_rows_;
   int64_t held_begin_ = 0;  // token of the first of these rows
   int64_t rows_begin_ = 0;
   int64_t rows_end_ = 0;
+  int64_t shown_begin_ = 0;  // token of the first row of the chunk that is shown
   const char* failure_ = nullptr;
   int64_t engine_ns_ = 0;
 };

@@ -1,11 +1,31 @@
 #include "ear/utterance_decoder.h"
 
+#include <algorithm>
 #include <limits>
 
+#include "base/heap_bytes.h"
 #include "base/status.h"
 
 namespace galago {
 namespace {
+
+// Faster than anybody speaks, and for the shortest utterances.
+constexpr int kPiecesPerS = 8;
+constexpr int kSparePieces = 8;
+
+size_t most_pieces(int num_tokens, int token_ms) {
+  return static_cast<size_t>(num_tokens * token_ms / 1000 * kPiecesPerS + kSparePieces);
+}
+
+bool has_writer(const DecodingOptions& options) {
+  return options.decoder != nullptr && !options.is_draft && !options.beam;
+}
+
+std::optional<PieceDecoder> make_writer(const Ear& ear, const DecodingOptions& options) {
+  if (!has_writer(options)) return std::nullopt;
+  return PieceDecoder(options.decoder, static_cast<size_t>(options.max_encoder_rows),
+                      most_pieces(options.max_tokens, ear.token_ms()));
+}
 
 CtcOptions ctc_options(const Ear& ear, const DecodingOptions& options) {
   CtcOptions ctc;
@@ -35,6 +55,7 @@ std::optional<WordDecoder> make_word_decoder(const Ear& ear, const DecodingOptio
 
 std::optional<CtcAlignment> make_characters(const Ear& ear, const DecodingOptions& options,
                                             bool has_words) {
+  if (has_writer(options)) return CtcAlignment(ear.tokens, options.max_tokens, true);
   if (!has_words || options.is_draft || ear.character_weight == 0) return std::nullopt;
   return CtcAlignment(ear.tokens, options.max_tokens);
 }
@@ -44,20 +65,29 @@ std::optional<CtcAlignment> make_characters(const Ear& ear, const DecodingOption
 UtteranceDecoder::UtteranceDecoder(const Ear& ear, const DecodingOptions& options)
     : tokens_(ear.tokens),
       num_phones_(static_cast<int>(ear.phones.size())),
+      token_ms_(ear.token_ms()),
       character_weight_(ear.character_weight),
       more_language_weight_(ear.final_language_weight.value_or(ear.language_weight) -
                             ear.language_weight),
       ctc_(ear.tokens, ctc_options(ear, options)),
       words_(make_word_decoder(ear, options)),
-      characters_(make_characters(ear, options, words_.has_value())) {
+      characters_(make_characters(ear, options, words_.has_value())),
+      writer_(make_writer(ear, options)) {
+  if (writer_) reserve_written(most_pieces(options.max_tokens, token_ms_), &written_words_);
   reset(0);
 }
 
 void UtteranceDecoder::reset(int64_t first_token) {
-  has_words_ = words_ && words_know_hotwords_;
-  if (has_words_) {
+  first_token_ = first_token;
+  text_from_ = writer_ && !has_hotwords_        ? TextFrom::kWriter
+               : words_ && words_know_hotwords_ ? TextFrom::kWords
+                                                : TextFrom::kTokens;
+  if (characters_) characters_->reset();
+  if (is_written()) {
+    writer_->reset();
+    written_words_.clear();
+  } else if (text_from_ == TextFrom::kWords) {
     words_->reset(first_token);
-    if (characters_) characters_->reset();
   } else {
     ctc_.reset(first_token);
   }
@@ -65,8 +95,8 @@ void UtteranceDecoder::reset(int64_t first_token) {
 }
 
 void UtteranceDecoder::assign(const UtteranceDecoder& other) {
-  has_words_ = other.has_words_;
-  if (has_words_) {
+  text_from_ = other.text_from_;
+  if (text_from_ == TextFrom::kWords) {
     words_->assign(*other.words_);
   } else {
     ctc_.assign(other.ctc_);
@@ -77,12 +107,12 @@ void UtteranceDecoder::assign(const UtteranceDecoder& other) {
 void UtteranceDecoder::advance_text(const float* phone_log_probs, const float* token_log_probs,
                                     int num_rows) {
   const int num_tokens = static_cast<int>(tokens_.size());
-  if (has_words_) {
-    words_->advance(phone_log_probs, num_rows, num_phones_);
-    if (characters_) characters_->advance(token_log_probs, num_rows, num_tokens);
-  } else {
+  if (text_from_ == TextFrom::kTokens) {
     ctc_.advance(token_log_probs, num_rows, num_tokens);
+    return;
   }
+  if (text_from_ == TextFrom::kWords) words_->advance(phone_log_probs, num_rows, num_phones_);
+  if (characters_) characters_->advance(token_log_probs, num_rows, num_tokens);
 }
 
 void UtteranceDecoder::advance_grammar(const float* phone_log_probs, const float* token_log_probs,
@@ -93,13 +123,40 @@ void UtteranceDecoder::advance_grammar(const float* phone_log_probs, const float
 }
 
 const GrammarResult* UtteranceDecoder::finish() {
-  if (has_words_) {
+  if (is_written()) {
+    write();
+  } else if (text_from_ == TextFrom::kWords) {
     words_->finish();
-    if (characters_) choose_words();
+    if (characters_ && character_weight_ > 0.0f) choose_words();
   } else {
     ctc_.finish();
   }
   return grammar_ ? &grammar_->finish() : nullptr;
+}
+
+void UtteranceDecoder::write_so_far() {
+  write();
+  writer_->agree();
+}
+
+void UtteranceDecoder::write() {
+  written_words_.clear();
+  writer_->write(most_pieces(characters_->num_rows(), token_ms_));
+  const float ratio = characters_->align(writer_->text()).ratio;
+  // A passage that stands there twice was said twice only if the characters say so as well.
+  const size_t repeated = writer_->first_repeated_word();
+  if (repeated < writer_->words().size()) {
+    const std::string_view once = writer_->text().substr(0, writer_->words()[repeated].text_begin);
+    if (characters_->align(once).ratio > ratio) writer_->keep_words(repeated);
+    characters_->align(writer_->text());
+  }
+  int64_t last_end = first_token_;
+  for (const PieceDecoder::Word& word : writer_->words()) {
+    const CtcAlignment::Place place = characters_->place(word.text_begin, word.text_bytes);
+    const int64_t begin = std::max(first_token_ + place.begin_row, last_end);
+    last_end = std::max(first_token_ + place.end_row, begin);
+    written_words_.push_back({word.text_begin, word.text_bytes, begin, last_end, word.confidence});
+  }
 }
 
 void UtteranceDecoder::choose_words() {
@@ -120,6 +177,7 @@ void UtteranceDecoder::choose_words() {
 
 void UtteranceDecoder::set_hotwords(const std::shared_ptr<const HotwordGraph>& hotwords,
                                     bool are_known_words) {
+  has_hotwords_ = hotwords != nullptr;
   words_know_hotwords_ = are_known_words;
   if (words_) words_->set_hotwords(are_known_words ? hotwords : nullptr, tokens_);
   ctc_.set_hotwords(hotwords);
@@ -127,7 +185,8 @@ void UtteranceDecoder::set_hotwords(const std::shared_ptr<const HotwordGraph>& h
 
 size_t UtteranceDecoder::num_bytes() const {
   return ctc_.num_bytes() + (words_ ? words_->num_bytes() : 0) +
-         (characters_ ? characters_->num_bytes() : 0);
+         (characters_ ? characters_->num_bytes() : 0) + (writer_ ? writer_->num_bytes() : 0) +
+         heap_bytes(written_words_);
 }
 
 }  // namespace galago

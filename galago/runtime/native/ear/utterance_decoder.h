@@ -1,7 +1,14 @@
-// What an utterance says: openly, by words or by tokens, and by a closed grammar where one is set.
+// What an utterance says: openly, and by a closed grammar where one is set. Open text comes
+//
+//   written   of an attention decoder, when the utterance is over (piece_decoder.h)
+//   words     of the phones, by a lexicon and a language model (word_decoder.h)
+//   tokens    of the CTC head's characters (ctc_decoder.h)
+//
+// by the first of these that there is; where hotwords are set, by the first that hears them.
 #ifndef GALAGO_NATIVE_EAR_UTTERANCE_DECODER_H_
 #define GALAGO_NATIVE_EAR_UTTERANCE_DECODER_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -12,6 +19,7 @@
 #include "decoding/ctc_decoder.h"
 #include "decoding/grammar_decoder.h"
 #include "decoding/hotwords.h"
+#include "decoding/piece_decoder.h"
 #include "decoding/word_decoder.h"
 #include "ear/ear.h"
 
@@ -23,6 +31,8 @@ struct DecodingOptions {
   bool beam = false;                            // the same, over greedy
   bool is_draft = false;                        // for partials only: it is never finished
   std::shared_ptr<const WordModel> word_model;  // for the method "words"; may be null
+  std::shared_ptr<const PieceModel> decoder;    // that writes what is final; may be null
+  int max_encoder_rows = 0;                     // of the longest utterance, for the decoder
 };
 
 // Everything is allocated when it is made, and when a grammar is.
@@ -43,11 +53,16 @@ class UtteranceDecoder {
   }
   // The same in two halves, where a grammar hears other rows than open text.
   void advance_text(const float* phone_log_probs, const float* token_log_probs, int num_rows);
+  // Rows of the encoder, of which the running utterance is written.
+  void advance_rows(const float* rows, size_t num_rows) { writer_->hear(rows, num_rows); }
+  // Writes what was heard by now, though more is to come: until then there is no text.
+  void write_so_far();
+  bool is_written() const { return text_from_ == TextFrom::kWriter; }
   void advance_grammar(const float* phone_log_probs, const float* token_log_probs, int num_rows);
   bool has_grammar() const { return grammar_ != nullptr; }
   // What is stable now, and may have been told, stays so when the utterance is finished.
   void settle() {
-    if (has_words_) words_->settle();
+    if (text_from_ == TextFrom::kWords) words_->settle();
   }
   // The utterance is over. Without a grammar the result is NULL; else valid until reset().
   const GrammarResult* finish();
@@ -60,7 +75,10 @@ class UtteranceDecoder {
     size_t num_words;
   };
   Heard heard() const { return grammar_ ? heard_by(*grammar_) : heard_openly(); }
-  Heard heard_openly() const { return has_words_ ? heard_by(*words_) : heard_by(ctc_); }
+  Heard heard_openly() const {
+    if (is_written()) return heard_by_writer();
+    return text_from_ == TextFrom::kWords ? heard_by(*words_) : heard_by(ctc_);
+  }
 
   // Between utterances; the one before is handed back, to be freed where that does no harm.
   void swap_grammar(std::unique_ptr<GrammarDecoder>* grammar) { std::swap(grammar_, *grammar); }
@@ -79,12 +97,26 @@ class UtteranceDecoder {
             decoder.num_words()};
   }
 
+  Heard heard_by_writer() const {
+    const std::string_view text = written_words_.empty() ? std::string_view() : writer_->text();
+    const size_t num_agreed = std::min(writer_->num_agreed_words(), written_words_.size());
+    const size_t stable_bytes = num_agreed == 0 ? 0
+                                                : written_words_[num_agreed - 1].text_begin +
+                                                      written_words_[num_agreed - 1].text_bytes;
+    return {text, stable_bytes, written_words_.data(), written_words_.size()};
+  }
+
+  enum class TextFrom { kWriter, kWords, kTokens };
+
+  // Writes, and finds out when each word was said: by the characters.
+  void write();
   // Of the words that the phones may be, those that the characters fit as well. With more evidence
   // of what was said, the language may count more: both heads err where a voice is unclear.
   void choose_words();
 
   const std::vector<std::string> tokens_;
   const int num_phones_;
+  const int token_ms_;
   const float character_weight_;
   const float more_language_weight_;  // of a final's choice, beyond the search's
 
@@ -92,7 +124,11 @@ class UtteranceDecoder {
   std::optional<WordDecoder> words_;
   std::optional<CtcAlignment> characters_;  // of the running utterance, to choose words by
   bool words_know_hotwords_ = true;         // all of them, so that words_ can hear them
-  bool has_words_ = false;                  // words_ hears the running utterance, and ctc_ does not
+  std::optional<PieceDecoder> writer_;
+  std::vector<DecodedWord> written_words_;
+  bool has_hotwords_ = false;
+  TextFrom text_from_ = TextFrom::kTokens;  // of the running utterance
+  int64_t first_token_ = 0;
   std::unique_ptr<GrammarDecoder> grammar_;
 };
 
