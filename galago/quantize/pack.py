@@ -174,6 +174,7 @@ def pack_second_pass(
         say=say,
     )
     packer = SecondPassPacker(source.recipe, job, manifest.ear)
+    shipped = _shipped([source])
     document = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
     del document["files"]
     roles, golden = document["roles"], document["golden"]
@@ -193,6 +194,8 @@ def pack_second_pass(
     say("manifest")
     cards["ear"] = packed.card
     (partial / CARD).write_text(join_parts(cards, num_roles=len(roles)), encoding="utf-8")
+    for name, path in shipped.items():
+        shutil.copyfile(path, partial / name)
     roles["ear"] = packed.entry
     of_ears = [entry for entry in kept_golden if entry["role"] == "ear"]
     others = [entry for entry in kept_golden if entry["role"] != "ear"]

@@ -139,17 +139,9 @@ def test_a_soak_feeds_everything_and_tells_a_program_that_fails() -> None:
 
 
 def test_costs_are_points_of_word_error_rate() -> None:
-    wer = {
-        "lj": {
-            "full": 20.0,
-            "streaming": 20.75,
-            "int8": 20.9,
-            "second_full": 10,
-            "second": 10.25,
-            "finals": 10.5,
-        }
-    }
+    wer = {"lj": {"full": 20.0, "streaming": 20.75, "int8": 20.9}}
     assert costs(wer)["lj"] | {"wer_percent": {}} == {
-        "wer_percent": {}, "streaming_points": 0.75, "int8_points": 0.15,
-        "finals_streaming_points": 0.25, "finals_core_points": 0.25,
-    }  # fmt: skip
+        "wer_percent": {},
+        "streaming_points": 0.75,
+        "core_points": 0.15,
+    }

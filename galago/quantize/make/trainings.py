@@ -2,7 +2,7 @@
 
 Nothing here knows the tables of a role. Paths of data stand under the keys ``path``, ``sentences`` and
 ``dictionary``; what begins with ``runs/`` is a run of the same output folder, wherever it stands, and under
-``initial_weights``, ``teachers``, ``weights`` and ``features_of`` nothing else does.
+``initial_weights``, ``initial_decoder``, ``teachers``, ``weights`` and ``features_of`` nothing else does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["RUNS", "Source", "Training", "read_training"]
 
 RUNS = "runs"  # the folder of runs in the output folder, where training recipes look for other runs
 _DATA_KEYS = ("path", "sentences", "dictionary")
-_WEIGHT_KEYS = ("initial_weights", "teachers", "weights", "features_of")
+_WEIGHT_KEYS = ("initial_weights", "initial_decoder", "teachers", "weights", "features_of")
 
 #: Role -> module and function that reads its recipes, with all that may be wrong in them.
 _READERS = {

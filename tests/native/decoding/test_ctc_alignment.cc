@@ -117,3 +117,44 @@ TEST(what_does_not_fit_is_refused) {
   CHECK_THROWS(CtcAlignment({"<blank>"}, 8), "1 tokens");
   CHECK_THROWS(CtcAlignment(std::vector<std::string>(257, "x"), 8), "257 tokens");
 }
+
+TEST(places_are_the_rows_of_the_best_path) {
+  // "ab b": a in rows 1 to 2, b in row 3, then a blank and a space in row 5, b in row 6.
+  const std::vector<float> rows = noisy_rows_of({0, 2, 2, 3, 0, 1, 3, 0}, kNumTokens, 8.0, 1);
+  CtcAlignment alignment(kTokens, 64, true);
+  alignment.advance(rows.data(), 8, kNumTokens);
+  const float ratio = alignment.align("ab b").ratio;
+  CHECK_NEAR(ratio, fit(rows, "ab b").ratio, 1e-6);
+  const auto first = alignment.place(0, 2), second = alignment.place(3, 1);
+  CHECK_EQ(first.begin_row, 1);
+  CHECK_EQ(first.end_row, 4);
+  CHECK_EQ(second.begin_row, 6);
+  CHECK_EQ(second.end_row, 7);
+  const auto nothing = alignment.place(9, 3);
+  CHECK_EQ(nothing.end_row, 0);
+  // What no token spells has no rows, and takes none from what stands around it.
+  alignment.align("a1b? b");
+  CHECK_EQ(alignment.place(0, 4).begin_row, 1);
+  CHECK_EQ(alignment.place(0, 4).end_row, 4);
+  CHECK_EQ(alignment.place(1, 1).end_row, 0);
+}
+
+TEST(a_text_that_has_too_few_rows_is_spread_evenly) {
+  const std::vector<float> rows = noisy_rows_of({2, 2, 3, 3}, kNumTokens, 8.0, 1);
+  CtcAlignment alignment(kTokens, 64, true);
+  alignment.advance(rows.data(), 4, kNumTokens);
+  for (const char* text : {"aabbaabb", "aaaa"}) {  // the second: a blank is missing between letters
+    alignment.align(text);
+    const int length = static_cast<int>(std::string(text).size());
+    int last = 0;
+    for (int i = 0; i < length; ++i) {
+      const auto place = alignment.place(static_cast<size_t>(i), 1);
+      CHECK(place.begin_row >= last || place.end_row == 0);
+      CHECK(place.end_row <= 4);
+      last = std::max(last, place.begin_row);
+    }
+  }
+  alignment.reset();
+  alignment.align("ab");
+  CHECK_EQ(alignment.place(0, 2).end_row, 0);
+}
