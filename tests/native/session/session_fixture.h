@@ -70,7 +70,7 @@ class SessionFixture {
     Ear second = opened.ear;
     second.network = network;
     second_engine = std::make_shared<ScriptedEngine>(second, target, galago::script(text));
-    opened.second_pass = OpenedSecondPass{network, target, second_engine};
+    opened.second_pass = OpenedSecondPass{network, target, second_engine, nullptr};
     session = std::make_unique<Session>(OpenedRoles{&opened, nullptr, nullptr}, options);
   }
 
