@@ -13,6 +13,7 @@ Letters: B batch, U pieces, T rows, C width, H heads.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,6 +53,14 @@ class Written(NamedTuple):
     log_probs: list[float]  # of each piece
 
 
+class _Remembered(NamedTuple):
+    key: Tensor  # (B, H, n, D)
+    value: Tensor
+
+    def with_more(self, more: _Remembered) -> _Remembered:
+        return _Remembered(*(torch.cat(both, dim=2) for both in zip(self, more, strict=True)))
+
+
 class _Attention(nn.Module):
     """To the pieces so far, with rotations, or to rows without."""
 
@@ -67,14 +76,22 @@ class _Attention(nn.Module):
         heads: Tensor = x.unflatten(-1, (self.num_heads, -1))  # type: ignore[no-untyped-call]
         return heads.transpose(1, 2)  # (B, H, n, D)
 
-    def forward(self, x: Tensor, memory: Tensor, allowed: Tensor | None) -> Tensor:
-        """``x`` (B, U, C) to ``memory`` (B, n, C), which is ``x`` where ``allowed`` is None: causally."""
-        query, key, value = (
-            self._heads(m(y)) for m, y in ((self.query, x), (self.key, memory), (self.value, memory))
-        )
+    def remembered(self, memory: Tensor, *, first_row: int = 0) -> _Remembered:
+        """Keys and values of ``memory`` (B, n, C), whose first row stands at ``first_row``."""
+        key, value = self._heads(self.key(memory)), self._heads(self.value(memory))
         if self.rotary_width:
-            query, key = rotated(query, self.rotary_width), rotated(key, self.rotary_width)
-        mixed = F.scaled_dot_product_attention(query, key, value, allowed, is_causal=allowed is None)
+            key = rotated(key, self.rotary_width, first_row=first_row)
+        return _Remembered(key, value)
+
+    def forward(
+        self, x: Tensor, memory: _Remembered, allowed: Tensor | None, *, first_row: int = 0
+    ) -> Tensor:
+        """``x`` (B, U, C) to ``memory``; without ``allowed`` each row to those up to its own."""
+        query = self._heads(self.query(x))
+        if self.rotary_width:
+            query = rotated(query, self.rotary_width, first_row=first_row)
+        is_causal = allowed is None and x.shape[1] > 1  # one row alone is the last
+        mixed = F.scaled_dot_product_attention(query, *memory, allowed, is_causal=is_causal)
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
 
@@ -93,13 +110,23 @@ class PieceDecoderBlock(nn.Module):
         self.expand = GroupLinear(width, 2 * inner)  # what is let through, and by what
         self.project = GroupLinear(inner, width)
 
-    def forward(self, x: Tensor, rows: Tensor, allowed: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, rows: _Remembered, allowed: Tensor, past: _Remembered | None = None
+    ) -> tuple[Tensor, _Remembered]:
+        """The next pieces ``x`` (B, U, C) behind ``past``: the answer, and ``past`` with them.
+
+        Of many pieces none may be behind others: they see each other, and not ``past``.
+        """
+        first_row = 0 if past is None else past.key.shape[2]
         normed = self.attention_norm(x)
-        x = x + self.attention(normed, normed, None)
+        pieces = self.attention.remembered(normed, first_row=first_row)
+        if past is not None:
+            pieces = past.with_more(pieces)
+        x = x + self.attention(normed, pieces, None, first_row=first_row)
         x = x + self.rows_attention(self.rows_norm(x), rows, allowed)
         value, gate = self.expand(self.feed_forward_norm(x)).chunk(2, dim=-1)
         y: Tensor = x + self.project(F.silu(gate) * value)
-        return y
+        return y, pieces
 
 
 class PieceDecoder(nn.Module):
@@ -134,17 +161,36 @@ class PieceDecoder(nn.Module):
         table = self.embedding.weight if self.is_float else rounded(self.embedding.weight)
         x = F.embedding(pieces, table)
         for block in self.blocks:
-            x = block(x, rows, valid[:, None, None, :])
+            assert isinstance(block, PieceDecoderBlock)  # a ModuleList forgets what it holds
+            x, _ = block(x, block.rows_attention.remembered(rows), valid[:, None, None, :])
         return F.linear(self.norm(x), table)
+
+    def _in_float(self) -> PieceDecoder:
+        """A copy whose matrices are what four bits hold of these: so they are rounded once."""
+        copy = deepcopy(self)
+        copy.set_float(True)
+        for module in copy.modules():
+            if isinstance(module, GroupLinear | nn.Embedding):
+                module.weight.copy_(rounded(module.weight))
+        return copy
 
     @torch.no_grad()
     def greedy(self, rows: Tensor, valid: Tensor, max_pieces: int) -> list[Written]:
         """The likeliest next piece again and again, until it is END or there are ``max_pieces``."""
+        decoder = self if self.is_float else self._in_float()
+        blocks = [block for block in decoder.blocks if isinstance(block, PieceDecoderBlock)]
+        heard = [block.rows_attention.remembered(rows) for block in blocks]
+        past: list[_Remembered | None] = [None] * len(blocks)
+        allowed = valid[:, None, None, :]
         pieces = torch.full((len(rows), 1), BEGIN, device=rows.device)
         scores = rows.new_zeros(len(rows), 0)
         done = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
         while pieces.shape[1] <= max_pieces and not bool(done.all()):
-            best = torch.log_softmax(self(pieces, rows, valid)[:, -1].float(), -1).max(-1)
+            x = decoder.embedding(pieces[:, -1:])
+            for i, block in enumerate(blocks):
+                x, past[i] = block(x, heard[i], allowed, past[i])
+            scored = F.linear(decoder.norm(x)[:, -1], decoder.embedding.weight)
+            best = torch.log_softmax(scored.float(), -1).max(-1)
             chosen = best.indices.masked_fill(done, END)
             pieces = torch.cat([pieces, chosen[:, None]], dim=1)
             scores = torch.cat([scores, best.values[:, None]], dim=1)
