@@ -9,10 +9,12 @@ clips, all threads together; galago's include the silences around them.
     python -m benchmarks.word_error_rate --sets lj kathleen --limit 20
     python -m benchmarks.word_error_rate --pocketsphinx          # adds the peer; slow until its cache is full
     python -m benchmarks.word_error_rate --moonshine             # another, if it is installed
+    python -m benchmarks.word_error_rate --keep-peers            # their numbers of the last run
 """
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,33 @@ def find_moonshine(cache: Path) -> MoonshinePeer | None:
         return None
 
 
+def keep_peers(numbers: dict[str, Any], results: Path, variant: str) -> str | None:
+    """Put into ``numbers`` what the row before has of peers, who answer alike whatever galago does.
+
+    Returns:
+        the commit at which they were asked, or None where no row has them.
+
+    Raises:
+        SystemExit: that row is of other clips.
+    """
+    path = results / "word_error_rate.json"
+    rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    before = next((row for row in rows if row["variant"] == variant), None)
+    if before is None:
+        return None
+    for group, found in numbers.items():
+        old = before["numbers"].get(group, {})
+        peers = {name: old[name] for name in ("pocketsphinx", "moonshine") if name in old}
+        ours = found["galago"]
+        for peer in peers.values():
+            if (peer["num_clips"], peer["num_words"]) != (ours["num_clips"], ours["num_words"]):
+                raise SystemExit(f"{path}: {variant} has other clips of {group}; run the peers again")
+        found |= peers
+        if "pocketsphinx" in peers and peers["pocketsphinx"]["wer_percent"]:
+            found["ratio"] = round(ours["wer_percent"] / peers["pocketsphinx"]["wer_percent"], 3)
+    return before["settings"].get("peers_of_commit") or str(before["commit"])
+
+
 def main() -> None:
     parser = common.parser(__doc__)
     hearing.add_arguments(parser)
@@ -83,6 +112,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=pocketsphinx_peer.DEFAULT_CACHE, help="of the peer")
     parser.add_argument("--moonshine", action="store_true", help="run Moonshine Voice on the very same clips")
     parser.add_argument("--moonshine-cache", type=Path, default=moonshine_peer.DEFAULT_CACHE)
+    parser.add_argument(
+        "--keep-peers", action="store_true", help="what the row before says of them, if of the same clips"
+    )
     parser.add_argument("--show", type=int, default=0, metavar="N", help="print N clips of each set")
     args = parser.parse_args()
 
@@ -110,25 +142,28 @@ def main() -> None:
         if moonshine is not None:
             peer_texts = [moonshine.recognise(clip) for clip in common.progress(clips, "moonshine")]
             peer_cpu = cpu_of_groups(clips, [moonshine.cpu_s(clip) for clip in clips])
-            our_cpu = cpu_of_groups(clips, [cpu_s for _, cpu_s in heard])
             for group, errors in score_groups(clips, peer_texts).items():
                 numbers[group]["moonshine"] = {**errors.as_row(), "rtf_cpu": peer_cpu[group]}
-                numbers[group]["galago"]["rtf_cpu"] = our_cpu[group]
+        for group, seconds in cpu_of_groups(clips, [cpu_s for _, cpu_s in heard]).items():
+            numbers[group]["galago"]["rtf_cpu"] = seconds
         for name, count in refused.items():
             if name in numbers:
                 numbers[name]["clips_left_out"] = count
         assert bundle.manifest.ear is not None
         method = bundle.manifest.ear.decoding.get("method", "greedy")
         method = "beam" if args.beam else "greedy" if args.greedy else method
+        variant = f"{target}-{method}" + ("" if args.limit is None else f"-limit{args.limit}")
+        kept = keep_peers(numbers, args.results, variant) if args.keep_peers else None
         row = common.make_row(
             "word_error_rate",
             numbers,
-            variant=f"{target}-{method}" + ("" if args.limit is None else f"-limit{args.limit}"),
+            variant=variant,
             bundle=bundle.folder,
             target=target,
             threads=args.threads,
             settings={"chunk_ms": chunk_ms, "method": method, "limit": args.limit,
-                      "silence_before_s": hearing.BEFORE_S, "silence_after_s": hearing.AFTER_S},
+                      "silence_before_s": hearing.BEFORE_S, "silence_after_s": hearing.AFTER_S,
+                      "peers_of_commit": kept},
         )  # fmt: skip
     shown: dict[str, int] = {}
     for clip, text in zip(clips, texts, strict=True):

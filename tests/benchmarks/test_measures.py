@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from types import MappingProxyType
 
@@ -16,7 +17,7 @@ from benchmarks.hearing import Heard
 from benchmarks.latency import NS_PER_MS, Latencies, measure, summary, voice_span
 from benchmarks.nine_words import GRAMMAR, NOTHING, REJECTED, WORDS, answer_of, score
 from benchmarks.no_speech import piece_at, pink_noise, white_noise
-from benchmarks.word_error_rate import groups_of, score_groups
+from benchmarks.word_error_rate import groups_of, keep_peers, score_groups
 
 
 def _shared(begin_ms: int, end_ms: int, emitted_ms: int) -> dict[str, int]:
@@ -145,3 +146,16 @@ def test_costs_are_points_of_word_error_rate() -> None:
         "streaming_points": 0.75,
         "core_points": 0.15,
     }
+
+
+def test_peers_of_the_same_clips_are_kept(tmp_path: Path) -> None:
+    peer = {"wer_percent": 40.0, "num_clips": 2, "num_words": 9}
+    row = {"variant": "x-words", "commit": "abc", "settings": {}, "numbers": {"lj": {"pocketsphinx": peer}}}
+    (tmp_path / "word_error_rate.json").write_text(json.dumps([row]))
+    numbers = {"lj": {"galago": {"wer_percent": 10.0, "num_clips": 2, "num_words": 9}}}
+    assert keep_peers(numbers, tmp_path, "x-words") == "abc"
+    assert numbers["lj"]["pocketsphinx"] == peer and numbers["lj"]["ratio"] == 0.25  # type: ignore[comparison-overlap]
+    assert keep_peers(numbers, tmp_path, "another") is None
+    numbers["lj"]["galago"]["num_words"] = 8
+    with pytest.raises(SystemExit, match="other clips of lj; run the peers again"):
+        keep_peers(numbers, tmp_path, "x-words")
