@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,9 +154,9 @@ def test_peers_of_the_same_clips_are_kept(tmp_path: Path) -> None:
     peer = {"wer_percent": 40.0, "num_clips": 2, "num_words": 9}
     row = {"variant": "x-words", "commit": "abc", "settings": {}, "numbers": {"lj": {"pocketsphinx": peer}}}
     (tmp_path / "word_error_rate.json").write_text(json.dumps([row]))
-    numbers = {"lj": {"galago": {"wer_percent": 10.0, "num_clips": 2, "num_words": 9}}}
+    numbers: dict[str, Any] = {"lj": {"galago": {"wer_percent": 10.0, "num_clips": 2, "num_words": 9}}}
     assert keep_peers(numbers, tmp_path, "x-words") == "abc"
-    assert numbers["lj"]["pocketsphinx"] == peer and numbers["lj"]["ratio"] == 0.25  # type: ignore[comparison-overlap]
+    assert numbers["lj"]["pocketsphinx"] == peer and numbers["lj"]["ratio"] == 0.25
     assert keep_peers(numbers, tmp_path, "another") is None
     numbers["lj"]["galago"]["num_words"] = 8
     with pytest.raises(SystemExit, match="other clips of lj; run the peers again"):
