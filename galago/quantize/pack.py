@@ -173,7 +173,10 @@ def pack_second_pass(
         measure_time=measure_time,
         say=say,
     )
-    packer = SecondPassPacker(source.recipe, job, manifest.ear)
+    ear = manifest.ear
+    packer = SecondPassPacker(
+        source.recipe, job, token_samples=ear.token_samples, tokens=ear.tokens, phones=ear.phones
+    )
     shipped = _shipped([source])
     document = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
     del document["files"]

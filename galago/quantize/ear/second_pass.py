@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from galago.quantize.ear.report import SECOND_PASS_LABEL, report_tables
 from galago.quantize.packer import Job
 from galago.quantize.report import write_report
 from galago.quantize.role_quantization import provenance_entry
-from galago.runtime.manifest_ear import Ear
 
 __all__ = ["PackedSecondPass", "SecondPassPacker"]
 
@@ -49,7 +48,7 @@ class SecondPassPacker:
     Args:
         recipe: of the ear.
         job: ``checkpoint`` is that of the second pass.
-        ear: of the bundle.
+        token_samples, tokens, phones: of the bundle's ear.
 
     Raises:
         FileNotFoundError: a recording that the recipe names is missing.
@@ -59,7 +58,15 @@ class SecondPassPacker:
         CorpusError: a corpus is missing.
     """
 
-    def __init__(self, recipe: EarPackRecipe, job: Job, ear: Ear) -> None:
+    def __init__(
+        self,
+        recipe: EarPackRecipe,
+        job: Job,
+        *,
+        token_samples: int,
+        tokens: Sequence[str],
+        phones: Sequence[str],
+    ) -> None:
         settings = recipe.second_pass_recipe
         if settings is None:
             raise RecipeError(f"{job.checkpoint}: a second pass, and the recipe has no [second_pass]")
@@ -69,12 +76,12 @@ class SecondPassPacker:
                 raise FileNotFoundError(f"{path}: named in the recipe, but not there")
         model = load_ear(job.checkpoint)
         check_chunks(model, settings.chunk_tokens, job.checkpoint)
-        if model.front_end.token_samples != ear.token_samples:
+        if model.front_end.token_samples != token_samples:
             raise CheckpointError(
                 f"{job.checkpoint}: a token has {model.front_end.token_samples} samples, and "
-                f"{ear.token_samples} in the bundle: it cannot be its second pass"
+                f"{token_samples} in the bundle: it cannot be its second pass"
             )
-        if (model.tokens, model.phones) != (ear.tokens, ear.phones):
+        if (model.tokens, model.phones) != (tuple(tokens), tuple(phones)):
             raise CheckpointError(
                 f"{job.checkpoint}: has other tokens or phones than the bundle: it cannot be its second pass"
             )
