@@ -120,7 +120,7 @@ TEST(what_does_not_fit_is_refused) {
 
 TEST(places_are_the_rows_of_the_best_path) {
   // "ab b": a in rows 1 to 2, b in row 3, then a blank and a space in row 5, b in row 6.
-  const std::vector<float> rows = noisy_rows_of({0, 2, 2, 3, 0, 1, 3, 0}, kNumTokens, 8.0, 1);
+  const std::vector<float> rows = noisy_rows_of({0, 2, 2, 3, 0, 1, 3, 0}, kNumTokens, 0.1, 1);
   CtcAlignment alignment(kTokens, 64, true);
   alignment.advance(rows.data(), 8, kNumTokens);
   const float ratio = alignment.align("ab b").ratio;
@@ -140,7 +140,7 @@ TEST(places_are_the_rows_of_the_best_path) {
 }
 
 TEST(a_text_that_has_too_few_rows_is_spread_evenly) {
-  const std::vector<float> rows = noisy_rows_of({2, 2, 3, 3}, kNumTokens, 8.0, 1);
+  const std::vector<float> rows = noisy_rows_of({2, 2, 3, 3}, kNumTokens, 0.1, 1);
   CtcAlignment alignment(kTokens, 64, true);
   alignment.advance(rows.data(), 4, kNumTokens);
   for (const char* text : {"aabbaabb", "aaaa"}) {  // the second: a blank is missing between letters
