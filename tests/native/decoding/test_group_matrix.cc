@@ -95,7 +95,7 @@ TEST(a_product_is_that_of_the_numbers) {
 }
 
 TEST(the_largest_integers_do_not_overflow) {
-  std::vector<uint8_t> bytes(GroupMatrix::num_bytes(16, kGroupInputs), 0xFF);  // 7 everywhere
+  std::vector<uint8_t> bytes(GroupMatrix::num_bytes(16, kGroupInputs), 0xFF);    // 7 everywhere
   for (size_t o = 0; o < 16; ++o) bytes[2 * o] = 0x80, bytes[2 * o + 1] = 0x3F;  // scale 1
   const GroupMatrix matrix(bytes.data(), 16, kGroupInputs);
   for (const float sign : {1.0f, -1.0f}) {
