@@ -207,6 +207,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0, help="of speech in a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--checkpoint", help="the bundle's network (or a preset's name): adds the peer")
+    parser.add_argument(
+        "--shipped-only", action="store_true", help="write the row of what ships, not that beside the peers"
+    )
     parser.add_argument("--onnx-dir", type=Path, help="folder that keeps the peer's graphs for the next run")
     parser.add_argument(
         "--signed", action="store_true", help="S8 activations for the peer, to see the difference"
@@ -248,9 +251,10 @@ def main() -> None:
                 peer.hear(samples, timed[name], chunk)
         target = hearing.running_target(bundle)
         numbers: dict[str, Any] = {"galago": own.numbers(chunk_ms) | ours.numbers(own.audio_s)}
+        as_shipped: dict[str, Any] = {}
         if shipped is not None:
             times = shipped[1]
-            numbers[f"galago, {method}"] = times.numbers(chunk_ms) | shipped[0].numbers(times.audio_s)
+            as_shipped[f"galago, {method}"] = times.numbers(chunk_ms) | shipped[0].numbers(times.audio_s)
         for name, times in timed.items():
             found = times.numbers(chunk_ms)
             for clock in ("wall", "cpu"):
@@ -259,22 +263,28 @@ def main() -> None:
             spoken = [(a.split(), b) for a, b in zip(own.texts, times.texts, strict=True) if a.split()]
             found["texts_differ_wer_percent"] = round(count_errors(spoken).wer, 2) if spoken else None
             numbers[name] = found
-        row = common.make_row(
-            "ear_speed",
-            numbers,
-            variant=f"{bundle.manifest.name}-{target}-{args.threads}thread"
-            + ("-signed-peer" if args.signed else ""),
-            bundle=bundle.folder,
-            target=target,
-            threads=args.threads,
-            warm_up=f"{WARM_UP_CHUNKS} chunks of each",
-            settings={"chunk_ms": chunk_ms, "rounds": args.rounds, "seconds": args.seconds},
-        )
-    print(table_of(numbers))
+        variant = f"{bundle.manifest.name}-{target}-{args.threads}thread"
+        measured = {} if args.shipped_only else {variant + ("-signed-peer" if args.signed else ""): numbers}
+        if as_shipped:
+            measured[f"{variant}-shipped"] = as_shipped
+        rows = [
+            common.make_row(
+                "ear_speed",
+                found,
+                variant=name,
+                bundle=bundle.folder,
+                target=target,
+                threads=args.threads,
+                warm_up=f"{WARM_UP_CHUNKS} chunks of each",
+                settings={"chunk_ms": chunk_ms, "rounds": args.rounds, "seconds": args.seconds},
+            )
+            for name, found in measured.items()
+        ]
+    print(table_of({**numbers, **as_shipped}))
     account = numbers["galago"]
     print(f"galago's own account: RTF {account['rtf_busy']}, {account['busy_ms_per_step']} ms a step, "
           f"{account['own_overhead_percent']} % of it outside the engine")  # fmt: skip
-    common.finish([row], args)
+    common.finish(rows, args)
 
 
 if __name__ == "__main__":
