@@ -16,6 +16,7 @@ from galago.quantize.model_card import common_values, data_list, table
 __all__ = ["model_card", "with_second_pass"]
 
 SECOND_PASS_HEADING, NUMBERS_HEADING = "## The second pass\n", "## Numbers\n"
+LIMITS_HEADING = "## What it cannot do\n"
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 _SECOND_PASS_TEMPLATE = Path(__file__).with_name("second_pass_card.md")
 
@@ -63,7 +64,20 @@ def with_second_pass(
     first, *_ = packed.targets
     stem = first.rpartition("-")[0]
     lines = _exchanged(lines, f"| {stem}-", "| openvino-", _time_rows(packed.report["targets"]))
-    return before + _second_pass(recipe, packed, report["board"]) + "\n".join(lines)
+    changed = before + _second_pass(recipe, packed, report["board"]) + "\n".join(lines)
+    return with_limits(changed, recipe)
+
+
+def with_limits(card: str, recipe: EarPackRecipe) -> str:
+    """The card with the recipe's description and limits in place of its own."""
+    heading, _, rest = card.partition("\n\n")
+    _, _, rest = rest.partition("\n\n")
+    before, found, after = rest.partition(LIMITS_HEADING)
+    if not found:
+        raise ValueError(f"the card has no part {LIMITS_HEADING!r}")
+    behind = after[len(after.rstrip("\n")) :]
+    limits = "\n".join(f"- {sentence}" for sentence in recipe.limits) or "- not stated"
+    return f"{heading}\n\n{recipe.description}\n\n{before}{found}\n{limits}{behind}"
 
 
 def _exchanged(lines: list[str], old: str, behind: str, rows: list[list[str]]) -> list[str]:
