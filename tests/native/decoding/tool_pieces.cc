@@ -28,8 +28,7 @@ void run(tool::Options* given) {
   const auto hear = [&] {
     decoder.reset();
     for (size_t first = 0; first < num_rows; first += rows_per_call) {
-      decoder.hear(rows.data() + first * model->width(),
-                   std::min(rows_per_call, num_rows - first));
+      decoder.hear(rows.data() + first * model->width(), std::min(rows_per_call, num_rows - first));
     }
   };
   hear();
