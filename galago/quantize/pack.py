@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,10 +188,7 @@ def pack_second_pass(
     unused -= set(_texts([roles, kept_golden]))
     partial = bundle.with_name(bundle.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for name in manifest.files:
-        if name not in unused:
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle / name, partial / name)
+    _copy_files(bundle, partial, set(manifest.files) - unused)
     cards = split_parts((bundle / CARD).read_text(encoding="utf-8"), list(roles))
     packed = packer.pack(partial, roles["ear"], cards["ear"])
     say("manifest")
@@ -255,13 +252,16 @@ def _keep(bundle: Path, partial: Path, replaced: Sequence[str]) -> _Kept:
     kept_golden = [entry for entry in golden if entry["role"] not in gone]
     lost = [roles[role] for role in gone], [entry for entry in golden if entry["role"] in gone]
     unused = set(_texts(lost)) - set(_texts((kept_roles, kept_golden)))
-    for name in manifest.files:
-        if name not in unused:
-            (partial / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle / name, partial / name)
+    _copy_files(bundle, partial, set(manifest.files) - unused)
     card = bundle / CARD
     cards = split_parts(card.read_text(encoding="utf-8"), list(roles)) if card.is_file() else {}
     return _Kept(document, kept_roles, kept_golden, {r: c for r, c in cards.items() if r not in gone})
+
+
+def _copy_files(bundle: Path, partial: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle / name, partial / name)
 
 
 def _texts(value: Any) -> Iterator[str]:

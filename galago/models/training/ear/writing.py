@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -58,7 +59,7 @@ def _common_words() -> dict[str, float]:
         ),
         reverse=True,
     )
-    return {word: float(torch.tensor(p, dtype=torch.float64).exp()) for p, word in found[:COMMON_WORDS]}
+    return {word: math.exp(p) for p, word in found[:COMMON_WORDS]}
 
 
 def _targets(batch: Batch, pieces: Pieces) -> Tensor:
