@@ -9,6 +9,7 @@ differently from the published network:
 
 - attention sees the chunk and ``left_context_rows`` before it. Positions are rotations, whose products know
   distances only, so a stream needs no end;
+- rows of digital silence, which the last chunk is filled up with, are not looked at;
 - samples begin with zeros instead of nothing;
 - the mean and variance behind the first convolution are those of what was heard up to the chunk's end,
   fading with ``norm_horizon_rows``, instead of the whole utterance's.
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from galago.models.attention import MASKED
 from galago.models.chunk_windows import ChunkWindows
 from galago.models.masks import padding_mask
-from galago.models.moonshine_stem import MoonshineStem
+from galago.models.moonshine_stem import MoonshineStem, is_heard
 from galago.models.network_config import NetworkConfig
 from galago.models.transformer import TransformerBlock
 
@@ -139,6 +140,7 @@ class MoonshineEncoder(nn.Module):
             x, _ = self.stem.forward_chunk(samples, nothing, num_rows=num_rows)
             return self._attended(x, valid[:, None, None, :])
         x, _ = self.stem.forward_chunk(samples, nothing, norm_rows=chunk_rows)
+        valid = valid & (is_heard(samples, config.samples_per_row) > 0)
         windows = ChunkWindows(chunk_rows, config.left_context_rows)
         return self._attended(x, windows.allowed(valid), windows)
 
@@ -152,7 +154,7 @@ class MoonshineEncoder(nn.Module):
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of what a stream remembers, without the batch dimension, by name.
 
-        ``valid`` tells which remembered rows exist: 0 at the start of a stream.
+        ``valid`` tells which remembered rows were heard: 0 at the start of a stream, and in silence.
         """
         config = self.config
         shapes: dict[str, tuple[int, ...]] = {
@@ -181,7 +183,7 @@ class MoonshineEncoder(nn.Module):
         num_rows = samples.shape[1] // self.config.samples_per_row
         x, stem = self.stem.forward_chunk(samples, stem, norm_rows=num_rows)
         new: States = {f"stem.{name}": state for name, state in stem.items()}
-        valid = torch.cat([kept["valid"], torch.ones_like(x[:, :, 0])], dim=1)
+        valid = torch.cat([kept["valid"], is_heard(samples, self.config.samples_per_row)], dim=1)
         new["valid"] = valid[:, num_rows:]
         bias = ((1.0 - valid) * MASKED)[:, None, None, :]
         for i, block in enumerate(self.blocks):

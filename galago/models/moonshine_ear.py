@@ -17,6 +17,7 @@ With ``decoder_blocks`` a decoder writes what the rows of a whole utterance say,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -29,11 +30,11 @@ from galago.models.masks import padding_mask
 from galago.models.moonshine import KERNELS, MOONSHINE_PRESETS, STRIDES, MoonshineConfig, MoonshineEncoder
 from galago.models.piece_decoder import PieceDecoder, PieceDecoderConfig
 from galago.models.pieces import Pieces
+from galago.models.repetition import said_once, without_circle
 
 __all__ = ["MOONSHINE_EAR_PRESETS", "MoonshineEar", "MoonshineEarConfig"]
 
 GROUP_TOKENS, GROUP_ROWS = 3, 5  # 120 ms
-ROW_MS = 24
 MAX_PIECE_BYTES = 32
 #: The longest text of an utterance: of faster speech than anybody's, and for the shortest.
 PIECES_PER_S, SPARE_PIECES = 8, 8
@@ -101,6 +102,12 @@ MOONSHINE_EAR_PRESETS: dict[str, MoonshineEarConfig] = {
 }
 
 
+@lru_cache(maxsize=4)
+def _pieces_of(names: bytes) -> Pieces:
+    rows = (names[i : i + MAX_PIECE_BYTES] for i in range(0, len(names), MAX_PIECE_BYTES))
+    return Pieces([row.rstrip(b"\0").decode("utf-8") for row in rows])
+
+
 class _Head(nn.Linear):
     """Rows (B, 5 n, C) to scores (B, 3 n, num_scores)."""
 
@@ -143,8 +150,7 @@ class MoonshineEar(Ear):
         Raises:
             ValueError: there is no decoder, or it was never told.
         """
-        rows = (bytes(row).rstrip(b"\0").decode("utf-8") for row in self.piece_names.tolist())
-        return Pieces(list(rows))
+        return _pieces_of(self.piece_names.cpu().numpy().tobytes())
 
     def name_pieces(self, pieces: Pieces) -> None:
         """Tell the decoder what its pieces stand for.
@@ -158,17 +164,27 @@ class MoonshineEar(Ear):
         padded = b"".join(row.ljust(MAX_PIECE_BYTES, b"\0") for row in rows)
         self.piece_names.copy_(torch.frombuffer(bytearray(padded), dtype=torch.uint8).reshape(len(rows), -1))
 
-    def written(self, rows: Tensor) -> str:
-        """What the decoder writes of an utterance's rows (T, C).
+    def written(self, output: EarOutput) -> list[str]:
+        """What the decoder writes of each utterance of ``output``, without what it wrote in circles.
 
         Raises:
             ValueError: there is no decoder.
         """
-        if self.decoder is None:
+        if self.decoder is None or output.rows is None:
             raise ValueError("a network without a decoder writes nothing")
-        most = len(rows) * ROW_MS * PIECES_PER_S // 1000 + SPARE_PIECES
-        valid = torch.ones(1, len(rows), dtype=torch.bool)
-        return self.pieces.decode(self.decoder.greedy(rows[None].float(), valid, most)[0].pieces)
+        pieces = self.pieces
+        most = [
+            count * self.front_end.token_ms // 1000 * PIECES_PER_S + SPARE_PIECES
+            for count in output.num_tokens.tolist()
+        ]
+        written = self.decoder.greedy(output.rows.float(), self.valid_rows(output), max(most))
+        tokens = torch.log_softmax(output.token_logits.float(), -1).cpu()
+        texts = []
+        for one, count, rows, num_rows in zip(written, most, tokens, output.num_tokens.tolist(), strict=True):
+            kept = one.pieces[:count]
+            words = pieces.decode(kept[: without_circle(kept)]).split()
+            texts.append(" ".join(said_once(words, rows[:num_rows])))
+        return texts
 
     @property
     def heads(self) -> tuple[nn.Module, ...]:

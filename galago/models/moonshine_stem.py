@@ -2,7 +2,8 @@
 
 Behind the first one stand tanh and a norm: one mean and variance of all channels over the utterance.
 A stream takes them from what it has heard so far, as averages that forget
-(:func:`galago.models.waveform.running_moments`).
+(:func:`galago.models.waveform.running_moments`). Samples that are exactly 0 are what a last chunk is filled
+up with, and nothing was heard in them: they do not count.
 
 Everything is in rows, (B, N, C), and a convolution of stride S and kernel K is a sum of ceil(K / S) products,
 for each S rows in a row are one long row::
@@ -23,7 +24,13 @@ from torch.nn import functional as F
 
 from galago.models.waveform import SampleConvolutions, running_moments, whole_moments
 
-__all__ = ["MoonshineStem", "RowConvolution"]
+__all__ = ["MoonshineStem", "RowConvolution", "is_heard"]
+
+
+def is_heard(samples: Tensor, row_samples: int) -> Tensor:
+    """Of samples (B, N): 1 for each ``row_samples`` with sound in them, 0 for zeros, (B, N / row_samples)."""
+    rows: Tensor = samples.unflatten(1, (-1, row_samples))  # type: ignore[no-untyped-call]
+    return (rows.abs().amax(-1) > 0).to(samples)
 
 
 class RowConvolution(nn.Conv1d):
@@ -142,8 +149,12 @@ class MoonshineStem(SampleConvolutions):
                 x = self._scaled_by_all(x, num_rows * (x.shape[1] // T))
             else:
                 pieces = torch.tanh(x).reshape(x.shape[0], T // norm_rows, -1, x.shape[2])
+                counted = is_heard(samples, self.strides[0]).reshape(*pieces.shape[:3], 1)
                 mean, variance, new["group"] = running_moments(
-                    pieces.flatten(2)[:, None], states["group"], max(1.0, self.horizon_rows / norm_rows)
+                    (pieces * counted).flatten(2)[:, None],
+                    states["group"],
+                    max(1.0, self.horizon_rows / norm_rows),
+                    share=counted.mean((2, 3)),
                 )
                 x = self._scaled(pieces, mean[:, 0, :, None, None], variance[:, 0, :, None, None])
                 x = x.flatten(1, 2)

@@ -41,14 +41,17 @@ SAMPLE_RATE_HZ = 16_000
 LONG_KERNEL_SAMPLES = 80  # 5 ms: a filter of this length or more can tell frequencies apart
 SAMPLE_NORM_EPS = 1e-7  # of the published feature extractors
 _PIECE_TOKENS = 64
+_LEAST_SHARE = 1e-6  # where nothing counts yet, mean and variance are 0
 
 
-def running_moments(values: Tensor, state: Tensor, horizon_tokens: float) -> tuple[Tensor, Tensor, Tensor]:
+def running_moments(
+    values: Tensor, state: Tensor, horizon_tokens: float, *, share: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Mean and variance of everything heard up to each token, the past fading with a time constant.
 
-    With s_t the mean of token t's values and a = 1 - 1 / horizon::
+    With s_t the mean of token t's values, of which a share of c_t counts, and a = 1 - 1 / horizon::
 
-        S_t = a S_(t-1) + s_t        w_t = a w_(t-1) + 1        mean_t = S_t / w_t
+        S_t = a S_(t-1) + s_t        w_t = a w_(t-1) + c_t        mean_t = S_t / w_t
 
     At the start it is the plain average of what was heard; it never overflows and does not know the chunk.
 
@@ -56,12 +59,14 @@ def running_moments(values: Tensor, state: Tensor, horizon_tokens: float) -> tup
         values: (B, C, T, S), S values a token.
         state: (B, 2C + 1), the sums of values and of squares and their weight; zeros at the start.
         horizon_tokens: at least 1.
+        share: (B, T) in [0, 1], of each token's values; the others are 0. By default all count.
 
     Returns:
         mean (B, C, T), variance (B, C, T), and the new state.
     """
     C = values.shape[1]
-    told = torch.cat([values.mean(-1), values.square().mean(-1), torch.ones_like(values[:, :1, :, 0])], dim=1)
+    counted = torch.ones_like(values[:, :1, :, 0]) if share is None else share[:, None]
+    told = torch.cat([values.mean(-1), values.square().mean(-1), counted], dim=1)
     decay = 1.0 - 1.0 / horizon_tokens
     rows = []
     for piece in torch.split(told, _PIECE_TOKENS, dim=2):
@@ -74,7 +79,8 @@ def running_moments(values: Tensor, state: Tensor, horizon_tokens: float) -> tup
         rows.append(summed)
         state = summed[..., -1]
     moments = torch.cat(rows, dim=2)
-    mean, square = moments[:, :C] / moments[:, -1:], moments[:, C:-1] / moments[:, -1:]
+    weight = moments[:, -1:] if share is None else moments[:, -1:].clamp_min(_LEAST_SHARE)
+    mean, square = moments[:, :C] / weight, moments[:, C:-1] / weight
     return mean, (square - mean.square()).clamp_min(0.0), state
 
 

@@ -103,6 +103,26 @@ def test_an_utterance_is_heard_alike_in_every_batch(chunk_rows: int | None) -> N
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("num_samples", [STEP * 24, STEP * 21 + 100, STEP * 3])
+def test_a_last_chunk_that_is_filled_up_is_heard_as_if_it_ended_there(num_samples: int) -> None:
+    """With zeros, which neither attention nor the norm hears; they come in the middle of a stream, too."""
+    model, chunk_rows = encoder(), 20
+    num_rows = -(-num_samples // STEP)
+    x = torch.zeros(1, STEP * chunk_rows * 2)
+    x[:, :num_samples] = speech(num_samples)
+    whole = model.hear(x, torch.tensor([num_samples]), chunk_rows=chunk_rows)
+    found = stream(model, x, chunk_rows)
+    torch.testing.assert_close(found[:, :num_rows], whole[:, :num_rows], atol=1e-4, rtol=0)
+    if num_rows <= chunk_rows:  # one chunk that hears everything: with any other fill, the same
+        alone = model.hear(x[:, : STEP * num_rows], torch.tensor([STEP * num_rows]), chunk_rows=num_rows)
+        torch.testing.assert_close(found[:, :num_rows], alone, atol=1e-4, rtol=0)
+    paused = torch.cat([x, x], dim=1)
+    torch.testing.assert_close(
+        stream(model, paused, chunk_rows), heard(model, paused, chunk_rows), atol=1e-4, rtol=0
+    )
+
+
+@torch.no_grad()
 def test_keep_0_forgets() -> None:
     """After any past, also one of huge values, a stream that is told to forget is a new stream."""
     model = encoder()

@@ -91,8 +91,7 @@ def whole_text(model: Ear, utterances: Sequence[Utterance]) -> dict[str, WordErr
 def text_of(model: Ear, output: EarOutput) -> str:
     """Of one utterance: what the decoder writes, where there is one, or the characters of the best path."""
     if isinstance(model, MoonshineEar) and model.decoder is not None:
-        assert output.rows is not None
-        return model.written(output.rows[0][model.valid_rows(output)[0]])
+        return model.written(output)[0]
     return greedy(output.token_logits[0].numpy(), model.tokens)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import openvino as ov
 import torch
 
-from galago.models.ear import Ear
+from galago.models.ear import Ear, EarOutput
 from galago.models.front_end import FrontEnd, LogMelFrontEnd
 from galago.models.moonshine_ear import MoonshineEar
 from galago.models.tokenizer import TOKENS, greedy_text
@@ -38,7 +38,10 @@ class Heard(NamedTuple):
         """What the decoder writes, where there is one, or the characters of the best path."""
         if self.rows is None or not isinstance(self.model, MoonshineEar):
             return greedy(self.token_log_probs, self.tokens)
-        return self.model.written(torch.from_numpy(self.rows))
+        phones, tokens, rows = (
+            torch.from_numpy(of)[None] for of in (self.phone_log_probs, self.token_log_probs, self.rows)
+        )
+        return self.model.written(EarOutput(phones, tokens, torch.tensor([tokens.shape[1]]), rows))[0]
 
 
 def greedy(token_log_probs: Array, tokens: tuple[str, ...] = TOKENS) -> str:

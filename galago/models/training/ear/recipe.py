@@ -232,6 +232,9 @@ class Recipe:
     initial_weights: str | None = None
     #: A galago model file of a decoder that the network's begins with, and the pieces that it keeps of it.
     initial_decoder: str | None = None
+    #: Of the weights that the run ends with, so much is what it began with: it answers strangers better than
+    #: either (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). New heads have nothing of it.
+    initial_share: Share = 0.0
     role: Literal["ear"] = "ear"
     schema_version: int = SCHEMA_VERSION
 
@@ -243,6 +246,8 @@ class Recipe:
                 "schedule.head_steps: only networks that begin with another's encoder, of the families "
                 '"wav2vec2" and "moonshine", learn by their heads alone'
             )
+        if self.initial_share and (self.initial_weights is None or self.quantization_aware is not None):
+            raise ValueError("initial_share: needs initial_weights, and no integers that were learned")
         step = MoonshineEar.chunk_step_tokens if self.network.get("family") == "moonshine" else 1
         if any(count % step for count in self.schedule.chunk_tokens):
             raise ValueError(f'schedule.chunk_tokens: of the family "moonshine", multiples of {step}')

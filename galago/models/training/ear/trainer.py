@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy, deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from galago.models.conformer import Conformer, EarOutput
 from galago.models.fake_quantization import load_plain_state, plain_state, stored_scales
 from galago.models.moonshine import MoonshineEncoder
 from galago.models.moonshine_ear import MoonshineEar
-from galago.models.pieces import Pieces
 from galago.models.tokenizer import greedy_text
 from galago.models.training.checkpoints import CheckpointError, files_sha256, load, save_atomically
 from galago.models.training.distill.layers import tapped
@@ -34,7 +34,7 @@ from galago.models.training.ear.checkpoint import (
 from galago.models.training.ear.distillation import EarDistillation, mean_of_views
 from galago.models.training.ear.losses import Losses, disagreement, losses
 from galago.models.training.ear.recipe import Recipe, network_config
-from galago.models.training.ear.writing import begin_decoder, piece_loss, written_texts
+from galago.models.training.ear.writing import begin_decoder, piece_loss
 from galago.models.training.loop import Run
 from galago.models.training.options import say
 from galago.models.training.plots import Panel
@@ -98,7 +98,6 @@ class EarTask(Task):
                 self.model, recipe.quantization_aware, _hear_silence, in_float=IN_FLOAT, where=where
             )
         self.networks: dict[str, nn.Module] = {"model": self.model}
-        self._pieces: Pieces | None = None  # of the decoder, as soon as they are known
         self.distillation: EarDistillation | None = None
         if recipe.distillation is not None:
             where = f"{recipe.name}.distillation"
@@ -112,14 +111,21 @@ class EarTask(Task):
         """
         recipe = self.recipe
         if recipe.initial_weights is not None:
-            self._begin_with(Path(recipe.initial_weights))
+            told = self._take_initial(recipe.initial_weights)
+            if told:
+                say(f"begins with {told}")
         elif recipe.pruning is not None:
             self._begin_as_part(recipe.pruning)
         else:
             self._measure_features()
-        if recipe.initial_decoder is not None:
+
+    def _take_initial(self, weights: str) -> str:
+        """The weights that the recipe names; answers what they are, if they are no ear's."""
+        told = self._begin_with(Path(weights))
+        if self.recipe.initial_decoder is not None:
             assert isinstance(self.model, MoonshineEar)  # no other has decoder_blocks
-            begin_decoder(self.model, Path(recipe.initial_decoder))
+            begin_decoder(self.model, Path(self.recipe.initial_decoder))
+        return told
 
     @property
     def _writer(self) -> MoonshineEar | None:
@@ -127,28 +133,22 @@ class EarTask(Task):
         model = self.model
         return model if isinstance(model, MoonshineEar) and model.decoder is not None else None
 
-    def _pieces_of(self, model: MoonshineEar) -> Pieces:
-        if self._pieces is None:
-            self._pieces = model.pieces
-        return self._pieces
-
-    def _begin_with(self, path: Path) -> None:
+    def _begin_with(self, path: Path) -> str:
         """Begin with another run's ear, or with a pre-trained network and new heads."""
         stored = load(path)
         if stored.get("role") == "moonshine":
-            self._begin_imported(path)
-            return
+            return self._begin_imported(path)
         if not is_pretrained(stored):
             self._take_over(load_model(path).state_dict(), path)
-            return
+            return ""
         if not isinstance(self.model, Wav2Vec2Ear):
             raise RecipeError(
                 f"{self.recipe.name}.initial_weights: {path} is a pre-trained network on samples; "
                 'network.family must be "wav2vec2"'
             )
-        say(f"begins with {begin_pretrained(self.model, stored, path)}")
+        return begin_pretrained(self.model, stored, path)
 
-    def _begin_imported(self, path: Path) -> None:
+    def _begin_imported(self, path: Path) -> str:
         """Begin with a published encoder and new heads."""
         if not isinstance(self.model, MoonshineEar):
             where = f"{self.recipe.name}.initial_weights"
@@ -159,7 +159,7 @@ class EarTask(Task):
         if differing:
             raise CheckpointError(f"{path}: holds a network of another shape: {'; '.join(differing)}")
         self.model.encoder.load_state_dict(imported.network.state_dict())
-        say(f"begins with {imported.source['architecture']}'s encoder of {path}")
+        return f"{imported.source['architecture']}'s encoder of {path}"
 
     def _take_over(self, weights: dict[str, Tensor], path: Path) -> None:
         """Begin with weights of ``path``; a lookahead that they lack begins as a pure delay."""
@@ -243,7 +243,7 @@ class EarTask(Task):
             total, scalars = self._with_twin(found, output, batch, views[1][0])
         if self._writer is not None and step >= self.recipe.schedule.head_steps:
             with self._autocast():
-                written = piece_loss(self._writer, output, batch, self._pieces_of(self._writer))
+                written = piece_loss(self._writer, output, batch)
             total = total + self.recipe.loss.pieces * written["pieces"]
             scalars = {**scalars, **written, "total": total}
         if self.distillation is None:
@@ -308,7 +308,7 @@ class EarTask(Task):
     def _texts(self, model: nn.Module, output: EarOutput) -> list[str]:
         """What the decoder writes, or without one the likeliest characters."""
         if isinstance(model, MoonshineEar) and model.decoder is not None:
-            return written_texts(model, output, self._pieces_of(model))
+            return model.written(output)
         best = zip(output.token_logits.argmax(-1), output.num_tokens, strict=True)
         return [greedy_text(row[: int(count)].tolist()) for row, count in best]
 
@@ -317,12 +317,27 @@ class EarTask(Task):
         stored = {
             "family": family_of(self.config),
             "config": self.config.as_dict(),
-            "model": plain_state(model),
+            "model": self._with_initial(model),
             **stored_scales(model),
             "step": step,
             "recipe": json.dumps(asdict(self.recipe)),
         }
         save_atomically(stored, path)
+
+    def _with_initial(self, model: nn.Module) -> dict[str, Tensor]:
+        """The weights of ``model``, and in them the recipe's share of those that the run began with."""
+        share, weights = self.recipe.initial_share, self.recipe.initial_weights
+        if share == 0.0 or weights is None:
+            return plain_state(model)
+        assert isinstance(model, EarNetwork)
+        task = copy(self)  # of another network, which begins as this one did
+        task.model = deepcopy(model)
+        task._take_initial(weights)
+        ended, begun = plain_state(model), plain_state(task.model)
+        return {
+            name: torch.lerp(value, begun[name], share) if value.is_floating_point() else value
+            for name, value in ended.items()
+        }
 
 
 def _hear_silence(model: nn.Module) -> None:

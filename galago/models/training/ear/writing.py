@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from galago.models.checkpoint import load_network
 from galago.models.ear import EarOutput
-from galago.models.moonshine_ear import PIECES_PER_S, SPARE_PIECES, MoonshineEar
+from galago.models.moonshine_ear import MoonshineEar
 from galago.models.piece_decoder import PieceDecoder
 from galago.models.pieces import BEGIN, END, Pieces, chosen_pieces
 from galago.models.tokenizer import TOKENS
@@ -19,7 +19,7 @@ from galago.models.training.checkpoints import CheckpointError
 from galago.models.training.ear.batches import IGNORED, Batch
 from galago.runtime.language.sphinx_ngrams import pocketsphinx_ngrams
 
-__all__ = ["begin_decoder", "piece_loss", "written_texts"]
+__all__ = ["begin_decoder", "piece_loss"]
 
 COMMON_WORDS = 60_000
 
@@ -76,10 +76,10 @@ def _targets(batch: Batch, pieces: Pieces) -> Tensor:
     return targets.to(batch.features.device)
 
 
-def piece_loss(model: MoonshineEar, output: EarOutput, batch: Batch, pieces: Pieces) -> dict[str, Tensor]:
+def piece_loss(model: MoonshineEar, output: EarOutput, batch: Batch) -> dict[str, Tensor]:
     """Cross-entropy of each next piece, and how many of them are right."""
     assert model.decoder is not None and output.rows is not None
-    targets = _targets(batch, pieces)
+    targets = _targets(batch, model.pieces)
     heard, wanted = targets[:, :-1].clamp_min(0), targets[:, 1:]
     logits = model.decoder(heard, output.rows, model.valid_rows(output)).float()
     known = wanted != IGNORED
@@ -87,12 +87,3 @@ def piece_loss(model: MoonshineEar, output: EarOutput, batch: Batch, pieces: Pie
     loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum")
     accuracy = ((logits.argmax(-1) == wanted) & known).sum() / count
     return {"pieces": loss / count, "piece_accuracy": accuracy}
-
-
-def written_texts(model: MoonshineEar, output: EarOutput, pieces: Pieces) -> list[str]:
-    """What the decoder writes of each utterance."""
-    assert model.decoder is not None and output.rows is not None
-    longest_s = int(output.num_tokens.max()) * model.front_end.token_ms / 1000
-    max_pieces = round(PIECES_PER_S * longest_s) + SPARE_PIECES
-    written = model.decoder.greedy(output.rows.float(), model.valid_rows(output), max_pieces)
-    return [pieces.decode(one.pieces) for one in written]

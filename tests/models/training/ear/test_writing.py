@@ -88,6 +88,25 @@ def test_the_decoder_waits_for_the_heads(cache: Path, tmp_path: Path) -> None:
     assert "pieces" in run.history[1]
 
 
+def test_a_share_of_what_it_began_with_stays(cache: Path, tmp_path: Path) -> None:
+    """Of encoder and decoder; heads, which were new, are as they were learned."""
+    published(tmp_path / "decoder.pt")
+    recipe = writing_recipe(tmp_path)
+    begun = run_of(recipe, tmp_path / "whole", cache)
+    before = {key: value.clone() for key, value in begun.model.state_dict().items()}
+    begun.train()
+    run_of(replace(recipe, initial_share=0.25), tmp_path / "part", cache).train()
+    whole = load_model(tmp_path / "whole" / "model.pt").state_dict()
+    part = load_model(tmp_path / "part" / "model.pt").state_dict()
+    for name, value in whole.items():
+        kept = name.split(".")[0] in ("encoder", "decoder")
+        expected = 0.75 * value + 0.25 * before[name] if kept else value
+        assert torch.allclose(part[name].double(), expected.double(), atol=1e-6), name
+    assert not torch.allclose(whole["decoder.embedding.weight"], part["decoder.embedding.weight"], atol=1e-6)
+    with pytest.raises(ValueError, match="initial_share: needs initial_weights"):
+        replace(recipe, network={}, initial_weights=None, initial_decoder=None, initial_share=0.1)
+
+
 def test_what_cannot_write_is_refused(cache: Path, tmp_path: Path) -> None:
     published(tmp_path / "decoder.pt", feed_forward_width=64)
     with pytest.raises(CheckpointError, match="decoder.pt: holds a decoder of another shape"):
