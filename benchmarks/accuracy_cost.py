@@ -10,6 +10,7 @@ Of the network that finals come from, if it is another one, or the bundle looks 
 decoder writes, or in greedy characters without one:
 
 - *second_full*, *second*: as *full* and *streaming*, with the chunks of finals;
+- *second_int8*: the bundle's graph of finals over the whole clip, and of a decoder four bits;
 - *finals*: the texts of the core's finals, with voice activity and endpoints.
 
 Each network has a row of its own, and is measured where its checkpoint is given:
@@ -19,6 +20,8 @@ Each network has a row of its own, and is measured where its checkpoint is given
 
 from __future__ import annotations
 
+from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +29,18 @@ import numpy as np
 
 import galago
 from benchmarks import common, hearing, pocketsphinx_peer
-from benchmarks.corpora import Audio, pad, read_clips
+from benchmarks.corpora import Audio, Clip, pad, read_clips
 from benchmarks.onnx_peer import GreedyText
-from benchmarks.scoring import reference_words
+from benchmarks.scoring import count_errors, reference_words
 from benchmarks.word_error_rate import score_groups
 from galago.runtime.manifest_ear import Ear as EarManifest
 
 if TYPE_CHECKING:
     from galago.models.ear import Ear
+    from galago.quantize.ear.oracle import Oracle
 
-PARTIALS, FINALS = ("full", "streaming", "int8"), ("second_full", "second", "finals")
+PARTIALS, FINALS = ("full", "streaming", "int8"), ("second_full", "second", "second_int8", "finals")
+ALL = "all"
 
 
 def torch_text(network: Ear, samples: Audio, chunk_tokens: int | None) -> str:
@@ -63,18 +68,28 @@ def core_texts(session: galago.Session, tokens: tuple[str, ...], samples: Audio)
 
 
 def costs(wer: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Points of WER, from the WER of each reading of each set: what streaming costs a network, and what the
-    core's answer (int8; of finals, endpoints too) costs beyond it.
-    """
+    """Points of WER, from the WER of each reading of each set: what each costs beyond the one before."""
     points: dict[str, Any] = {}
     for group, found in wer.items():
-        full, streaming, core = found
-        points[group] = {
-            "wer_percent": {name: round(value, 2) for name, value in found.items()},
-            "streaming_points": round(found[streaming] - found[full], 2),
-            "core_points": round(found[core] - found[streaming], 2),
-        }
+        read = list(found.values())
+        steps = [round(after - before, 2) for before, after in pairwise(read)]
+        names = ("streaming_points", "int8_points", "core_points")[: len(steps)]
+        rounded = {name: round(value, 2) for name, value in found.items()}
+        points[group] = {"wer_percent": rounded, **dict(zip(names, steps, strict=True))}
     return points
+
+
+def second_oracle(bundle: Path, network: Ear) -> Oracle:
+    """The bundle's graph of finals in OpenVINO, and the network's decoder as the bundle has it."""
+    from galago.quantize.ear.oracle import Oracle
+    from galago.runtime.manifest import read_manifest
+
+    ear = read_manifest(bundle).ear
+    if ear is None or ear.second_pass is None:
+        raise SystemExit(f"{bundle}: finals have no network of their own")
+    target = ear.second_pass.targets[0]
+    weights = None if target.weights is None else bundle / target.weights
+    return Oracle(bundle / target.model, weights=weights, model=network)
 
 
 def finals_chunk_tokens(ear: EarManifest) -> int:
@@ -84,8 +99,8 @@ def finals_chunk_tokens(ear: EarManifest) -> int:
     return int(ear.decoding.get("second_pass_chunk_tokens", 0))
 
 
-def in_float(path: Path | None) -> Ear | None:
-    """The network of a checkpoint, all of it in float."""
+def loaded(path: Path | None, *, is_float: bool = True) -> Ear | None:
+    """The network of a checkpoint, its decoder in float or in four bits."""
     from galago.models.moonshine_ear import MoonshineEar
     from galago.models.training.ear.checkpoint import load_model
 
@@ -93,8 +108,20 @@ def in_float(path: Path | None) -> Ear | None:
         return None
     network = load_model(path)
     if isinstance(network, MoonshineEar) and network.decoder is not None:
-        network.decoder.set_float(True)
+        network.decoder.set_float(is_float)
     return network
+
+
+def wer_of(clips: list[Clip], texts: dict[str, list[str]]) -> dict[str, dict[str, float]]:
+    """WER of each reading of each set, and of all clips together."""
+    wer: dict[str, dict[str, float]] = {}
+    for name, heard in texts.items():
+        for group, errors in score_groups(clips, heard).items():
+            wer.setdefault(group, {})[name] = errors.wer
+        pairs = [(reference_words(clip.text) or [], text) for clip, text in zip(clips, heard, strict=True)]
+        wer.setdefault(ALL, {})[name] = count_errors(pairs).wer
+    wer[ALL] = wer.pop(ALL)  # as the last
+    return wer
 
 
 def main() -> None:
@@ -105,7 +132,8 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(pocketsphinx_peer.DEV_SETS))
     parser.add_argument("--limit", type=int, help="clips of each set, spread evenly over it")
     args = parser.parse_args()
-    first, second = in_float(args.checkpoint), in_float(args.second_checkpoint)
+    first, second = loaded(args.checkpoint), loaded(args.second_checkpoint)
+    packed = loaded(args.second_checkpoint, is_float=False)
     readings = (PARTIALS if first else ()) + (FINALS if second else ())
     if not readings:
         parser.error("--checkpoint, --second-checkpoint or both")
@@ -119,6 +147,7 @@ def main() -> None:
             raise SystemExit(f"{bundle.folder}: the bundle has no ear")
         chunk_tokens = session.info.chunk_samples // 640
         second_tokens = finals_chunk_tokens(ear) or chunk_tokens
+        oracle = None if packed is None else second_oracle(bundle.folder, packed)
         for clip in common.progress(clips, "clips"):
             samples = pad(clip.samples, hearing.BEFORE_S, hearing.AFTER_S)
             int8, finals = core_texts(session, ear.tokens, samples)
@@ -126,19 +155,16 @@ def main() -> None:
                 texts["full"].append(torch_text(first, samples, None))
                 texts["streaming"].append(torch_text(first, samples, chunk_tokens))
                 texts["int8"].append(int8)
-            if second:
+            if second and oracle:
                 texts["second_full"].append(torch_text(second, samples, None))
                 texts["second"].append(torch_text(second, samples, second_tokens))
+                texts["second_int8"].append(oracle.hear(samples).text)
                 texts["finals"].append(finals)
         rows = []
         for names, mark, chunk in ((PARTIALS, "", chunk_tokens), (FINALS, "-finals", second_tokens)):
             if names[0] not in texts:
                 continue
-            wer: dict[str, dict[str, float]] = {}
-            for name in names:
-                for group, errors in score_groups(clips, texts[name]).items():
-                    wer.setdefault(group, {})[name] = errors.wer
-            numbers = costs(wer)
+            numbers = costs(wer_of(clips, {name: texts[name] for name in names}))
             rows.append(
                 common.make_row(
                     "accuracy_cost",
@@ -151,10 +177,10 @@ def main() -> None:
                 )
             )
             lines = [
-                [g, *found["wer_percent"].values(), found["streaming_points"], found["core_points"]]
-                for g, found in numbers.items()
+                [g, *found.pop("wer_percent").values(), *found.values()]
+                for g, found in deepcopy(numbers).items()
             ]
-            header = ["set", *(f"{name} WER %" for name in names), "streaming costs", "the core beyond it"]
+            header = ["set", *(f"{name} WER %" for name in names), *(f"{name} costs" for name in names[1:])]
             print(common.table(header, lines))
     common.finish(rows, args)
 

@@ -13,7 +13,7 @@ import pytest
 
 import galago
 from benchmarks import memory
-from benchmarks.accuracy_cost import costs
+from benchmarks.accuracy_cost import costs, wer_of
 from benchmarks.corpora import Clip
 from benchmarks.hearing import Heard
 from benchmarks.latency import NS_PER_MS, Latencies, measure, summary, voice_span
@@ -143,11 +143,20 @@ def test_a_soak_feeds_everything_and_tells_a_program_that_fails() -> None:
 
 def test_costs_are_points_of_word_error_rate() -> None:
     wer = {"lj": {"full": 20.0, "streaming": 20.75, "int8": 20.9}}
-    assert costs(wer)["lj"] | {"wer_percent": {}} == {
-        "wer_percent": {},
-        "streaming_points": 0.75,
-        "core_points": 0.15,
-    }
+    points = {"streaming_points": 0.75, "int8_points": 0.15}
+    assert costs(wer) == {"lj": {"wer_percent": wer["lj"], **points}}
+    wer = {"lj": {"second_full": 20.0, "second": 20.75, "second_int8": 20.9, "finals": 20.5}}
+    assert costs(wer) == {"lj": {"wer_percent": wer["lj"], **points, "core_points": -0.4}}
+
+
+def test_words_of_all_sets_count_alike() -> None:
+    clips = [
+        Clip(corpus, corpus, text, np.zeros(1600, np.float32), {})
+        for corpus, text in (("lj", "a b c"), ("kathleen", "d"))
+    ]
+    wer = wer_of(clips, {"full": ["a b c", "x"], "streaming": ["a b", "d"]})
+    assert wer["all"] == {"full": 25.0, "streaming": 25.0} and list(wer)[-1] == "all"
+    assert wer["kathleen"] == {"full": 100.0, "streaming": 0.0}
 
 
 def test_peers_of_the_same_clips_are_kept(tmp_path: Path) -> None:
