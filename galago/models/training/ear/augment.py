@@ -5,18 +5,21 @@ Everything draws from the generator it is given, so a batch is the same whenever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from galago.models.tokenizer import PHONES
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Corpus
 from galago.models.training.ear.recipe import AugmentationRecipe
 
-__all__ = ["Augmenter", "NoiseBank", "Samples", "mix_at_snr", "room_responses", "spec_augment"]
+__all__ = ["Augmenter", "NoiseBank", "Samples", "mix_at_snr", "room_responses", "spec_augment", "trimmed"]
 
 Samples = NDArray[np.float32]
+FRAME_SAMPLES = 160  # 10 ms, of alignments
 RESPONSE_SAMPLES = 8_000  # half a second of a room is enough at the distances of a device
 
 
@@ -27,6 +30,31 @@ def mix_at_snr(speech: Samples, noise: Samples, snr_db: float) -> Samples:
         return speech
     gain = np.sqrt(speech_power / noise_power / 10.0 ** (snr_db / 10.0))
     return (speech + np.float32(gain) * noise).astype(np.float32)
+
+
+def trimmed(
+    samples: Samples,
+    phones: Sequence[tuple[str, int, int]],
+    margin_s: tuple[float, float],
+    rng: np.random.Generator,
+) -> tuple[Samples, list[tuple[str, int, int]]]:
+    """A clip without most of the silence before its first phone and behind its last, and its phones there.
+
+    Args:
+        phones: name, begin and length in frames of 10 ms; silence is ``SIL``.
+        margin_s: what stays of the silence at each end, drawn evenly, if there is as much.
+    """
+    spoken = [(begin, begin + count) for name, begin, count in phones if name != PHONES[0]]
+    if not spoken:
+        return samples, list(phones)
+    before, behind = (round(100 * s) for s in rng.uniform(*margin_s, size=2))
+    first, end = max(0, spoken[0][0] - before), spoken[-1][1] + behind
+    kept = [
+        (name, max(begin, first) - first, min(begin + count, end) - max(begin, first))
+        for name, begin, count in phones
+        if begin < end and begin + count > first
+    ]
+    return samples[FRAME_SAMPLES * first : FRAME_SAMPLES * end], kept
 
 
 class NoiseBank:

@@ -17,7 +17,14 @@ from torch import Tensor
 
 from galago.models.tokenizer import encode_phones, encode_words
 from galago.models.training.ear.align import Alignment, load_alignments
-from galago.models.training.ear.augment import Augmenter, NoiseBank, Samples, room_responses, spec_augment
+from galago.models.training.ear.augment import (
+    Augmenter,
+    NoiseBank,
+    Samples,
+    room_responses,
+    spec_augment,
+    trimmed,
+)
 from galago.models.training.ear.corpus import SAMPLE_RATE_HZ, Clip, Corpus, CorpusError, import_corpus
 from galago.models.training.ear.label_budget import within_minutes
 from galago.models.training.ear.recipe import CorpusRecipe, Recipe, network_config
@@ -266,16 +273,19 @@ class BatchMaker(Epochs[list[list[Source]]], torch.utils.data.Dataset[Batch]):
             if number > 0 or (not clean and rng.random() < recipe.silence_probability):
                 silence(float(rng.uniform(*recipe.silence_s)))
             samples = (source.corpus.pcm(source.clip) / np.float32(32768.0)).astype(np.float32)
+            spoken = None if source.alignment is None else source.alignment.phones
             factor = 1.0
             if not clean:
+                if spoken and rng.random() < recipe.trim_probability:
+                    samples, spoken = trimmed(samples, spoken, recipe.trim_to_s, rng)
                 samples, factor = self.augmenter.speed(samples, rng)
             if len(utterance) > 1:  # clips of one utterance sound equally loud
                 samples = samples * np.float32(0.05 / (float(np.sqrt(np.mean(samples**2))) + 1e-6))
             words += source.clip.words or []
-            if source.alignment is None:
+            if spoken is None:
                 aligned = False
             else:
-                for phone, begin, count in source.alignment.phones:
+                for phone, begin, count in spoken:
                     index = encode_phones([phone])[0]
                     bounds = [position + round(f * 160 / factor) for f in (begin, begin + count)]
                     timeline.append((index, bounds[0], bounds[1]))

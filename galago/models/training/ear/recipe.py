@@ -114,6 +114,9 @@ class AugmentationRecipe:
     noise_snr_db: Annotated[tuple[float, float], Range(-40.0, 100.0), Rising()] = (3.0, 30.0)
     reverberation_probability: Share = 0.3
     num_rooms: Positive = 120
+    trim_probability: Share = 0.0  # of aligned clips: as a session hears utterances, with little around them
+    #: What stays before the first phone, and behind the last.
+    trim_to_s: Annotated[tuple[float, float], Range(0.0, 10.0), Rising()] = (0.2, 0.7)
     silence_probability: Share = 0.6
     silence_s: Annotated[tuple[float, float], Range(0.0, 10.0), Rising()] = (0.1, 0.8)
     concatenate_probability: Share = 0.6  # short clips become one longer clip

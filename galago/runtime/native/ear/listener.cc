@@ -139,7 +139,7 @@ void Listener::restart() {
   endpoint_.reset(0);
   if (phrases_) phrases_->reset(0);
   if (second_pass_) second_pass_->restart();
-  history_begin_ = history_end_ = 0;
+  history_begin_ = history_end_ = last_end_ = 0;
 }
 
 void Listener::hear(const float* frames, int num_frames) {
@@ -229,7 +229,7 @@ void Listener::begin_utterance() {
   voice_begin_token_ = std::max(voice_.begin_token(), endpoint_.begin_token());
   final_.reset(decoded_end_);
   if (second_pass_) {
-    second_pass_->begin(decoded_end_);
+    second_pass_->begin(decoded_end_, last_end_);
     decoded_again_end_ = final_begin_ = decoded_end_;
     if (draft_) draft_->reset(decoded_end_);
   }
@@ -295,6 +295,7 @@ void Listener::hear_grammar(int64_t begin, int64_t end) {
 }
 
 void Listener::end_utterance() {
+  last_end_ = endpoint_.end_token();
   if (second_pass_) {
     decode_again_until(endpoint_.end_token(), true);
     second_pass_->end();

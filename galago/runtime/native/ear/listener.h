@@ -168,6 +168,7 @@ class Listener {
   uint64_t utterance_ = 0;         // 1, 2, 3, ...; the last one that began
   int64_t decoded_end_ = 0;        // of the rows that were heard
   int64_t decoded_again_end_ = 0;  // of the second pass's
+  int64_t last_end_ = 0;           // token before which the last utterance ended
   int64_t final_begin_ = 0;        // of the first of them in the utterance
   int64_t voice_begin_token_ = 0;  // first voice of the utterance
   std::vector<char> joined_text_;  // of a partial that is written in part

@@ -38,9 +38,11 @@ struct OpenedSecondPass {
 
 class SecondPass {
  public:
-  // Sound before the utterance that the first chunk begins with, so that its first token has heard
-  // something.
-  static constexpr int kContextTokens = 4;
+  // Sound before the utterance that the first chunk begins with: its first tokens have heard
+  // something, and a voice that rose softly is heard from where it rose. Of the utterance before
+  // it no more than the least.
+  static constexpr int kContextTokens = 16;
+  static constexpr int kLeastContextTokens = 4;
 
   // hear() gets the frames of at most max_new_tokens at once; an utterance begins at most
   // max_backtrack_tokens before the last frame that was heard, and lasts at most
@@ -53,8 +55,8 @@ class SecondPass {
   // The next frames of the stream, as its network's features are: [num_frames][frame width].
   void hear(const float* frames, int num_frames);
 
-  // An utterance begins with this token.
-  void begin(int64_t token);
+  // An utterance begins with this token, and the one before it ended before last_end.
+  void begin(int64_t token, int64_t last_end);
   // Computes the rows of the next tokens. False if they reach beyond end_token, or need frames that
   // were not heard yet, unless there will be none of them (`is_over`), where it is false if no row
   // is left; or after a failure.

@@ -16,6 +16,7 @@ from galago.models.training.ear.augment import (
     mix_at_snr,
     room_responses,
     spec_augment,
+    trimmed,
 )
 from galago.models.training.ear.recipe import AugmentationRecipe
 
@@ -132,3 +133,19 @@ def test_rooms_are_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert int(np.argmax(np.abs(response))) == 0 and np.sum(response**2) == pytest.approx(1.0, rel=1e-4)
     monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
     assert all(np.array_equal(a, b) for a, b in zip(made, room_responses(path, 2), strict=True))
+
+
+def test_a_clip_is_trimmed_to_what_is_said_in_it() -> None:
+    """With its phones where their sounds are; a margin of what is there, and none of what is not."""
+    phones = [("SIL", 0, 100), ("AA", 100, 10), ("SIL", 110, 5), ("B", 115, 5), ("SIL", 120, 30)]
+    samples = np.arange(150 * 160, dtype=np.float32)
+    rng = np.random.default_rng(0)
+    kept, found = trimmed(samples, phones, (0.2, 0.2), rng)
+    assert kept[0] == 80 * 160 and kept[-1] == 140 * 160 - 1
+    assert found == [("SIL", 0, 20), ("AA", 20, 10), ("SIL", 30, 5), ("B", 35, 5), ("SIL", 40, 20)]
+    kept, found = trimmed(samples, phones, (2.0, 2.0), rng)
+    assert np.array_equal(kept, samples) and found == phones
+    kept, found = trimmed(samples, phones, (0.0, 0.0), rng)
+    assert len(kept) == 20 * 160 and [name for name, _, _ in found] == ["AA", "SIL", "B"]
+    assert len({len(trimmed(samples, phones, (0.0, 0.3), rng)[0]) for _ in range(9)}) > 3
+    assert np.array_equal(trimmed(samples, [("SIL", 0, 150)], (0.0, 0.1), rng)[0], samples)
