@@ -24,21 +24,24 @@ __all__ = ["smooth", "smoothing_factors"]
 _SMALLEST = 1e-5  # of a channel's largest value: one that is never used shall not make a factor infinite
 
 
-def _smoothable(graph: ov.Model) -> dict[str, tuple[Any, list[Any]]]:
-    """Norms (the node that adds the bias) and the linear maps behind them, by the norms' names."""
+def _smoothable(graph: ov.Model) -> dict[str, tuple[list[Any], list[Any]]]:
+    """Norms (the nodes that have the weight and, if there is one, the bias) and the linear maps behind them,
+    by the name of the norm's last node.
+    """
     found = {}
-    for node in graph.get_ordered_ops():
-        if node.get_type_name() != "Add" or _constant(node) is None:
-            continue
-        scaled = node.input_value(0).get_node()
+    for scaled in graph.get_ordered_ops():
         if scaled.get_type_name() != "Multiply" or _constant(scaled) is None:
             continue
-        if scaled.input_value(0).get_node().get_type_name() != "MVN" or len(_readers(scaled)) != 1:
+        if scaled.input_value(0).get_node().get_type_name() != "MVN":
             continue
-        ports = node.output(0).get_target_inputs()
+        norm = [scaled]
+        readers = [port.get_node() for port in _readers(scaled)]
+        if len(readers) == 1 and readers[0].get_type_name() == "Add" and _constant(readers[0]) is not None:
+            norm += readers
+        ports = _readers(norm[-1])
         if ports and all(_is_linear_map(port) for port in ports):
             consumers = sorted((port.get_node() for port in ports), key=lambda each: each.get_friendly_name())
-            found[node.get_friendly_name()] = node, consumers
+            found[norm[-1].get_friendly_name()] = norm, consumers
     return found
 
 
@@ -102,9 +105,8 @@ def smooth(graph: ov.Model, factors: Mapping[str, Array]) -> ov.Model:
     copy = graph.clone()
     norms = _smoothable(copy)
     for name, factor in factors.items():
-        shift, consumers = norms[name]
-        scale = shift.input_value(0).get_node()
-        for node in (scale, shift):
+        norm, consumers = norms[name]
+        for node in norm:
             before = node.input_value(1).get_node().data
             _set_constant(node, before / factor.reshape(before.shape))
         for node in consumers:

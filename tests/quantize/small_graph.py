@@ -12,7 +12,7 @@ LAYERS = ("first/MatMul", "second/MatMul", "third/MatMul", "fourth/MatMul")
 PLANTED = "third/MatMul"
 
 
-def small_graph(*, planted: bool = False, outlier: bool = False) -> ov.Model:
+def small_graph(*, planted: bool = False, outlier: bool = False, has_norm_bias: bool = True) -> ov.Model:
     """x (8, 32) -> LayerNorm -> first -> ReLU -> second -> ReLU -> third -> LayerNorm -> fourth -> log_probs.
 
     With ``planted``, one channel into the third layer is two thousand times the others, and its weights undo
@@ -23,14 +23,14 @@ def small_graph(*, planted: bool = False, outlier: bool = False) -> ov.Model:
     op = ov.opset13
     x = op.parameter([8, WIDTH], np.float32, name="x")
     x.output(0).get_tensor().set_names({"x"})
-    node = norm(x, "norm", rng, gain)
+    node = norm(x, "norm", rng, gain, has_bias=has_norm_bias)
     weights = [rng.normal(0.0, 0.25, (WIDTH, WIDTH)).astype(np.float32) for _ in LAYERS]
     if planted:
         weights[1][3] *= 2000.0
         weights[2][:, 3] /= 2000.0
     for index, (name, weight) in enumerate(zip(LAYERS, weights, strict=True)):
         if index == 3:
-            node = norm(node, "last_norm", rng, gain)
+            node = norm(node, "last_norm", rng, gain, has_bias=has_norm_bias)
         node = op.matmul(node, op.constant(weight), False, True)
         node.set_friendly_name(name)
         if index < 2:
@@ -41,13 +41,18 @@ def small_graph(*, planted: bool = False, outlier: bool = False) -> ov.Model:
     return ov.Model([op.result(node)], [x], "small")
 
 
-def norm(x: ov.Node, name: str, rng: np.random.Generator, gain_of_one: float) -> ov.Node:
+def norm(
+    x: ov.Node, name: str, rng: np.random.Generator, gain_of_one: float, *, has_bias: bool = True
+) -> ov.Node:
     """LayerNorm over the last axis as the ONNX frontend writes it, with weights around 1."""
     op = ov.opset13
     gain = rng.uniform(0.5, 1.5, WIDTH).astype(np.float32)
     gain[5] *= gain_of_one
     normed = op.mvn(x, op.constant(np.array([-1])), True, 1e-5, "INSIDE_SQRT")
     scaled = op.multiply(normed, op.constant(gain))
+    if not has_bias:
+        scaled.set_friendly_name(f"{name}/LayerNormalization")
+        return scaled
     shifted = op.add(scaled, op.constant(rng.normal(0.0, 0.1, WIDTH).astype(np.float32)))
     for node, kind in ((normed, "MVN"), (scaled, "scaled"), (shifted, "LayerNormalization")):
         node.set_friendly_name(f"{name}/{kind}")

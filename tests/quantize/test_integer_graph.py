@@ -68,8 +68,9 @@ def test_linear_maps_answer_by_their_scales_whatever_bias_they_have(kind: str) -
     assert sqnr_db(float((wanted**2).sum()), float(((wanted - found) ** 2).sum())) > 45.0
 
 
-def test_smoothing_leaves_the_float_network_as_it_was_and_moves_the_outlier() -> None:
-    graph, recorded = small_graph(outlier=True), samples(8)
+@pytest.mark.parametrize("has_norm_bias", [True, False])
+def test_smoothing_leaves_the_float_network_as_it_was_and_moves_the_outlier(has_norm_bias: bool) -> None:
+    graph, recorded = small_graph(outlier=True, has_norm_bias=has_norm_bias), samples(8)
     factors = smoothing_factors(graph, recorded, 0.5)
     assert set(factors) == {"norm/LayerNormalization", "last_norm/LayerNormalization"}
     smoothed = smooth(graph, factors)
