@@ -53,7 +53,7 @@ def torch_text(network: Ear, samples: Audio, chunk_tokens: int | None) -> str:
     frames = np.concatenate(chunk_features(samples, 1, front_end=network.front_end))
     with torch.inference_mode():
         out = network(torch.from_numpy(frames)[None], torch.tensor([len(frames)]), chunk_tokens=chunk_tokens)
-    return text_of(network, out)
+    return text_of(network, out, chunk_tokens)
 
 
 def core_texts(session: galago.Session, tokens: tuple[str, ...], samples: Audio) -> tuple[str, str]:

@@ -29,8 +29,8 @@ from galago.models.front_end import RawFrontEnd
 from galago.models.masks import padding_mask
 from galago.models.moonshine import KERNELS, MOONSHINE_PRESETS, STRIDES, MoonshineConfig, MoonshineEncoder
 from galago.models.piece_decoder import PieceDecoder, PieceDecoderConfig
+from galago.models.piece_writer import PieceWriter
 from galago.models.pieces import Pieces
-from galago.models.repetition import said_once, without_circle
 
 __all__ = ["MOONSHINE_EAR_PRESETS", "MoonshineEar", "MoonshineEarConfig"]
 
@@ -164,27 +164,34 @@ class MoonshineEar(Ear):
         padded = b"".join(row.ljust(MAX_PIECE_BYTES, b"\0") for row in rows)
         self.piece_names.copy_(torch.frombuffer(bytearray(padded), dtype=torch.uint8).reshape(len(rows), -1))
 
-    def written(self, output: EarOutput) -> list[str]:
+    def written(self, output: EarOutput, chunk_tokens: int | None = None) -> list[str]:
         """What the decoder writes of each utterance of ``output``, without what it wrote in circles.
+
+        Args:
+            chunk_tokens: the rows came in chunks, and were written of as they came; ``None``: all at once.
 
         Raises:
             ValueError: there is no decoder.
         """
         if self.decoder is None or output.rows is None:
             raise ValueError("a network without a decoder writes nothing")
-        pieces = self.pieces
-        most = [
-            count * self.front_end.token_ms // 1000 * PIECES_PER_S + SPARE_PIECES
-            for count in output.num_tokens.tolist()
-        ]
-        written = self.decoder.greedy(output.rows.float(), self.valid_rows(output), max(most))
-        tokens = torch.log_softmax(output.token_logits.float(), -1).cpu()
+        writer = PieceWriter(self.decoder, self.pieces)
+        log_probs = torch.log_softmax(output.token_logits.float(), -1)
         texts = []
-        for one, count, rows, num_rows in zip(written, most, tokens, output.num_tokens.tolist(), strict=True):
-            kept = one.pieces[:count]
-            words = pieces.decode(kept[: without_circle(kept)]).split()
-            texts.append(" ".join(said_once(words, rows[:num_rows])))
+        for rows, tokens, count in zip(output.rows, log_probs, output.num_tokens.tolist(), strict=True):
+            writer.reset()
+            for end in range(chunk_tokens or count, count, chunk_tokens or count):
+                writer.write(rows[: self._rows_of(end)], tokens[:end], self._max_pieces(end))
+                writer.agree()
+            texts.append(writer.write(rows[: self._rows_of(count)], tokens[:count], self._max_pieces(count)))
         return texts
+
+    def _max_pieces(self, num_tokens: int) -> int:
+        return num_tokens * self.front_end.token_ms // 1000 * PIECES_PER_S + SPARE_PIECES
+
+    @staticmethod
+    def _rows_of(num_tokens: int) -> int:
+        return (num_tokens * GROUP_ROWS + GROUP_TOKENS - 1) // GROUP_TOKENS
 
     @property
     def heads(self) -> tuple[nn.Module, ...]:

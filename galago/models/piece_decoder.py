@@ -13,6 +13,7 @@ Letters: B batch, U pieces, T rows, C width, H heads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -165,19 +166,31 @@ class PieceDecoder(nn.Module):
             x, _ = block(x, block.rows_attention.remembered(rows), valid[:, None, None, :])
         return F.linear(self.norm(x), table)
 
-    def _in_float(self) -> PieceDecoder:
-        """A copy whose matrices are what four bits hold of these: so they are rounded once."""
+    def as_used(self) -> PieceDecoder:
+        """This one if it is in float, or a copy whose matrices are what four bits hold of these: so they are
+        rounded once.
+        """
+        if self.is_float:
+            return self
         copy = deepcopy(self)
         copy.set_float(True)
-        for module in copy.modules():
-            if isinstance(module, GroupLinear | nn.Embedding):
-                module.weight.copy_(rounded(module.weight))
+        with torch.no_grad():
+            for module in copy.modules():
+                if isinstance(module, GroupLinear | nn.Embedding):
+                    module.weight.copy_(rounded(module.weight))
         return copy
 
     @torch.no_grad()
-    def greedy(self, rows: Tensor, valid: Tensor, max_pieces: int) -> list[Written]:
-        """The likeliest next piece again and again, until it is END or there are ``max_pieces``."""
-        decoder = self if self.is_float else self._in_float()
+    def greedy(
+        self, rows: Tensor, valid: Tensor, max_pieces: int, *, prefix: Sequence[int] = ()
+    ) -> list[Written]:
+        """The likeliest next piece again and again, until it is END or there are ``max_pieces``.
+
+        Args:
+            rows: (B, T, C). valid: (B, T) bool.
+            prefix: what every text begins with.
+        """
+        decoder = self.as_used()
         blocks = [block for block in decoder.blocks if isinstance(block, PieceDecoderBlock)]
         heard = [block.rows_attention.remembered(rows) for block in blocks]
         past: list[_Remembered | None] = [None] * len(blocks)
@@ -190,10 +203,16 @@ class PieceDecoder(nn.Module):
             for i, block in enumerate(blocks):
                 x, past[i] = block(x, heard[i], allowed, past[i])
             scored = F.linear(decoder.norm(x)[:, -1], decoder.embedding.weight)
-            best = torch.log_softmax(scored.float(), -1).max(-1)
-            chosen = best.indices.masked_fill(done, END)
+            log_probs = torch.log_softmax(scored.float(), -1)
+            count = pieces.shape[1] - 1
+            chosen = (
+                torch.full_like(done, prefix[count], dtype=torch.long)
+                if count < len(prefix)
+                else log_probs.argmax(-1)
+            )
+            chosen = chosen.masked_fill(done, END)
             pieces = torch.cat([pieces, chosen[:, None]], dim=1)
-            scores = torch.cat([scores, best.values[:, None]], dim=1)
+            scores = torch.cat([scores, log_probs.gather(1, chosen[:, None])], dim=1)
             done = done | (chosen == END)
         written = []
         for row, log_probs in zip(pieces[:, 1:].tolist(), scores.tolist(), strict=True):

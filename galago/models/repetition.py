@@ -24,23 +24,27 @@ MOST_ROUNDS, LONGEST_ROUND, REPEATED_WORDS = 4, 12, 5
 FLOOR_NATS = -20.0
 
 
-def without_circle(pieces: Sequence[int]) -> int:
-    """How many of the pieces stay: all, or those up to the first circle with one of its rounds."""
-    for count in range(MOST_ROUNDS, len(pieces) + 1):
+def without_circle(pieces: Sequence[int], *, num_sure: int = 0) -> int:
+    """How many of the pieces stay: all, or those up to the first circle with one of its rounds.
+
+    The first ``num_sure`` stay in any case.
+    """
+    for count in range(max(MOST_ROUNDS, num_sure + 1), len(pieces) + 1):
         for length in range(1, min(LONGEST_ROUND, count // MOST_ROUNDS) + 1):
             begin = count - length * MOST_ROUNDS
             if pieces[begin + length : count] == pieces[begin : count - length]:
-                return begin + length
+                return max(begin + length, num_sure)
     return len(pieces)
 
 
-def said_once(words: Sequence[str], token_log_probs: Tensor) -> Sequence[str]:
+def said_once(words: Sequence[str], token_log_probs: Tensor, *, num_sure: int = 0) -> Sequence[str]:
     """The words, or those before the first passage that is written again and was not said again.
 
     Args:
         token_log_probs: (T, num_tokens) of the utterance.
+        num_sure: the first words, which stay in any case.
     """
-    for second in range(REPEATED_WORDS, len(words) - REPEATED_WORDS + 1):
+    for second in range(max(REPEATED_WORDS, num_sure), len(words) - REPEATED_WORDS + 1):
         passage = words[second : second + REPEATED_WORDS]
         if any(words[i : i + REPEATED_WORDS] == passage for i in range(second - REPEATED_WORDS + 1)):
             once = words[:second]

@@ -39,6 +39,13 @@ def test_of_a_circle_one_round_stays(length: int) -> None:
     assert without_circle([*round_ * 9]) == length
 
 
+def test_what_is_sure_stays() -> None:
+    assert without_circle([7] * 9, num_sure=6) == 6
+    assert without_circle([7] * 9, num_sure=9) == 9
+    twice = TEXT * 2
+    assert said_once(twice, spoken(" ".join(TEXT)), num_sure=6) == twice
+
+
 def test_what_is_longer_than_a_round_is_no_circle() -> None:
     assert without_circle(list(range(LONGEST_ROUND + 1)) * MOST_ROUNDS) == (LONGEST_ROUND + 1) * MOST_ROUNDS
     assert without_circle([]) == 0

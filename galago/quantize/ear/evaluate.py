@@ -88,10 +88,14 @@ def whole_text(model: Ear, utterances: Sequence[Utterance]) -> dict[str, WordErr
     return _count(utterances, texts)
 
 
-def text_of(model: Ear, output: EarOutput) -> str:
-    """Of one utterance: what the decoder writes, where there is one, or the characters of the best path."""
+def text_of(model: Ear, output: EarOutput, chunk_tokens: int | None = None) -> str:
+    """Of one utterance: what the decoder writes, where there is one, or the characters of the best path.
+
+    Args:
+        chunk_tokens: of the stream whose rows these are; ``None``: everything was heard at once.
+    """
     if isinstance(model, MoonshineEar) and model.decoder is not None:
-        return model.written(output)[0]
+        return model.written(output, chunk_tokens)[0]
     return greedy(output.token_logits[0].numpy(), model.tokens)
 
 

@@ -32,6 +32,7 @@ class Heard(NamedTuple):
     tokens: tuple[str, ...] = TOKENS
     rows: Array | None = None  # (T', width) of the encoder, where the graph has them
     model: Ear | None = None  # with the decoder that writes of them
+    chunk_tokens: int | None = None  # that they came in
 
     @property
     def text(self) -> str:
@@ -41,7 +42,8 @@ class Heard(NamedTuple):
         phones, tokens, rows = (
             torch.from_numpy(of)[None] for of in (self.phone_log_probs, self.token_log_probs, self.rows)
         )
-        return self.model.written(EarOutput(phones, tokens, torch.tensor([tokens.shape[1]]), rows))[0]
+        output = EarOutput(phones, tokens, torch.tensor([tokens.shape[1]]), rows)
+        return self.model.written(output, self.chunk_tokens)[0]
 
 
 def greedy(token_log_probs: Array, tokens: tuple[str, ...] = TOKENS) -> str:
@@ -158,4 +160,5 @@ class Oracle:
         if not rows:
             return Heard(phones, tokens, self._tokens)
         num_rows = -(-num_tokens * rows[0].shape[0] // self.chunk_tokens)
-        return Heard(phones, tokens, self._tokens, np.concatenate(rows)[:num_rows], self.model)
+        kept_rows = np.concatenate(rows)[:num_rows]
+        return Heard(phones, tokens, self._tokens, kept_rows, self.model, self.chunk_tokens)

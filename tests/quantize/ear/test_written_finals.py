@@ -108,6 +108,28 @@ def test_finals_are_written(folder: Path, bundle: Path, native_library: Path) ->
     assert finals(bundle, samples, beam=True)[0].text != final.text
 
 
+def test_the_core_writes_chunk_by_chunk_as_torch_does(
+    folder: Path, bundle: Path, native_library: Path
+) -> None:
+    """Of random weights, whose texts hang on a row's last bit: often the same, never that of one chunk."""
+    oracle = Oracle(
+        bundle / "ear/second-int8-chunk6.xml",
+        weights=bundle / "ear/second-int8.bin",
+        model=load_ear(folder / "writing/model.pt"),
+    )
+    num_same = 0
+    for seed in range(10):
+        samples = noise(16_000 * 3, seed=seed)
+        heard = oracle.hear(samples)
+        assert heard.text != heard._replace(chunk_tokens=None).text
+        texts = [
+            [final.text for final in finals(bundle, samples, partials=partials)] for partials in (True, False)
+        ]
+        assert texts[0] == texts[1]
+        num_same += texts[0] == [heard.text]
+    assert num_same >= 3
+
+
 def test_what_partials_call_stable_stays(bundle: Path, native_library: Path) -> None:
     """Of chunks of 240 ms each is written, and what two of them agree on no later one changes."""
     samples = noise(16_000 * 6)

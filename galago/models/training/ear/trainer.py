@@ -294,7 +294,7 @@ class EarTask(Task):
             mask = batch.phone_frames != IGNORED
             correct += float(((output.phone_logits.argmax(-1) == batch.phone_frames) & mask).sum())
             known += float(mask.sum())
-            for heard, text in zip(self._texts(model, output), texts, strict=True):
+            for heard, text in zip(self._texts(model, output, chunk_tokens), texts, strict=True):
                 reference = text.split()
                 errors += edit_distance(reference, heard.split())
                 num_words += len(reference)
@@ -305,10 +305,10 @@ class EarTask(Task):
             measures["dev_wer"] = errors / num_words
         return measures
 
-    def _texts(self, model: nn.Module, output: EarOutput) -> list[str]:
+    def _texts(self, model: nn.Module, output: EarOutput, chunk_tokens: int) -> list[str]:
         """What the decoder writes, or without one the likeliest characters."""
         if isinstance(model, MoonshineEar) and model.decoder is not None:
-            return model.written(output)
+            return model.written(output, chunk_tokens)
         best = zip(output.token_logits.argmax(-1), output.num_tokens, strict=True)
         return [greedy_text(row[: int(count)].tolist()) for row, count in best]
 

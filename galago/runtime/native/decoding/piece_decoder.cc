@@ -219,6 +219,7 @@ PieceDecoder::PieceDecoder(std::shared_ptr<const PieceModel> model, size_t max_r
     }
   }
   reserve_written(max_pieces_, &pieces_);
+  reserve_written(max_pieces_, &held_);
   reserve_written(max_pieces_, &words_);
   reserve_written(max_pieces_, &agreed_);
   reserve_written(max_pieces_, &before_);
@@ -268,25 +269,50 @@ void PieceDecoder::keep(const float* vector, size_t index, size_t most,
   }
 }
 
-void PieceDecoder::write(size_t most_pieces) {
-  text_bytes_ = 0;
+void PieceDecoder::write(size_t most_pieces) { write_from(agreed_, agreed_.size(), most_pieces); }
+
+bool PieceDecoder::begins_otherwise() const {
+  const size_t num_begin = last_word(before_, before_.size());
+  if (num_begin <= agreed_.size()) return false;
+  if (pieces_.size() < num_begin) return true;
+  const auto end = before_.begin() + static_cast<std::ptrdiff_t>(num_begin);
+  return !std::equal(before_.begin(), end, pieces_.begin(), is_same);
+}
+
+void PieceDecoder::write_on(size_t most_pieces) {
+  held_.assign(pieces_.begin(), pieces_.end());
+  write_from(before_, last_word(before_, before_.size()), most_pieces);
+}
+
+void PieceDecoder::take_back() {
+  pieces_.assign(held_.begin(), held_.end());
+  spell_all();
+}
+
+void PieceDecoder::write_from(const std::vector<Piece>& begin, size_t num_begin,
+                              size_t most_pieces) {
   pieces_.clear();
-  words_.clear();
-  if (num_rows_ == 0) return;
+  if (num_rows_ == 0) return spell_all();
   size_t piece = PieceModel::kBegin;
   for (size_t position = 0; position < std::min(most_pieces, max_pieces_); ++position) {
     next(piece, position);
     const auto best = std::max_element(logits_.begin(), logits_.end());
-    const bool is_agreed = position < agreed_.size();
-    piece = is_agreed ? agreed_[position] : static_cast<size_t>(best - logits_.begin());
+    const bool is_given = position < num_begin;
+    piece = is_given ? begin[position].index : static_cast<size_t>(best - logits_.begin());
     if (piece == PieceModel::kEnd) break;
     float sum = 0.0f;
     const float peak = *best;
     for (const float logit : logits_) sum += std::exp(logit - peak);
     pieces_.push_back({static_cast<uint16_t>(piece), std::exp(logits_[piece] - peak) / sum});
-    if (!is_agreed && leave_circle()) break;
+    if (!is_given && leave_circle(num_begin)) break;
   }
-  for (const Piece& written : pieces_) spell(written);
+  spell_all();
+}
+
+void PieceDecoder::spell_all() {
+  text_bytes_ = 0;
+  words_.clear();
+  for (size_t i = 0; i < pieces_.size(); ++i) spell(i);
   if (!words_.empty() && words_.back().text_bytes == 0) words_.pop_back();
   text_bytes_ = words_.empty() ? 0 : words_.back().text_begin + words_.back().text_bytes;
 }
@@ -386,28 +412,28 @@ void PieceDecoder::rotate(float* vector, size_t position) const {
   }
 }
 
-bool PieceDecoder::leave_circle() {
-  const auto same = [](const Piece& a, const Piece& b) { return a.index == b.index; };
+bool PieceDecoder::leave_circle(size_t num_sure) {
   for (size_t length = 1; length <= kLongestRound; ++length) {
     if (pieces_.size() < length * kMostRounds) return false;
     const auto first = pieces_.end() - static_cast<std::ptrdiff_t>(length * kMostRounds);
     const auto second = first + static_cast<std::ptrdiff_t>(length);
-    if (std::equal(second, pieces_.end(), first, same)) {
-      pieces_.resize(std::max(pieces_.size() - length * (kMostRounds - 1), agreed_.size()));
+    if (std::equal(second, pieces_.end(), first, is_same)) {
+      pieces_.resize(std::max(pieces_.size() - length * (kMostRounds - 1), num_sure));
       return true;
     }
   }
   return false;
 }
 
-void PieceDecoder::spell(const Piece& piece) {
+void PieceDecoder::spell(size_t index) {
+  const Piece& piece = pieces_[index];
   if (piece.index < PieceModel::kNumSpecial) return;
   std::string_view name = model_->name(piece.index);
   const bool begins_word = name.front() == ' ';
   if (begins_word) name.remove_prefix(1);
   if (words_.empty() || (begins_word && words_.back().text_bytes > 0)) {
     if (!words_.empty()) text_[text_bytes_++] = ' ';
-    words_.push_back({static_cast<uint32_t>(text_bytes_), 0, 1.0f});
+    words_.push_back({static_cast<uint32_t>(text_bytes_), 0, 1.0f, static_cast<uint32_t>(index)});
   }
   std::copy(name.begin(), name.end(), text_.begin() + static_cast<std::ptrdiff_t>(text_bytes_));
   text_bytes_ += name.size();
@@ -415,22 +441,24 @@ void PieceDecoder::spell(const Piece& piece) {
   words_.back().confidence *= piece.probability;
 }
 
+size_t PieceDecoder::last_word(const std::vector<Piece>& pieces, size_t count) const {
+  while (count > 0 && model_->name(pieces[count - 1].index).front() != ' ') --count;
+  return count > 0 ? count - 1 : 0;
+}
+
 void PieceDecoder::agree() {
   size_t num_same = 0;
   while (num_same < std::min(pieces_.size(), before_.size()) &&
-         pieces_[num_same].index == before_[num_same]) {
+         is_same(pieces_[num_same], before_[num_same])) {
     ++num_same;
   }
-  // Up to where the last word that both have begins.
-  while (num_same > 0 && model_->name(pieces_[num_same - 1].index).front() != ' ') --num_same;
-  if (num_same > 0) --num_same;
-  before_.clear();
-  for (const Piece& piece : pieces_) before_.push_back(piece.index);
+  num_same = last_word(pieces_, num_same);
+  before_.assign(pieces_.begin(), pieces_.end());
   if (num_same <= agreed_.size()) return;
   agreed_.clear();
   num_agreed_words_ = 0;
   for (size_t i = 0; i < num_same; ++i) {
-    agreed_.push_back(pieces_[i].index);
+    agreed_.push_back(pieces_[i]);
     const std::string_view name = model_->name(pieces_[i].index);
     num_agreed_words_ += pieces_[i].index >= PieceModel::kNumSpecial && (i == 0 || name[0] == ' ');
   }
@@ -454,6 +482,7 @@ size_t PieceDecoder::first_repeated_word() const {
 
 void PieceDecoder::keep_words(size_t num_words) {
   if (num_words >= words_.size()) return;
+  pieces_.resize(words_[num_words].first_piece);
   words_.resize(num_words);
   text_bytes_ = words_.empty() ? 0 : words_.back().text_begin + words_.back().text_bytes;
 }
@@ -461,7 +490,7 @@ void PieceDecoder::keep_words(size_t num_words) {
 size_t PieceDecoder::num_bytes() const {
   size_t bytes =
       operand_.num_bytes() + heap_bytes(rotation_, x_, normed_, query_, mixed_, inner_, weights_,
-                                        logits_, pieces_, text_, words_, agreed_, before_);
+                                        logits_, pieces_, held_, text_, words_, agreed_, before_);
   for (const auto* memories : {&row_memory_, &piece_memory_}) {
     for (const Memory& memory : *memories)
       bytes += heap_bytes(memory.keys, memory.values, memory.key_scales, memory.value_scales);

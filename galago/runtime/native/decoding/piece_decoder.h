@@ -96,6 +96,13 @@ class PieceDecoder {
   // Writes what was heard by now, beginning with what is agreed. `most_pieces` is at most
   // max_pieces.
   void write(size_t most_pieces);
+  // The text that agree() was called for last began otherwise, its last word apart. From all rows
+  // it may have jumped from one place to another that sounds alike; that one had not heard it.
+  bool begins_otherwise() const;
+  // Then: writes what was heard by now on from that text, instead.
+  void write_on(size_t most_pieces);
+  // The text of write() is there again instead of that of write_on().
+  void take_back();
   // More is to come: agrees to the words that this text and the last one that was agreed to begin
   // with, but for the last of them.
   void agree();
@@ -104,6 +111,7 @@ class PieceDecoder {
     uint32_t text_begin;  // byte offset into text()
     uint32_t text_bytes;
     float confidence;  // that its pieces are right, given those before; [0, 1]
+    uint32_t first_piece;
   };
   // Of the last write(): words with one space between them.
   std::string_view text() const { return {text_.data(), text_bytes_}; }
@@ -112,7 +120,7 @@ class PieceDecoder {
   // The first word that begins a passage of kRepeatedWords which was written before: there it may
   // have begun to hear the same rows again. All words: there is none.
   size_t first_repeated_word() const;
-  // Keeps the first of the words.
+  // Keeps the first of the words, and their pieces.
   void keep_words(size_t num_words);
 
   size_t num_rows() const { return num_rows_; }
@@ -128,7 +136,13 @@ class PieceDecoder {
     uint16_t index;
     float probability;
   };
+  static bool is_same(const Piece& a, const Piece& b) { return a.index == b.index; }
 
+  // Text that begins with the first of some pieces.
+  void write_from(const std::vector<Piece>& begin, size_t num_begin, size_t most_pieces);
+  void spell_all();
+  // Where the last word of the first `count` pieces begins.
+  size_t last_word(const std::vector<Piece>& pieces, size_t count) const;
   void next(size_t piece, size_t position);  // leaves what follows in logits_
   void attend_to_pieces(const PieceModel::Block& block, Memory* memory, size_t position);
   void attend_to_rows(const PieceModel::Block& block, const Memory& memory);
@@ -141,8 +155,9 @@ class PieceDecoder {
   void feed_forward(const PieceModel::Block& block);
   void normalise(const float* weights);  // x_ into normed_
   void rotate(float* vector, size_t position) const;
-  bool leave_circle();  // whether it went round in one; what it had said before goes
-  void spell(const Piece& piece);
+  // Whether it went round in one; what it had said before goes, but for the first num_sure.
+  bool leave_circle(size_t num_sure);
+  void spell(size_t index);
 
   const std::shared_ptr<const PieceModel> model_;
   const size_t max_rows_;
@@ -156,8 +171,9 @@ class PieceDecoder {
   std::vector<float> x_, normed_, query_, mixed_, inner_;
   std::vector<float> weights_;  // of attention: [max(max_rows, max_pieces)]
   std::vector<float> logits_;
-  std::vector<Piece> pieces_;              // written so far
-  std::vector<uint16_t> agreed_, before_;  // and when agree() was called last
+  std::vector<Piece> pieces_;           // written so far
+  std::vector<Piece> held_;             // of write(), while there is a text of write_on()
+  std::vector<Piece> agreed_, before_;  // and when agree() was called last
   size_t num_agreed_words_ = 0;
 
   std::vector<char> text_;

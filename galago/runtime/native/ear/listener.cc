@@ -265,7 +265,7 @@ void Listener::decode_again_until(int64_t end_token, bool is_over) {
     has_new_rows = true;
   }
   if (has_new_rows && final_.is_written()) {
-    if (draft_ && !is_over) final_.write_so_far();
+    if (!is_over) final_.write_so_far();  // without partials too: finals are the same
   } else if (has_new_rows && draft_ && !is_over) {
     draft_->assign(final_);
     decoded_end_ = decoded_again_end_;

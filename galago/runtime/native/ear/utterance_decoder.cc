@@ -139,17 +139,28 @@ void UtteranceDecoder::write_so_far() {
   writer_->agree();
 }
 
-void UtteranceDecoder::write() {
-  written_words_.clear();
-  writer_->write(most_pieces(characters_->num_rows(), token_ms_));
+float UtteranceDecoder::fit_written() {
   const float ratio = characters_->align(writer_->text()).ratio;
   // A passage that stands there twice was said twice only if the characters say so as well.
   const size_t repeated = writer_->first_repeated_word();
-  if (repeated < writer_->words().size()) {
-    const std::string_view once = writer_->text().substr(0, writer_->words()[repeated].text_begin);
-    if (characters_->align(once).ratio > ratio) writer_->keep_words(repeated);
-    characters_->align(writer_->text());
+  if (repeated == writer_->words().size()) return ratio;
+  const std::string_view once = writer_->text().substr(0, writer_->words()[repeated].text_begin);
+  const float ratio_once = characters_->align(once).ratio;
+  if (ratio_once <= ratio) return ratio;
+  writer_->keep_words(repeated);
+  return ratio_once;
+}
+
+void UtteranceDecoder::write() {
+  written_words_.clear();
+  const size_t most = most_pieces(characters_->num_rows(), token_ms_);
+  writer_->write(most);
+  const float ratio = fit_written();
+  if (writer_->begins_otherwise()) {
+    writer_->write_on(most);
+    if (fit_written() <= ratio) writer_->take_back();
   }
+  characters_->align(writer_->text());
   int64_t last_end = first_token_;
   for (const PieceDecoder::Word& word : writer_->words()) {
     const CtcAlignment::Place place = characters_->place(word.text_begin, word.text_bytes);

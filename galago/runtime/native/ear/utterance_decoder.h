@@ -110,6 +110,8 @@ class UtteranceDecoder {
 
   // Writes, and finds out when each word was said: by the characters.
   void write();
+  // How well they fit the text, which loses what was written twice and not said twice.
+  float fit_written();
   // Of the words that the phones may be, those that the characters fit as well. With more evidence
   // of what was said, the language may count more: both heads err where a voice is unclear.
   void choose_words();

@@ -1,0 +1,76 @@
+"""Writing as an utterance comes: what two texts agree on stays, and none jumps over what another one had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from galago.models.piece_decoder import Written
+from galago.models.piece_writer import PieceWriter
+from galago.models.pieces import Pieces
+from tests.models.test_repetition import spoken
+
+NAMES = ["<0>", "<1>", "<2>", *(f" {letter}" for letter in "abcdex"), " ", *"abcdex"]
+
+
+class Scripted:
+    """A decoder that says of so many rows what it was told, by what its text has to begin with."""
+
+    def __init__(self, says: Mapping[int, Sequence[str]]) -> None:
+        self.says, self.asked = says, 0
+
+    def as_used(self) -> Scripted:
+        return self
+
+    def greedy(self, rows: Any, valid: Any, max_pieces: int, *, prefix: Sequence[int]) -> list[Written]:
+        self.asked += 1
+        for text in self.says[rows.shape[1]]:
+            pieces = Pieces(NAMES).encode(text.split())
+            if pieces[: len(prefix)] == list(prefix):
+                return [Written(pieces[:max_pieces], [0.0] * len(pieces))]
+        raise AssertionError(f"nothing begins with {prefix}")
+
+
+def writer(says: Mapping[int, Sequence[str]]) -> PieceWriter:
+    return PieceWriter(Scripted(says), Pieces(NAMES))  # type: ignore[arg-type]
+
+
+def test_what_two_texts_agree_on_stays() -> None:
+    says = {1: ["a bx"], 2: ["a b c"], 3: ["b b c", "a x", "a b e"]}
+    writing, characters = writer(says), spoken("x x")
+    for num_rows, text in ((1, "a bx"), (2, "a b c"), (3, "a x")):
+        assert writing.write(torch.zeros(num_rows, 4), characters, 9) == text
+        writing.agree()
+    writing.reset()
+    assert writing.write(torch.zeros(3, 4), characters, 9) == "b b c"
+
+
+@pytest.mark.parametrize(("said", "text"), [("a b c d e", "a b c d e"), ("a x d e", "a x d e")])
+def test_a_text_that_jumps_is_taken_if_the_characters_say_so(said: str, text: str) -> None:
+    writing = writer({1: ["a b c"], 2: ["a x d e", "a b c d e"]})
+    writing.write(torch.zeros(1, 4), spoken("a b c"), 9)
+    writing.agree()
+    assert writing.write(torch.zeros(2, 4), spoken(said), 9) == text
+
+
+def test_a_text_that_goes_on_is_written_once() -> None:
+    """Its last word may have been cut by the chunk's end."""
+    decoder = Scripted({1: ["a b x"], 2: ["a b c"]})
+    writing = PieceWriter(decoder, Pieces(NAMES))  # type: ignore[arg-type]
+    for num_rows in (1, 2):
+        writing.write(torch.zeros(num_rows, 4), spoken("a b c"), 9)
+        writing.agree()
+    assert (writing.text, decoder.asked) == ("a b c", 2)
+
+
+def test_circles_and_passages_that_were_said_once_are_left() -> None:
+    passage = "a b c d e"
+    writing = writer({1: ["a b b b b"], 2: [f"{passage} {passage}"]})
+    assert writing.write(torch.zeros(1, 4), spoken("a b"), 9) == "a b"
+    assert writing.write(torch.zeros(2, 4), spoken(passage), 20) == passage
+    assert writing.write(torch.zeros(2, 4), spoken(f"{passage} {passage}"), 20) == f"{passage} {passage}"
+    writing.agree()  # what was said twice is not taken back
+    assert writing.write(torch.zeros(2, 4), spoken(f"{passage} {passage}"), 20) == f"{passage} {passage}"
