@@ -109,6 +109,7 @@ def loaded(path: Path | None, *, is_float: bool = True) -> Ear | None:
     network = load_model(path)
     if isinstance(network, MoonshineEar) and network.decoder is not None:
         network.decoder.set_float(is_float)
+        network.decoder = network.decoder.as_used()  # rounded once, not for every clip
     return network
 
 
