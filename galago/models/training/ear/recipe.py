@@ -236,7 +236,7 @@ class Recipe:
     #: A galago model file of a decoder that the network's begins with, and the pieces that it keeps of it.
     initial_decoder: str | None = None
     #: Of the weights that the run ends with, so much is what it began with: it answers strangers better than
-    #: either (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). New heads have nothing of it, and
+    #: either (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). New heads have nothing of it;
     #: a decoder, which is trained through its four bits, keeps what it learned.
     initial_share: Share = 0.0
     role: Literal["ear"] = "ear"
