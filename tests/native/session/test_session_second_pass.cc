@@ -12,7 +12,7 @@ using namespace galago;
 namespace {
 
 // The voice begins at token 8. An utterance reaches 200 ms (five tokens) back, and its second pass
-// begins 4 tokens before it, which is before the stream: so both scripts begin at the stream's
+// begins 16 tokens before it, which is before the stream: so both scripts begin at the stream's
 // begin.
 constexpr const char* kFirst = "........ccaa~bb......................";
 constexpr const char* kSecond = "........bbaa~cc......................";
@@ -90,7 +90,8 @@ TEST(the_stable_part_of_partials_is_what_becomes_final) {
 TEST(every_utterance_is_a_stream_of_its_own) {
   const std::string silence = "..............................";
   SessionFixture fixture(std::string(kFirst) + silence + kFirst + silence);
-  fixture.look_twice(kSecond);
+  // The second utterance has more before its voice than the first.
+  fixture.look_twice("........bbaa~cc......bbaa~cc......................");
   fixture.second_engine->records = true;
   fixture.run_tokens(144);
   CHECK_EQ(texts(fixture.of_type(GALAGO_EVENT_FINAL)).size(), 2u);

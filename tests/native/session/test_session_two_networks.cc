@@ -13,10 +13,10 @@ using namespace galago;
 namespace {
 
 // The voice begins at token 20. An utterance reaches 200 ms (five tokens) back, and the second pass
-// begins 4 tokens before it: at token 11, with which its script begins.
+// 16 tokens before it: to the stream's begin, with which both scripts begin.
 constexpr const char* kFirst = "....................ccaa~bb......................";
-constexpr const char* kSecond = ".........bbaa~cc......................";
-constexpr size_t kSecondBegin = 11;
+constexpr const char* kSecond = "....................bbaa~cc......................";
+constexpr size_t kSecondBegin = 0;
 // The voice ends before token 27, and 600 ms later the utterance.
 constexpr size_t kEndToken = 42;
 
@@ -65,7 +65,7 @@ std::string final_text(SessionFixture* fixture, size_t num_tokens = 64) {
 
 TEST(finals_are_of_the_second_network_and_partials_of_the_first) {
   SessionFixture fixture(kFirst);
-  fixture.look_twice_by(raw_network(), raw_target(24), kSecond);
+  fixture.look_twice_by(raw_network(), raw_target(48), kSecond);
   CHECK_EQ(final_text(&fixture), "bac");
   const auto partials = fixture.of_type(GALAGO_EVENT_PARTIAL);
   CHECK(std::any_of(partials.begin(), partials.end(),
@@ -85,9 +85,26 @@ TEST(the_second_network_hears_the_samples_of_the_utterance_and_then_zeros) {
     run_samples(&fixture, samples, block);
     CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
     // The first pass steps by 8 tokens, and 40 were heard when the utterance ended.
-    CHECK(fixture.second_engine->features == heard_chunks(samples, kSecondBegin, 40, 36));
-    CHECK(fixture.second_engine->keeps == (std::vector<float>{0.0f, 1.0f, 1.0f}));
+    CHECK(fixture.second_engine->features == heard_chunks(samples, kSecondBegin, 40, 48));
+    CHECK(fixture.second_engine->keeps == (std::vector<float>{0.0f, 1.0f, 1.0f, 1.0f}));
   }
+}
+
+TEST(of_the_utterance_before_the_second_network_hears_no_more_than_the_least) {
+  // The first ends before token 42; the second voice begins at 50, its utterance at 45.
+  const std::vector<float> samples = noise(112);
+  SessionFixture fixture(std::string(kFirst).substr(0, 27) + std::string(23, '.') + "ccaabb" +
+                         std::string(56, '.'));
+  fixture.look_twice_by(raw_network(), raw_target(12), kSecond);
+  fixture.second_engine->records = true;
+  run_samples(&fixture, samples, 160);
+  const std::vector<float>& keeps = fixture.second_engine->keeps;
+  CHECK_EQ(std::count(keeps.begin(), keeps.end(), 0.0f), 2);
+  const auto again = std::find(keeps.begin() + 1, keeps.end(), 0.0f) - keeps.begin();
+  const auto heard = fixture.second_engine->features.begin() +
+                     static_cast<ptrdiff_t>(again) * 12 * static_cast<ptrdiff_t>(kTokenSamples);
+  const auto begin = samples.begin() + static_cast<ptrdiff_t>(41 * kTokenSamples);
+  CHECK(std::equal(begin, begin + static_cast<ptrdiff_t>(12 * kTokenSamples), heard));
 }
 
 TEST(frames_may_be_shorter_than_tokens) {
@@ -101,7 +118,7 @@ TEST(frames_may_be_shorter_than_tokens) {
   fixture.second_engine->records = true;
   run_samples(&fixture, samples, 160);
   CHECK_EQ(fixture.of_type(GALAGO_EVENT_FINAL).size(), 1u);
-  CHECK(fixture.second_engine->features == heard_chunks(samples, kSecondBegin, 40, 36));
+  CHECK(fixture.second_engine->features == heard_chunks(samples, kSecondBegin, 40, 48));
 }
 
 TEST(the_first_pass_goes_on_as_if_it_were_alone) {
@@ -143,8 +160,8 @@ TEST(a_click_is_heard_by_the_second_network_before_the_chunk_is_full) {
   std::vector<float> samples = noise(64);
   const size_t click = (kEndToken - 1) * kTokenSamples + 100;
   std::fill_n(samples.begin() + static_cast<ptrdiff_t>(click), 160, 0.3f);
-  // Those of 10, 15 and 30 tokens end where the last of the waiting tokens begins.
-  for (const int chunk_tokens : {1, 2, 9, 10, 12, 15, 24, 30, 48}) {
+  // One of 41 tokens ends where the last of the waiting tokens begins.
+  for (const int chunk_tokens : {1, 2, 9, 10, 12, 15, 24, 41, 48}) {
     SessionFixture fixture(kFirst);
     fixture.look_twice_by(raw_network(), raw_target(chunk_tokens), kSecond);
     fixture.second_engine->records = true;
@@ -165,7 +182,7 @@ TEST(a_click_that_is_a_voice_to_the_second_network_leaves_no_trace) {
   for (const int chunk_tokens : {30, 48}) {
     SessionFixture fixture("....................ccaa~bb.............ccaabb.......................");
     fixture.look_twice_by(raw_network(), raw_target(chunk_tokens),
-                          ".........bbaa~cc.............aabbaa.......................");
+                          "....................bbaa~cc.............aabbaa.......................");
     fixture.second_engine->records = true;
     CHECK(run_samples(&fixture, samples, 160) > kEndToken * kTokenSamples);
     const auto finals = fixture.of_type(GALAGO_EVENT_FINAL);
@@ -247,7 +264,8 @@ TEST(a_grammar_may_hear_the_mean_of_both_networks) {
     // The first network hears the sentence, the second one a B where its K is.
     SessionFixture fixture("....................bbaacc......................",
                            SessionFixture::defaults(), scripted_target(), ear);
-    fixture.look_twice_by(raw_network(), raw_target(12), ".........bbaabb......................");
+    fixture.look_twice_by(raw_network(), raw_target(12),
+                          "....................bbaabb......................");
     fixture.session->set_grammar(bytes.data(), bytes.size());
     fixture.run_tokens(64);
     const auto intents = fixture.of_type(GALAGO_EVENT_INTENT);
@@ -270,7 +288,8 @@ TEST(a_grammar_hears_finals_by_the_priors_of_the_second_network_and_partials_by_
     // A B where the sentence has a K: how much worse that is depends on how common they are.
     SessionFixture fixture("....................bbaabb......................",
                            SessionFixture::defaults(), scripted_target(), ear);
-    fixture.look_twice_by(network, raw_target(12), ".........bbaabb......................");
+    fixture.look_twice_by(network, raw_target(12),
+                          "....................bbaabb......................");
     fixture.session->set_grammar(bytes.data(), bytes.size());
     fixture.run_tokens(64);
     const auto intents = fixture.of_type(GALAGO_EVENT_INTENT);
