@@ -10,7 +10,8 @@ Of the network that finals come from, if it is another one, or the bundle looks 
 decoder writes, or in greedy characters without one:
 
 - *second_full*, *second*: as *full* and *streaming*, with the chunks of finals;
-- *second_int8*: the bundle's graph of finals over the whole clip, and of a decoder four bits;
+- *second_int8*: the bundle's graph of finals over the whole clip;
+- *second_four_bits*: the same rows, written by what four bits hold of the decoder, if there is one;
 - *finals*: the texts of the core's finals, with voice activity and endpoints.
 
 Each network has a row of its own, and is measured where its checkpoint is given:
@@ -39,7 +40,18 @@ if TYPE_CHECKING:
     from galago.models.ear import Ear
     from galago.quantize.ear.oracle import Oracle
 
-PARTIALS, FINALS = ("full", "streaming", "int8"), ("second_full", "second", "second_int8", "finals")
+PARTIALS = ("full", "streaming", "int8")
+FOUR_BITS = "second_four_bits"
+FINALS = ("second_full", "second", "second_int8", FOUR_BITS, "finals")
+#: What a reading costs beyond the one before it.
+COSTS = {
+    "streaming": "streaming_points",
+    "second": "streaming_points",
+    "int8": "int8_points",
+    "second_int8": "int8_points",
+    FOUR_BITS: "four_bits_points",
+    "finals": "core_points",
+}
 ALL = "all"
 
 
@@ -71,16 +83,14 @@ def costs(wer: dict[str, dict[str, float]]) -> dict[str, Any]:
     """Points of WER, from the WER of each reading of each set: what each costs beyond the one before."""
     points: dict[str, Any] = {}
     for group, found in wer.items():
-        read = list(found.values())
-        steps = [round(after - before, 2) for before, after in pairwise(read)]
-        names = ("streaming_points", "int8_points", "core_points")[: len(steps)]
+        steps = {COSTS[name]: round(found[name] - found[before], 2) for before, name in pairwise(found)}
         rounded = {name: round(value, 2) for name, value in found.items()}
-        points[group] = {"wer_percent": rounded, **dict(zip(names, steps, strict=True))}
+        points[group] = {"wer_percent": rounded, **steps}
     return points
 
 
 def second_oracle(bundle: Path, network: Ear) -> Oracle:
-    """The bundle's graph of finals in OpenVINO, and the network's decoder as the bundle has it."""
+    """The bundle's graph of finals in OpenVINO, and what else of the network makes texts of its rows."""
     from galago.quantize.ear.oracle import Oracle
     from galago.runtime.manifest import read_manifest
 
@@ -135,7 +145,9 @@ def main() -> None:
     args = parser.parse_args()
     first, second = loaded(args.checkpoint), loaded(args.second_checkpoint)
     packed = loaded(args.second_checkpoint, is_float=False)
-    readings = (PARTIALS if first else ()) + (FINALS if second else ())
+    has_decoder = getattr(second, "decoder", None) is not None
+    finals_readings = tuple(name for name in FINALS if has_decoder or name != FOUR_BITS)
+    readings = (PARTIALS if first else ()) + (finals_readings if second else ())
     if not readings:
         parser.error("--checkpoint, --second-checkpoint or both")
     clips = [clip for name in args.sets for clip in read_clips(name, "dev", limit=args.limit)]
@@ -148,7 +160,7 @@ def main() -> None:
             raise SystemExit(f"{bundle.folder}: the bundle has no ear")
         chunk_tokens = session.info.chunk_samples // 640
         second_tokens = finals_chunk_tokens(ear) or chunk_tokens
-        oracle = None if packed is None else second_oracle(bundle.folder, packed)
+        oracle = None if second is None else second_oracle(bundle.folder, second)
         for clip in common.progress(clips, "clips"):
             samples = pad(clip.samples, hearing.BEFORE_S, hearing.AFTER_S)
             int8, finals = core_texts(session, ear.tokens, samples)
@@ -159,10 +171,13 @@ def main() -> None:
             if second and oracle:
                 texts["second_full"].append(torch_text(second, samples, None))
                 texts["second"].append(torch_text(second, samples, second_tokens))
-                texts["second_int8"].append(oracle.hear(samples).text)
+                heard = oracle.hear(samples)
+                texts["second_int8"].append(heard.text)
+                if has_decoder:
+                    texts[FOUR_BITS].append(heard._replace(model=packed).text)
                 texts["finals"].append(finals)
         rows = []
-        for names, mark, chunk in ((PARTIALS, "", chunk_tokens), (FINALS, "-finals", second_tokens)):
+        for names, mark, chunk in ((PARTIALS, "", chunk_tokens), (finals_readings, "-finals", second_tokens)):
             if names[0] not in texts:
                 continue
             numbers = costs(wer_of(clips, {name: texts[name] for name in names}))

@@ -63,7 +63,7 @@ def path_ratio(words: Sequence[str], token_log_probs: Tensor) -> float:
         words: of letters and apostrophes.
         token_log_probs: (T, num_tokens) of :data:`galago.models.tokenizer.TOKENS`.
     """
-    rows = token_log_probs.float()
+    rows = token_log_probs.detach().float()
     ratios = (rows - rows.max(-1, keepdim=True).values).clamp_min(FLOOR_NATS)
     worst = FLOOR_NATS * len(ratios)
     labels = torch.zeros(2 * sum(len(word) + 1 for word in words) - 1 if words else 1, dtype=torch.long)

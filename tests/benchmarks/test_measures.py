@@ -13,7 +13,7 @@ import pytest
 
 import galago
 from benchmarks import memory
-from benchmarks.accuracy_cost import costs, wer_of
+from benchmarks.accuracy_cost import FINALS, costs, wer_of
 from benchmarks.corpora import Clip
 from benchmarks.hearing import Heard
 from benchmarks.latency import NS_PER_MS, Latencies, measure, summary, voice_span
@@ -147,6 +147,10 @@ def test_costs_are_points_of_word_error_rate() -> None:
     assert costs(wer) == {"lj": {"wer_percent": wer["lj"], **points}}
     wer = {"lj": {"second_full": 20.0, "second": 20.75, "second_int8": 20.9, "finals": 20.5}}
     assert costs(wer) == {"lj": {"wer_percent": wer["lj"], **points, "core_points": -0.4}}
+    wer["lj"] = {**wer["lj"], "finals": 21.0, "second_four_bits": 20.5}
+    wer["lj"] = {name: wer["lj"][name] for name in FINALS}
+    points |= {"four_bits_points": -0.4, "core_points": 0.5}
+    assert costs(wer) == {"lj": {"wer_percent": wer["lj"], **points}}
 
 
 def test_words_of_all_sets_count_alike() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ class Scripted:
     """A decoder that says of so many rows what it was told, by what its text has to begin with."""
 
     def __init__(self, says: Mapping[int, Sequence[str]]) -> None:
-        self.says, self.asked = says, 0
+        self.says, self.asked, self.log_prob = says, 0, 0.0
 
     def as_used(self) -> Scripted:
         return self
@@ -30,7 +31,7 @@ class Scripted:
         for text in self.says[rows.shape[1]]:
             pieces = Pieces(NAMES).encode(text.split())
             if pieces[: len(prefix)] == list(prefix):
-                return [Written(pieces[:max_pieces], [0.0] * len(pieces))]
+                return [Written(pieces[:max_pieces], [self.log_prob] * len(pieces))]
         raise AssertionError(f"nothing begins with {prefix}")
 
 
@@ -74,3 +75,40 @@ def test_circles_and_passages_that_were_said_once_are_left() -> None:
     assert writing.write(torch.zeros(2, 4), spoken(f"{passage} {passage}"), 20) == f"{passage} {passage}"
     writing.agree()  # what was said twice is not taken back
     assert writing.write(torch.zeros(2, 4), spoken(f"{passage} {passage}"), 20) == f"{passage} {passage}"
+
+
+def test_an_utterance_goes_on_from_the_last() -> None:
+    """Behind its text, of the rows of both; what was agreed before is no part of its own text."""
+    says = {3: ["a b", "c d"], 5: ["a b c d", "a b c x"], 2: ["x d", "c d"]}
+    for said, text in (("c d", "c d"), ("x d", "x d")):  # or alone, where the characters say so
+        writing = writer(says)
+        writing.write(torch.zeros(3, 4), spoken("a b"), 9)
+        writing.go_on(num_rows_before=3)
+        assert writing.text == ""
+        assert writing.write(torch.zeros(5, 4), spoken(said), 9) == text
+        writing.agree()
+        assert writing.write(torch.zeros(5, 4), spoken(said), 9) == text
+        writing.reset()
+        assert writing.write(torch.zeros(3, 4), spoken("a b"), 9) == "a b"
+
+
+def test_what_is_agreed_stays_in_an_utterance_that_goes_on() -> None:
+    says = {3: ["a b"], 5: ["a b c d"], 2: ["c d"], 7: ["a b x d e", "a b c d e"], 4: ["x d e", "c x e"]}
+    writing = writer(says)
+    writing.write(torch.zeros(3, 4), spoken("a b"), 9)
+    writing.go_on(num_rows_before=3)
+    for _ in range(2):
+        assert writing.write(torch.zeros(5, 4), spoken("c d"), 9) == "c d"
+        writing.agree()
+    assert writing.write(torch.zeros(7, 4), spoken("c d e"), 9) == "c d e"
+    assert writing.write(torch.zeros(7, 4), spoken("c x e"), 9) == "c x e"  # alone, and still with its "c"
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.9])
+def test_where_the_characters_are_blank_only_what_is_sure_is_a_text(probability: float) -> None:
+    decoder = Scripted({1: ["a"], 2: ["a b"]})
+    decoder.log_prob = math.log(probability)
+    writing = PieceWriter(decoder, Pieces(NAMES))  # type: ignore[arg-type]
+    silence = spoken("x")[1:]
+    assert writing.write(torch.zeros(1, 4), silence, 9) == ("a" if probability > 0.6 else "")
+    assert writing.write(torch.zeros(1, 4), spoken("a"), 9) == "a"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,31 @@ def test_the_core_writes_what_torch_does(tmp_path: Path, native_library: Path) -
 def goes_round(pieces: list[int]) -> bool:
     """Whether one piece comes four times in a row: the core then leaves three of them out."""
     return any(len(set(pieces[i : i + 4])) == 1 for i in range(len(pieces) - 3))
+
+
+def test_the_core_goes_on_from_an_utterance_as_torch_does(tmp_path: Path, native_library: Path) -> None:
+    """Behind its text, of the rows of both; and alone, of those that are its own."""
+    tool, compared, same = find_tool(native_library, "tool_pieces"), 0, 0
+    for seed in range(80):
+        model, pieces, heard = decoder(seed), Pieces(NAMES), rows(70, seed)
+        write_decoder(tmp_path / "decoder.bin", model, pieces)
+        options = {"model": tmp_path / "decoder.bin", "most-pieces": 3, "go-on-from": 30, "rows-before": 25}
+        found = json.loads(run_tool(tool, heard, options))
+        first = greedy(model, heard[:30], 3)
+        joined = greedy(model, heard, len(first) + 3, first)
+        alone = greedy(model, heard[25:], 3)
+        if not first or goes_round(joined) or goes_round(first + alone):
+            continue
+        compared += 2
+        same += found["text"] == " ".join(pieces.decode(joined[len(first) :]).split())
+        same += found["alone"] == " ".join(pieces.decode(alone).split())
+    assert compared >= 20 and same >= 0.8 * compared
+
+
+def greedy(model: PieceDecoder, heard: Any, most: int, prefix: Sequence[int] = ()) -> list[int]:
+    valid = torch.ones(1, len(heard), dtype=torch.bool)
+    (written,) = model.greedy(torch.from_numpy(heard)[None], valid, most, prefix=prefix)
+    return written.pieces
 
 
 def test_the_core_leaves_a_circle(tmp_path: Path, native_library: Path) -> None:

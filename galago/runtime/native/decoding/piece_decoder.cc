@@ -226,12 +226,18 @@ PieceDecoder::PieceDecoder(std::shared_ptr<const PieceModel> model, size_t max_r
 }
 
 void PieceDecoder::reset() {
+  pieces_.clear();
+  go_on(0);
+}
+
+void PieceDecoder::go_on(size_t num_rows_before) {
+  num_rows_before_ = num_rows_before;
   num_rows_ = 0;
   text_bytes_ = 0;
-  pieces_.clear();
   words_.clear();
-  agreed_.clear();
-  before_.clear();
+  agreed_.assign(pieces_.begin(), pieces_.end());
+  before_.assign(pieces_.begin(), pieces_.end());
+  num_given_ = pieces_.size();
   num_agreed_words_ = 0;
 }
 
@@ -269,7 +275,14 @@ void PieceDecoder::keep(const float* vector, size_t index, size_t most,
   }
 }
 
-void PieceDecoder::write(size_t most_pieces) { write_from(agreed_, agreed_.size(), most_pieces); }
+void PieceDecoder::write(size_t most_pieces) {
+  write_from(agreed_, agreed_.size(), most_pieces, false);
+}
+
+void PieceDecoder::write_alone(size_t most_pieces) {
+  held_.assign(pieces_.begin(), pieces_.end());
+  write_from(agreed_, agreed_.size(), most_pieces, true);
+}
 
 bool PieceDecoder::begins_otherwise() const {
   const size_t num_begin = last_word(before_, before_.size());
@@ -281,7 +294,7 @@ bool PieceDecoder::begins_otherwise() const {
 
 void PieceDecoder::write_on(size_t most_pieces) {
   held_.assign(pieces_.begin(), pieces_.end());
-  write_from(before_, last_word(before_, before_.size()), most_pieces);
+  write_from(before_, last_word(before_, before_.size()), most_pieces, false);
 }
 
 void PieceDecoder::take_back() {
@@ -289,16 +302,20 @@ void PieceDecoder::take_back() {
   spell_all();
 }
 
-void PieceDecoder::write_from(const std::vector<Piece>& begin, size_t num_begin,
-                              size_t most_pieces) {
-  pieces_.clear();
-  if (num_rows_ == 0) return spell_all();
+void PieceDecoder::write_from(const std::vector<Piece>& begin, size_t num_begin, size_t most_pieces,
+                              bool is_alone) {
+  pieces_.assign(begin.begin(), begin.begin() + static_cast<std::ptrdiff_t>(num_given_));
+  first_row_ = is_alone ? std::min(num_rows_before_, num_rows_) : 0;
+  if (num_rows_ == first_row_) return spell_all();
+  const size_t num_left_out = is_alone ? num_given_ : 0;
+  if (!is_alone) pieces_.clear();
   size_t piece = PieceModel::kBegin;
-  for (size_t position = 0; position < std::min(most_pieces, max_pieces_); ++position) {
-    next(piece, position);
+  const size_t most = std::min(num_given_ + most_pieces, max_pieces_);
+  for (size_t index = num_left_out; index < most; ++index) {
+    next(piece, index - num_left_out);
     const auto best = std::max_element(logits_.begin(), logits_.end());
-    const bool is_given = position < num_begin;
-    piece = is_given ? begin[position].index : static_cast<size_t>(best - logits_.begin());
+    const bool is_given = index < num_begin;
+    piece = is_given ? begin[index].index : static_cast<size_t>(best - logits_.begin());
     if (piece == PieceModel::kEnd) break;
     float sum = 0.0f;
     const float peak = *best;
@@ -312,7 +329,7 @@ void PieceDecoder::write_from(const std::vector<Piece>& begin, size_t num_begin,
 void PieceDecoder::spell_all() {
   text_bytes_ = 0;
   words_.clear();
-  for (size_t i = 0; i < pieces_.size(); ++i) spell(i);
+  for (size_t i = num_given_; i < pieces_.size(); ++i) spell(i);
   if (!words_.empty() && words_.back().text_bytes == 0) words_.pop_back();
   text_bytes_ = words_.empty() ? 0 : words_.back().text_begin + words_.back().text_bytes;
 }
@@ -344,7 +361,7 @@ void PieceDecoder::attend_to_pieces(const PieceModel::Block& block, Memory* memo
     rotate(mixed_.data() + begin, position);
   }
   keep(mixed_.data(), position, max_pieces_, &memory->keys, &memory->key_scales);
-  look_up(*memory, position + 1, max_pieces_);
+  look_up(*memory, 0, position + 1, max_pieces_);
   operand_.assign(mixed_.data(), width);
   block.pieces.out.multiply(operand_, normed_.data());
   for (size_t i = 0; i < width; ++i) x_[i] += normed_[i];
@@ -355,25 +372,25 @@ void PieceDecoder::attend_to_rows(const PieceModel::Block& block, const Memory& 
   normalise(block.rows_norm);
   operand_.assign(normed_.data(), width);
   block.rows.query.multiply(operand_, query_.data());
-  look_up(memory, num_rows_, max_rows_);
+  look_up(memory, first_row_, num_rows_ - first_row_, max_rows_);
   operand_.assign(mixed_.data(), width);
   block.rows.out.multiply(operand_, normed_.data());
   for (size_t i = 0; i < width; ++i) x_[i] += normed_[i];
 }
 
-void PieceDecoder::look_up(const Memory& memory, size_t count, size_t most) {
+void PieceDecoder::look_up(const Memory& memory, size_t first, size_t count, size_t most) {
   const size_t head_width = model_->head_width();
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_width));
   for (size_t head = 0; head < model_->num_heads(); ++head) {
     const size_t begin = head * head_width;
-    scores_of(query_.data() + begin, memory.keys.data() + begin * most, most, head_width, count,
-              weights_.data());
-    const float* const key_scales = memory.key_scales.data() + head * most;
+    scores_of(query_.data() + begin, memory.keys.data() + begin * most + first, most, head_width,
+              count, weights_.data());
+    const float* const key_scales = memory.key_scales.data() + head * most + first;
     for (size_t i = 0; i < count; ++i) weights_[i] *= key_scales[i] * scale;
     soften(weights_.data(), count);
-    const float* const value_scales = memory.value_scales.data() + head * most;
+    const float* const value_scales = memory.value_scales.data() + head * most + first;
     for (size_t i = 0; i < count; ++i) weights_[i] *= value_scales[i];
-    mix(weights_.data(), memory.values.data() + begin * most, most, head_width, count,
+    mix(weights_.data(), memory.values.data() + begin * most + first, most, head_width, count,
         mixed_.data() + begin);
   }
 }
@@ -460,7 +477,8 @@ void PieceDecoder::agree() {
   for (size_t i = 0; i < num_same; ++i) {
     agreed_.push_back(pieces_[i]);
     const std::string_view name = model_->name(pieces_[i].index);
-    num_agreed_words_ += pieces_[i].index >= PieceModel::kNumSpecial && (i == 0 || name[0] == ' ');
+    num_agreed_words_ += i >= num_given_ && pieces_[i].index >= PieceModel::kNumSpecial &&
+                         (i == num_given_ || name[0] == ' ');
   }
   num_agreed_words_ = std::min(num_agreed_words_, words_.size());
 }

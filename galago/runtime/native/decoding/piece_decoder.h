@@ -91,17 +91,24 @@ class PieceDecoder {
 
   // An utterance begins.
   void reset();
+  // One begins that goes on from the last: it gets the rows of that one again, and then its own.
+  // What was written by now is given, and no part of its text. Its own rows, or such as are near
+  // them, come behind the first num_rows_before.
+  void go_on(size_t num_rows_before);
   // Its next rows, [num_rows][width]; those beyond max_rows are ignored.
   void hear(const float* rows, size_t num_rows);
-  // Writes what was heard by now, beginning with what is agreed. `most_pieces` is at most
-  // max_pieces.
+  // Writes what was heard by now, beginning with what is agreed: at most `most_pieces`, and those
+  // that are given, and max_pieces of both.
   void write(size_t most_pieces);
+  // Where it goes on from another: writes it as if it did not, from its own rows, instead.
+  bool has_gone_on() const { return num_given_ > 0; }
+  void write_alone(size_t most_pieces);
   // The text that agree() was called for last began otherwise, its last word apart. From all rows
   // it may have jumped from one place to another that sounds alike; that one had not heard it.
   bool begins_otherwise() const;
   // Then: writes what was heard by now on from that text, instead.
   void write_on(size_t most_pieces);
-  // The text of write() is there again instead of that of write_on().
+  // The text before write_alone() or write_on() is there again.
   void take_back();
   // More is to come: agrees to the words that this text and the last one that was agreed to begin
   // with, but for the last of them.
@@ -138,8 +145,9 @@ class PieceDecoder {
   };
   static bool is_same(const Piece& a, const Piece& b) { return a.index == b.index; }
 
-  // Text that begins with the first of some pieces.
-  void write_from(const std::vector<Piece>& begin, size_t num_begin, size_t most_pieces);
+  // Text that begins with the first of some pieces, of which the given ones may be left out.
+  void write_from(const std::vector<Piece>& begin, size_t num_begin, size_t most_pieces,
+                  bool is_alone);
   void spell_all();
   // Where the last word of the first `count` pieces begins.
   size_t last_word(const std::vector<Piece>& pieces, size_t count) const;
@@ -150,8 +158,8 @@ class PieceDecoder {
   // Keeps a key, or a value, as the one of `index` of a memory of `most`.
   void keep(const float* vector, size_t index, size_t most, std::vector<int8_t>* integers,
             std::vector<float>* scales) const;
-  // mixed_ becomes what the query finds in the first `count` of `most`.
-  void look_up(const Memory& memory, size_t count, size_t most);
+  // mixed_ becomes what the query finds in [first, first + count) of `most`.
+  void look_up(const Memory& memory, size_t first, size_t count, size_t most);
   void feed_forward(const PieceModel::Block& block);
   void normalise(const float* weights);  // x_ into normed_
   void rotate(float* vector, size_t position) const;
@@ -172,9 +180,12 @@ class PieceDecoder {
   std::vector<float> weights_;  // of attention: [max(max_rows, max_pieces)]
   std::vector<float> logits_;
   std::vector<Piece> pieces_;           // written so far
-  std::vector<Piece> held_;             // of write(), while there is a text of write_on()
+  std::vector<Piece> held_;             // before write_alone() or write_on()
   std::vector<Piece> agreed_, before_;  // and when agree() was called last
   size_t num_agreed_words_ = 0;
+  size_t num_given_ = 0;        // of all of these, the first
+  size_t num_rows_before_ = 0;  // its own
+  size_t first_row_ = 0;        // that is attended to
 
   std::vector<char> text_;
   size_t text_bytes_ = 0;

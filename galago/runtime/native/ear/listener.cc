@@ -13,6 +13,8 @@ namespace {
 // Room for the silence that padding and rounding add around an utterance.
 constexpr int kSpareTokens = 64;
 constexpr size_t kSlotTextBytes = 4096;
+// Whoever speaks again after so short a pause goes on with what was said.
+constexpr int kMostPauseMs = 2000;
 
 VoiceActivityOptions voice_options(const Ear& ear) {
   VoiceActivityOptions options;
@@ -44,7 +46,8 @@ int max_tokens(const Ear& ear, const ListenerOptions& options) {
 int max_encoder_rows(const Ear& ear, const ListenerOptions& options) {
   if (options.second_pass == nullptr) return 0;
   const EarTarget& target = options.second_pass->target;
-  const int num_tokens = max_tokens(ear, options) + SecondPass::kContextTokens;
+  const int num_tokens =
+      max_tokens(ear, options) + SecondPass::kContextTokens + SecondPass::kMostJoinedTokens;
   return num_tokens * target.chunk_rows / target.chunk_tokens;
 }
 
@@ -55,6 +58,7 @@ DecodingOptions decoding_options(const Ear& ear, const ListenerOptions& options)
   decoding.beam = options.beam;
   decoding.word_model = options.word_model;
   if (options.second_pass != nullptr) decoding.decoder = options.second_pass->decoder;
+  decoding.max_joined_tokens = SecondPass::kMostJoinedTokens;
   decoding.max_encoder_rows = max_encoder_rows(ear, options);
   return decoding;
 }
@@ -140,6 +144,7 @@ void Listener::restart() {
   if (phrases_) phrases_->reset(0);
   if (second_pass_) second_pass_->restart();
   history_begin_ = history_end_ = last_end_ = 0;
+  final_.reset(0);
 }
 
 void Listener::hear(const float* frames, int num_frames) {
@@ -227,9 +232,17 @@ void Listener::begin_utterance() {
   decoded_end_ = std::max(endpoint_.begin_token(), history_begin_);
   // A voice that outlasts its utterance began in the one before.
   voice_begin_token_ = std::max(voice_.begin_token(), endpoint_.begin_token());
-  final_.reset(decoded_end_);
+  const bool goes_on = second_pass_ && final_.can_go_on() &&
+                       decoded_end_ - last_end_ <= kMostPauseMs / ear_.token_ms() &&
+                       second_pass_->can_go_on(decoded_end_);
+  if (goes_on) {
+    second_pass_->go_on(decoded_end_);
+    final_.go_on(decoded_end_, second_pass_->num_rows_before());
+  } else {
+    final_.reset(decoded_end_);
+  }
   if (second_pass_) {
-    second_pass_->begin(decoded_end_, last_end_);
+    if (!goes_on) second_pass_->begin(decoded_end_, last_end_);
     decoded_again_end_ = final_begin_ = decoded_end_;
     if (draft_) draft_->reset(decoded_end_);
   }

@@ -37,13 +37,14 @@ SecondPass::SecondPass(const Ear& ear, const OpenedSecondPass& opened, int max_n
       num_tokens_(ear.tokens.size()),
       subsampling_(opened.network.subsampling_factor),
       history_frames_((max_backtrack_tokens + kContextTokens) * subsampling_),
+      joined_frames_(history_frames_ +
+                     (opened.decoder != nullptr ? kMostJoinedTokens : 0) * subsampling_),
       fill_frames_(fill_frames(opened.network.features)),
       is_filled_with_zeros_(opened.network.features.type == FeatureOptions::Type::kRawSamples),
       most_chunks_ahead_(most_chunks_ahead(opened.target, max_new_tokens)),
       stream_(engine_->open_stream()),
-      frames_(static_cast<size_t>((max_utterance_tokens + max_backtrack_tokens + kContextTokens +
-                                   2 * max_new_tokens) *
-                                  subsampling_) *
+      frames_(static_cast<size_t>(joined_frames_ +
+                                  (max_utterance_tokens + 2 * max_new_tokens) * subsampling_) *
               frame_width_),
       phone_rows_(most_chunks_ahead_ * static_cast<size_t>(target_.chunk_tokens) * num_phones_),
       token_rows_(most_chunks_ahead_ * static_cast<size_t>(target_.chunk_tokens) * num_tokens_),
@@ -54,6 +55,7 @@ void SecondPass::restart() {
   frames_begin_ = frames_end_ = 0;
   num_frames_ahead_ = 0;
   num_chunks_ahead_ = 0;
+  utterance_begin_ = 0;
   in_utterance_ = has_filled_in_states_ = false;
   failure_ = nullptr;
 }
@@ -61,7 +63,8 @@ void SecondPass::restart() {
 void SecondPass::hear(const float* frames, int num_frames) {
   drop_frames_ahead();
   int64_t kept_begin = frames_end_ - history_frames_;
-  if (in_utterance_) kept_begin = std::min(kept_begin, utterance_begin_);
+  if (in_utterance_ || frames_end_ - utterance_begin_ <= joined_frames_)
+    kept_begin = std::min(kept_begin, utterance_begin_);
   if (kept_begin > frames_begin_) {
     std::memmove(frames_.data(), frame(kept_begin),
                  static_cast<size_t>(frames_end_ - kept_begin) * frame_width_ * sizeof(float));
@@ -89,6 +92,18 @@ void SecondPass::begin(int64_t token, int64_t last_end) {
   const int64_t context_begin = std::max(token - kContextTokens, last_end);
   utterance_begin_ =
       std::max(std::min(context_begin, token - kLeastContextTokens), oldest_token) * subsampling_;
+  chunk_begin_ = utterance_begin_;
+  has_filled_in_states_ = false;
+}
+
+bool SecondPass::can_go_on(int64_t token) const {
+  return utterance_begin_ >= frames_begin_ &&
+         token * subsampling_ - utterance_begin_ <= kMostJoinedTokens * subsampling_;
+}
+
+void SecondPass::go_on(int64_t token) {
+  in_utterance_ = true;
+  first_token_ = rows_begin_ = rows_end_ = token;
   chunk_begin_ = utterance_begin_;
   has_filled_in_states_ = false;
 }
@@ -199,6 +214,12 @@ size_t SecondPass::num_rows(int64_t end_token) const {
   const int64_t num_tokens =
       std::clamp<int64_t>(end_token - shown_begin_, 0, int64_t{target_.chunk_tokens});
   return static_cast<size_t>((num_tokens * target_.chunk_rows + target_.chunk_tokens - 1) /
+                             target_.chunk_tokens);
+}
+
+size_t SecondPass::num_rows_before() const {
+  const int64_t num_tokens = first_token_ - kContextTokens - utterance_begin_ / subsampling_;
+  return static_cast<size_t>(std::max<int64_t>(num_tokens, 0) * target_.chunk_rows /
                              target_.chunk_tokens);
 }
 

@@ -43,6 +43,8 @@ class SecondPass {
   // it no more than the least.
   static constexpr int kContextTokens = 16;
   static constexpr int kLeastContextTokens = 4;
+  // From where one that is written began to hear to the begin of one that goes on from it.
+  static constexpr int kMostJoinedTokens = 150;
 
   // hear() gets the frames of at most max_new_tokens at once; an utterance begins at most
   // max_backtrack_tokens before the last frame that was heard, and lasts at most
@@ -57,6 +59,10 @@ class SecondPass {
 
   // An utterance begins with this token, and the one before it ended before last_end.
   void begin(int64_t token, int64_t last_end);
+  // Whether what was heard since the last utterance began can be heard again with one that begins
+  // with this token; and begins that one.
+  bool can_go_on(int64_t token) const;
+  void go_on(int64_t token);
   // Computes the rows of the next tokens. False if they reach beyond end_token, or need frames that
   // were not heard yet, unless there will be none of them (`is_over`), where it is false if no row
   // is left; or after a failure.
@@ -77,6 +83,8 @@ class SecondPass {
   // them there are before end_token. A network without a decoder has none.
   const float* rows() const;
   size_t num_rows(int64_t end_token) const;
+  // Of all rows of an utterance that goes on from another, those that one alone would not hear.
+  size_t num_rows_before() const;
 
   // What broke it, until restart(); nullptr: nothing.
   const char* failure() const { return failure_; }
@@ -103,6 +111,7 @@ class SecondPass {
   const size_t num_tokens_;
   const int64_t subsampling_;
   const int64_t history_frames_;  // kept of what was heard
+  const int64_t joined_frames_;   // and since the last utterance began, if no more than these
   const int64_t fill_frames_;     // that a last chunk is filled up with
   const bool is_filled_with_zeros_;
 

@@ -12,6 +12,8 @@ namespace {
 // Faster than anybody speaks, and for the shortest utterances.
 constexpr int kPiecesPerS = 8;
 constexpr int kSparePieces = 8;
+// Of what is written where the characters are blank throughout, as they are in noise.
+constexpr float kLeastConfidenceAlone = 0.6f;
 
 size_t most_pieces(int num_tokens, int token_ms) {
   return static_cast<size_t>(num_tokens * token_ms / 1000 * kPiecesPerS + kSparePieces);
@@ -24,7 +26,7 @@ bool has_writer(const DecodingOptions& options) {
 std::optional<PieceDecoder> make_writer(const Ear& ear, const DecodingOptions& options) {
   if (!has_writer(options)) return std::nullopt;
   return PieceDecoder(options.decoder, static_cast<size_t>(options.max_encoder_rows),
-                      most_pieces(options.max_tokens, ear.token_ms()));
+                      most_pieces(options.max_tokens + options.max_joined_tokens, ear.token_ms()));
 }
 
 CtcOptions ctc_options(const Ear& ear, const DecodingOptions& options) {
@@ -94,6 +96,14 @@ void UtteranceDecoder::reset(int64_t first_token) {
   if (grammar_) grammar_->reset(first_token);
 }
 
+void UtteranceDecoder::go_on(int64_t first_token, size_t num_rows_before) {
+  first_token_ = first_token;
+  characters_->reset();
+  writer_->go_on(num_rows_before);
+  written_words_.clear();
+  if (grammar_) grammar_->reset(first_token);
+}
+
 void UtteranceDecoder::assign(const UtteranceDecoder& other) {
   text_from_ = other.text_from_;
   if (text_from_ == TextFrom::kWords) {
@@ -151,15 +161,35 @@ float UtteranceDecoder::fit_written() {
   return ratio_once;
 }
 
+bool UtteranceDecoder::is_made_up() {
+  if (writer_->num_agreed_words() > 0 || characters_->align({}).ratio < 0.0f) return false;
+  float confidence = 1.0f;
+  for (const PieceDecoder::Word& word : writer_->words()) confidence *= word.confidence;
+  return confidence < kLeastConfidenceAlone;
+}
+
 void UtteranceDecoder::write() {
   written_words_.clear();
   const size_t most = most_pieces(characters_->num_rows(), token_ms_);
   writer_->write(most);
-  const float ratio = fit_written();
+  float ratio = fit_written();
+  const auto keep_better = [&] {
+    const float other = fit_written();
+    if (other > ratio) {
+      ratio = other;
+    } else {
+      writer_->take_back();
+    }
+  };
+  if (writer_->has_gone_on()) {
+    writer_->write_alone(most);
+    keep_better();
+  }
   if (writer_->begins_otherwise()) {
     writer_->write_on(most);
-    if (fit_written() <= ratio) writer_->take_back();
+    keep_better();
   }
+  if (is_made_up()) writer_->keep_words(0);
   characters_->align(writer_->text());
   int64_t last_end = first_token_;
   for (const PieceDecoder::Word& word : writer_->words()) {

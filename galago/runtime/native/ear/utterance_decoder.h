@@ -32,7 +32,8 @@ struct DecodingOptions {
   bool is_draft = false;                        // for partials only: it is never finished
   std::shared_ptr<const WordModel> word_model;  // for the method "words"; may be null
   std::shared_ptr<const PieceModel> decoder;    // that writes what is final; may be null
-  int max_encoder_rows = 0;                     // of the longest utterance, for the decoder
+  int max_joined_tokens = 0;  // heard again, if the utterance goes on from another
+  int max_encoder_rows = 0;   // of the longest utterance, for the decoder
 };
 
 // Everything is allocated when it is made, and when a grammar is.
@@ -43,6 +44,11 @@ class UtteranceDecoder {
 
   // Begin an utterance whose first row is the stream's row `first_token`.
   void reset(int64_t first_token);
+  // The same for one that goes on from the last, whose rows are heard again, before those of this
+  // one, and whose text is what this one's follows. Of all rows the first num_rows_before are heard
+  // for that alone. can_go_on() says whether there is such a text.
+  bool can_go_on() const { return is_written() && !has_hotwords_ && !written_words_.empty(); }
+  void go_on(int64_t first_token, size_t num_rows_before);
   // Hear on from where `other`, made alike and told of the same hotwords and grammar, stands in
   // its utterance. What the grammar makes of tokens is left out: this one cannot finish it.
   void assign(const UtteranceDecoder& other);
@@ -112,6 +118,8 @@ class UtteranceDecoder {
   void write();
   // How well they fit the text, which loses what was written twice and not said twice.
   float fit_written();
+  // Whether the characters heard nothing at all, and the writer is not sure of it either.
+  bool is_made_up();
   // Of the words that the phones may be, those that the characters fit as well. With more evidence
   // of what was said, the language may count more: both heads err where a voice is unclear.
   void choose_words();
