@@ -13,10 +13,11 @@ import torch
 
 import galago
 from galago.models.moonshine_ear import MoonshineEar
+from galago.models.piece_writer import PieceWriter
 from galago.models.pieces import END, Pieces
 from galago.quantize import command
 from galago.quantize.ear.network import load_ear
-from galago.quantize.ear.oracle import Oracle
+from galago.quantize.ear.oracle import Heard, Oracle
 from galago.runtime.errors import CorruptError
 from galago.runtime.golden import verify_golden
 from galago.runtime.manifest import read_manifest
@@ -25,6 +26,7 @@ from tests.quantize.ear.test_second_pass import RECIPE, SECOND_PASS, larger, wri
 from tests.quantize.ear.tiny import noise, tiny_model
 
 SHAPE: dict[str, Any] = {"width": 32, "feed_forward_width": 32, "decoder_blocks": 1, "num_pieces": len(NAMES)}
+CONTEXT_TOKENS = 16  # that an utterance alone hears before it
 # Random weights hear a voice in anything.
 VOICE = """
 [voice_activity]
@@ -128,6 +130,46 @@ def test_the_core_writes_chunk_by_chunk_as_torch_does(
         assert texts[0] == texts[1]
         num_same += texts[0] == [heard.text]
     assert num_same >= 3
+
+
+def written_in_parts(model: MoonshineEar, heard: Heard, num_tokens: int) -> list[str]:
+    """Of utterances of ``num_tokens`` without a pause between them, each of which goes on from the last."""
+    assert model.decoder is not None and heard.rows is not None and heard.chunk_tokens is not None
+    writer, texts = PieceWriter(model.decoder, model.pieces), []
+    for begin in range(0, len(heard.token_log_probs), num_tokens):
+        end = begin + num_tokens
+        if begin:
+            writer.go_on((begin - CONTEXT_TOKENS) * 5 // 3)
+        first_chunk_end = (begin // heard.chunk_tokens + 1) * heard.chunk_tokens
+        for now in [*range(first_chunk_end, end, heard.chunk_tokens), end]:
+            rows = torch.from_numpy(heard.rows[: -(-now * 5 // 3)])
+            tokens = torch.from_numpy(heard.token_log_probs[begin:now])
+            text = writer.write(rows, tokens, (now - begin) * 40 // 1000 * 8 + 8)
+            if now < end:
+                writer.agree()
+        texts.append(text)
+    return texts
+
+
+def test_an_utterance_goes_on_from_the_last_as_in_torch(
+    folder: Path, bundle: Path, native_library: Path
+) -> None:
+    """Utterances that are cut at their greatest length have no pause between them."""
+    model = load_ear(folder / "writing/model.pt")
+    assert isinstance(model, MoonshineEar)
+    oracle = Oracle(
+        bundle / "ear/second-int8-chunk6.xml", weights=bundle / "ear/second-int8.bin", model=model
+    )
+    num_same, num_alone = 0, 0
+    for seed in range(10):
+        samples = noise(16_000 * 3, seed=seed)
+        found = finals(bundle, samples, max_utterance_ms=1000)
+        expected = written_in_parts(model, oracle.hear(samples), 25)
+        for i in range(1, 3):
+            alone = finals(bundle, samples[16_000 * i : 16_000 * (i + 1)], max_utterance_ms=1000)
+            num_same += found[i].text == expected[i]
+            num_alone += found[i].text == alone[0].text
+    assert num_same >= 6 and num_same > num_alone
 
 
 def test_what_partials_call_stable_stays(bundle: Path, native_library: Path) -> None:

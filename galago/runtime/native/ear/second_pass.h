@@ -13,8 +13,10 @@
 //                                             ^^^^^^        filled up
 //
 // An utterance is a stream of its own here: there is no state to take back when the last chunk was
-// filled up, and silence costs nothing. Where the end was only thought to be near (look_ahead), the
-// utterance is run again from its begin: that is seldom, and a chunk takes a few milliseconds.
+// filled up, and silence costs nothing. One that goes on from the last hears that one again: after
+// a short pause, what was said before it says what is meant. Where the end was only thought to be
+// near (look_ahead), the utterance is run again from its begin: that is seldom, and a chunk takes a
+// few milliseconds.
 #ifndef GALAGO_NATIVE_EAR_SECOND_PASS_H_
 #define GALAGO_NATIVE_EAR_SECOND_PASS_H_
 
