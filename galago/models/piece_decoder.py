@@ -182,13 +182,20 @@ class PieceDecoder(nn.Module):
 
     @torch.no_grad()
     def greedy(
-        self, rows: Tensor, valid: Tensor, max_pieces: int, *, prefix: Sequence[int] = ()
+        self,
+        rows: Tensor,
+        valid: Tensor,
+        max_pieces: int,
+        *,
+        prefix: Sequence[int] = (),
+        after_prefix: Tensor | None = None,
     ) -> list[Written]:
         """The likeliest next piece again and again, until it is END or there are ``max_pieces``.
 
         Args:
             rows: (B, T, C). valid: (B, T) bool.
             prefix: what every text begins with.
+            after_prefix: (num_pieces) bool: which may come behind a prefix; ``None``: all.
         """
         decoder = self.as_used()
         blocks = [block for block in decoder.blocks if isinstance(block, PieceDecoderBlock)]
@@ -203,8 +210,10 @@ class PieceDecoder(nn.Module):
             for i, block in enumerate(blocks):
                 x, past[i] = block(x, heard[i], allowed, past[i])
             scored = F.linear(decoder.norm(x)[:, -1], decoder.embedding.weight)
-            log_probs = torch.log_softmax(scored.float(), -1)
             count = pieces.shape[1] - 1
+            if after_prefix is not None and prefix and count == len(prefix):
+                scored = scored.masked_fill(~after_prefix, float("-inf"))
+            log_probs = torch.log_softmax(scored.float(), -1)
             chosen = (
                 torch.full_like(done, prefix[count], dtype=torch.long)
                 if count < len(prefix)

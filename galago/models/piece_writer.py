@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from galago.models.piece_decoder import PieceDecoder, Written
-from galago.models.pieces import SPACE, Pieces
+from galago.models.pieces import END, SPACE, Pieces
 from galago.models.repetition import path_ratio, said_once, without_circle
 
 __all__ = ["PieceWriter"]
@@ -44,6 +44,8 @@ class PieceWriter:
 
     def __init__(self, decoder: PieceDecoder, pieces: Pieces) -> None:
         self._decoder, self._pieces = decoder.as_used(), pieces
+        # What is agreed, or was final, are words: none of them goes on.
+        self._ends_word = torch.tensor([i == END or self._begins_word(i) for i in range(len(pieces.names))])
         self.reset()
 
     def reset(self) -> None:
@@ -113,10 +115,16 @@ class PieceWriter:
             rows = rows[self._num_rows_before :]
         valid = torch.ones(1, len(rows), dtype=torch.bool, device=rows.device)
         most = max_pieces + len(given.pieces) - num_left_out
-        (found,) = self._decoder.greedy(rows[None].float(), valid, most, prefix=prefix[num_left_out:])
+        (found,) = self._decoder.greedy(
+            rows[None].float(),
+            valid,
+            most,
+            prefix=prefix[num_left_out:],
+            after_prefix=self._ends_word.to(rows.device),
+        )
+        found = self._first(found, without_circle(found.pieces, num_sure=len(prefix) - num_left_out))
         if is_alone:
             found = Written(given.pieces + found.pieces, given.log_probs + found.log_probs)
-        found = self._first(found, without_circle(found.pieces, num_sure=len(prefix)))
         words = self._words(found.pieces)
         kept = said_once(words, token_log_probs, num_sure=len(self._words(self._agreed)))
         if len(kept) == len(words):

@@ -109,6 +109,23 @@ def test_greedy_takes_the_likeliest_piece_until_the_end() -> None:
         assert one.log_probs == pytest.approx(expected, abs=1e-4)
 
 
+def test_behind_a_prefix_comes_only_what_may() -> None:
+    """A word that was agreed does not grow: what follows begins another."""
+    model = small_decoder()
+    rows, valid = rows_of(30)
+    free = model.greedy(rows, valid, 8, prefix=[7, 9])[0]
+    assert free.pieces[:2] == [7, 9] and len(free.log_probs) == len(free.pieces)
+    may = torch.ones(SMALL.num_pieces, dtype=torch.bool)
+    assert model.greedy(rows, valid, 8, prefix=[7, 9], after_prefix=may)[0] == free
+    may[free.pieces[2]] = False
+    limited = model.greedy(rows, valid, 8, prefix=[7, 9], after_prefix=may)[0]
+    assert limited.pieces[:2] == [7, 9] and limited.pieces[2:3] != free.pieces[2:3]
+    without = model.greedy(rows, valid, 8)[0]
+    may[:] = False
+    may[without.pieces[0]] = True  # where there is no prefix, nothing comes behind it
+    assert model.greedy(rows, valid, 8, after_prefix=may)[0] == without
+
+
 @torch.no_grad()
 def test_its_matrices_are_what_four_bits_hold_unless_float_is_asked_for() -> None:
     model = small_decoder()

@@ -26,7 +26,9 @@ class Scripted:
     def as_used(self) -> Scripted:
         return self
 
-    def greedy(self, rows: Any, valid: Any, max_pieces: int, *, prefix: Sequence[int]) -> list[Written]:
+    def greedy(
+        self, rows: Any, valid: Any, max_pieces: int, *, prefix: Sequence[int], after_prefix: torch.Tensor
+    ) -> list[Written]:
         self.asked += 1
         for text in self.says[rows.shape[1]]:
             pieces = Pieces(NAMES).encode(text.split())

@@ -10,6 +10,8 @@
 #include "decoding/ctc_decoder.h"
 #include "decoding/grammar_decoder.h"
 #include "decoding/phrase_spotter.h"
+#include "decoding/piece_decoder.h"
+#include "decoding/piece_model_builder.h"
 #include "decoding/test_rows.h"
 #include "decoding/word_decoder.h"
 #include "decoding/word_model_builder.h"
@@ -128,6 +130,35 @@ TEST(text_decoding_allocates_nothing_after_construction) {
     }
     CHECK_EQ(num_allocations, before);
   }
+}
+
+TEST(writing_allocates_nothing_after_construction) {
+  PieceModelBuilder builder(7);
+  const auto model = builder.parse();
+  const std::vector<float> rows = builder.rows(60);
+  const std::size_t num_bytes_before = num_bytes_allocated;
+  galago::PieceDecoder decoder(model, 100, 50);
+  const std::size_t asked = num_bytes_allocated - num_bytes_before;
+  CHECK(decoder.num_bytes() <= asked);
+  CHECK(decoder.num_bytes() > asked - asked / 20);
+  const int before = num_allocations;
+  for (int utterance = 0; utterance < 6; ++utterance) {
+    if (utterance % 2 == 0) {
+      decoder.reset();
+    } else {
+      decoder.go_on(20);
+    }
+    for (int part = 0; part < 2; ++part) {
+      decoder.hear(rows.data(), 60);
+      decoder.write(40);
+      decoder.write_alone(40);
+      decoder.take_back();
+      if (decoder.begins_otherwise()) decoder.write_on(40);
+      decoder.keep_words(decoder.first_repeated_word());
+      decoder.agree();
+    }
+  }
+  CHECK_EQ(num_allocations, before);
 }
 
 TEST(word_decoding_allocates_nothing_after_construction) {

@@ -110,7 +110,9 @@ def test_the_core_goes_on_from_an_utterance_as_torch_does(tmp_path: Path, native
 
 def greedy(model: PieceDecoder, heard: Any, most: int, prefix: Sequence[int] = ()) -> list[int]:
     valid = torch.ones(1, len(heard), dtype=torch.bool)
-    (written,) = model.greedy(torch.from_numpy(heard)[None], valid, most, prefix=prefix)
+    ends_word = torch.tensor([i == END or name[0] == " " for i, name in enumerate(NAMES)])
+    rows = torch.from_numpy(heard)[None]
+    (written,) = model.greedy(rows, valid, most, prefix=prefix, after_prefix=ends_word)
     return written.pieces
 
 

@@ -313,6 +313,7 @@ void PieceDecoder::write_from(const std::vector<Piece>& begin, size_t num_begin,
   const size_t most = std::min(num_given_ + most_pieces, max_pieces_);
   for (size_t index = num_left_out; index < most; ++index) {
     next(piece, index - num_left_out);
+    if (index == num_begin && num_begin > num_left_out) end_word();
     const auto best = std::max_element(logits_.begin(), logits_.end());
     const bool is_given = index < num_begin;
     piece = is_given ? begin[index].index : static_cast<size_t>(best - logits_.begin());
@@ -321,9 +322,16 @@ void PieceDecoder::write_from(const std::vector<Piece>& begin, size_t num_begin,
     const float peak = *best;
     for (const float logit : logits_) sum += std::exp(logit - peak);
     pieces_.push_back({static_cast<uint16_t>(piece), std::exp(logits_[piece] - peak) / sum});
-    if (!is_given && leave_circle(num_begin)) break;
+    if (!is_given && leave_circle(num_left_out, num_begin)) break;
   }
   spell_all();
+}
+
+void PieceDecoder::end_word() {
+  for (size_t piece = 0; piece < logits_.size(); ++piece) {
+    if (piece != PieceModel::kEnd && model_->name(piece).front() != ' ')
+      logits_[piece] = -std::numeric_limits<float>::infinity();
+  }
 }
 
 void PieceDecoder::spell_all() {
@@ -429,9 +437,9 @@ void PieceDecoder::rotate(float* vector, size_t position) const {
   }
 }
 
-bool PieceDecoder::leave_circle(size_t num_sure) {
+bool PieceDecoder::leave_circle(size_t begin, size_t num_sure) {
   for (size_t length = 1; length <= kLongestRound; ++length) {
-    if (pieces_.size() < length * kMostRounds) return false;
+    if (pieces_.size() < begin + length * kMostRounds) return false;
     const auto first = pieces_.end() - static_cast<std::ptrdiff_t>(length * kMostRounds);
     const auto second = first + static_cast<std::ptrdiff_t>(length);
     if (std::equal(second, pieces_.end(), first, is_same)) {

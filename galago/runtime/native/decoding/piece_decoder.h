@@ -149,6 +149,8 @@ class PieceDecoder {
   void write_from(const std::vector<Piece>& begin, size_t num_begin, size_t most_pieces,
                   bool is_alone);
   void spell_all();
+  // What comes next begins a word: the last one is agreed, or was final.
+  void end_word();
   // Where the last word of the first `count` pieces begins.
   size_t last_word(const std::vector<Piece>& pieces, size_t count) const;
   void next(size_t piece, size_t position);  // leaves what follows in logits_
@@ -163,8 +165,9 @@ class PieceDecoder {
   void feed_forward(const PieceModel::Block& block);
   void normalise(const float* weights);  // x_ into normed_
   void rotate(float* vector, size_t position) const;
-  // Whether it went round in one; what it had said before goes, but for the first num_sure.
-  bool leave_circle(size_t num_sure);
+  // Whether it went round in one from `begin` on; what it had said before goes, but for the first
+  // num_sure.
+  bool leave_circle(size_t begin, size_t num_sure);
   void spell(size_t index);
 
   const std::shared_ptr<const PieceModel> model_;
