@@ -172,6 +172,16 @@ def test_an_utterance_goes_on_from_the_last_as_in_torch(
     assert num_same >= 6 and num_same > num_alone
 
 
+def test_a_new_stream_goes_on_from_nothing(bundle: Path, native_library: Path) -> None:
+    samples = noise(16_000 * 2)
+    with galago.Bundle(bundle) as opened, opened.session(max_utterance_ms=1000) as session:
+        texts = [
+            [event.text for event in session.run(samples) if isinstance(event, galago.Final)]
+            for _ in range(2)
+        ]
+    assert texts[0] == texts[1] and len(texts[0]) >= 2
+
+
 def test_what_partials_call_stable_stays(bundle: Path, native_library: Path) -> None:
     """Of chunks of 240 ms each is written, and what two of them agree on no later one changes."""
     samples = noise(16_000 * 6)
