@@ -195,7 +195,7 @@ class PieceDecoder(nn.Module):
         Args:
             rows: (B, T, C). valid: (B, T) bool.
             prefix: what every text begins with.
-            after_prefix: (num_pieces) bool: which may come behind a prefix; ``None``: all.
+            after_prefix: (num_pieces) bool: which may come behind it; ``None``: all.
         """
         decoder = self.as_used()
         blocks = [block for block in decoder.blocks if isinstance(block, PieceDecoderBlock)]
@@ -211,7 +211,7 @@ class PieceDecoder(nn.Module):
                 x, past[i] = block(x, heard[i], allowed, past[i])
             scored = F.linear(decoder.norm(x)[:, -1], decoder.embedding.weight)
             count = pieces.shape[1] - 1
-            if after_prefix is not None and prefix and count == len(prefix):
+            if after_prefix is not None and count == len(prefix):
                 scored = scored.masked_fill(~after_prefix, float("-inf"))
             log_probs = torch.log_softmax(scored.float(), -1)
             chosen = (

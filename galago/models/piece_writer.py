@@ -18,6 +18,8 @@ written behind the text that was final, of the rows of both, and of its own alon
     rows of both          |---- the last one ----|  pause  |--- its own ---|
     written behind it      so alice went into      the     living room
 
+Where the characters heard a dozen between two words that the text has not, the decoder jumped over them, as
+it does where a list says the same words again; what follows is written anew, of the rows from there on alone.
 Where the characters are blank throughout, as in noise, only a text that the decoder is sure of is one.
 """
 
@@ -25,18 +27,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from galago.models.ctc_path import num_heard, path_ratio, word_places
 from galago.models.piece_decoder import PieceDecoder, Written
 from galago.models.pieces import END, SPACE, Pieces
-from galago.models.repetition import path_ratio, said_once, without_circle
+from galago.models.repetition import said_once, without_circle
 
 __all__ = ["PieceWriter"]
 
 #: Of what is written where the characters are blank throughout: the probability of all its pieces.
 LEAST_CONFIDENCE_ALONE = 0.6
+#: Heard between two words of a text: so many were left out; and so often it is looked for them.
+GAP_CHARACTERS, MOST_GAPS = 12, 4
+
+
+NOTHING = Written([], [])
+
+
+class _Heard(NamedTuple):
+    rows: Tensor
+    token_log_probs: Tensor
+    max_pieces: int
 
 
 class PieceWriter:
@@ -50,16 +65,19 @@ class PieceWriter:
 
     def reset(self) -> None:
         """An utterance begins."""
-        self._written = Written([], [])
+        self._written = NOTHING
         self.go_on(0)
 
-    def go_on(self, num_rows_before: int) -> None:
+    def go_on(self, num_rows_before: int, num_context_rows: int = 0) -> None:
         """An utterance begins that goes on from the last: its text follows what was written by now.
 
         Args:
-            num_rows_before: of the rows that :meth:`write` gets, the first, which it is not written of alone.
+            num_rows_before: of the rows that :meth:`write` gets, those before its own.
+            num_context_rows: the last of these, which it is written of alone, too.
         """
-        self._num_given, self._num_rows_before = len(self._written.pieces), num_rows_before
+        self._num_given = len(self._written.pieces)
+        self._num_rows_before = num_rows_before
+        self._first_row_alone = max(num_rows_before - num_context_rows, 0)
         self._before = self._agreed = self._written.pieces
 
     @property
@@ -74,14 +92,21 @@ class PieceWriter:
             rows: (T, C) of the utterance, and before them of the one it goes on from.
             token_log_probs: (T', num_tokens) of the utterance.
         """
-        heard = (rows, token_log_probs, max_pieces)
-        found = self._continued(self._agreed, *heard)
+        heard = _Heard(rows, token_log_probs, max_pieces)
+        found = self._continued(heard, prefix=self._agreed)
         if self._num_given:
-            found = self._better(found, self._continued(self._agreed, *heard, is_alone=True), token_log_probs)
+            own, given = self._agreed[self._num_given :], self._first(self._written, self._num_given)
+            alone = self._continued(heard, behind=given, prefix=own, first_row=self._first_row_alone)
+            found = self._better(found, alone, heard)
         begun = self._before[: self._last_word(self._before)]
         if len(begun) > len(self._agreed) and found.pieces[: len(begun)] != begun:
-            found = self._better(found, self._continued(begun, *heard), token_log_probs)
-        if self._is_made_up(found, token_log_probs):
+            found = self._better(found, self._continued(heard, prefix=begun), heard)
+        for _ in range(MOST_GAPS):
+            filled = self._filled(found, heard)
+            if filled is None or self._better(found, filled, heard) is found:
+                break
+            found = filled
+        if self._is_made_up(found, heard):
             found = self._first(found, self._num_given)
         self._written = found
         return self.text
@@ -100,47 +125,56 @@ class PieceWriter:
         self._before = written
 
     def _continued(
-        self,
-        prefix: Sequence[int],
-        rows: Tensor,
-        token_log_probs: Tensor,
-        max_pieces: int,
-        *,
-        is_alone: bool = False,
+        self, heard: _Heard, *, behind: Written = NOTHING, prefix: Sequence[int] = (), first_row: int = 0
     ) -> Written:
-        """The pieces that are given, and behind them a text that begins with the rest of ``prefix``."""
-        given = self._first(self._written, self._num_given)
-        num_left_out = len(given.pieces) if is_alone else 0
-        if is_alone:
-            rows = rows[self._num_rows_before :]
+        """A text of the rows from ``first_row`` on that begins with ``prefix``; and before it one that
+        the decoder is not told.
+        """
+        rows = heard.rows[first_row:]
         valid = torch.ones(1, len(rows), dtype=torch.bool, device=rows.device)
-        most = max_pieces + len(given.pieces) - num_left_out
+        goes_on = bool(prefix) or len(behind.pieces) > self._num_given
         (found,) = self._decoder.greedy(
             rows[None].float(),
             valid,
-            most,
-            prefix=prefix[num_left_out:],
-            after_prefix=self._ends_word.to(rows.device),
+            heard.max_pieces + self._num_given - len(behind.pieces),
+            prefix=prefix,
+            after_prefix=self._ends_word.to(rows.device) if goes_on else None,
         )
-        found = self._first(found, without_circle(found.pieces, num_sure=len(prefix) - num_left_out))
-        if is_alone:
-            found = Written(given.pieces + found.pieces, given.log_probs + found.log_probs)
+        found = self._first(found, without_circle(found.pieces, num_sure=len(prefix)))
+        found = Written(behind.pieces + found.pieces, behind.log_probs + found.log_probs)
         words = self._words(found.pieces)
-        kept = said_once(words, token_log_probs, num_sure=len(self._words(self._agreed)))
-        if len(kept) == len(words):
-            return found
-        own = found.pieces[len(given.pieces) :]
-        return self._first(found, len(given.pieces) + self._begin_of_word(own, len(kept)))
+        num_sure = len(self._words(self._agreed))
+        kept = said_once(words, heard.token_log_probs, num_sure=num_sure)
+        return found if len(kept) == len(words) else self._first_words(found, len(kept))
 
-    def _better(self, found: Written, other: Written, token_log_probs: Tensor) -> Written:
-        is_better = self._ratio(other.pieces, token_log_probs) > self._ratio(found.pieces, token_log_probs)
-        return other if is_better else found
+    def _filled(self, found: Written, heard: _Heard) -> Written | None:
+        """The text up to the longest passage that only the characters heard, and written anew from there."""
+        tokens, words = heard.token_log_probs, self._words(found.pieces)
+        edges = [0, *(edge for place in word_places(words, tokens) for edge in place), len(tokens)]
+        num_sure = len(self._words(self._agreed))
+        gaps = [num_heard(tokens, edges[2 * i], edges[2 * i + 1]) for i in range(num_sure, len(words) + 1)]
+        if max(gaps) < GAP_CHARACTERS:
+            return None
+        longest = num_sure + gaps.index(max(gaps))
+        behind = self._first_words(found, longest)
+        num_rows = len(heard.rows) - self._num_rows_before  # of so many tokens
+        first_row = self._num_rows_before + edges[2 * longest] * num_rows // len(tokens)
+        return self._continued(heard, behind=behind, first_row=first_row)
 
-    def _is_made_up(self, found: Written, token_log_probs: Tensor) -> bool:
+    def _better(self, found: Written, other: Written, heard: _Heard) -> Written:
+        ratios = [path_ratio(self._words(of.pieces), heard.token_log_probs) for of in (found, other)]
+        return other if ratios[1] > ratios[0] else found
+
+    def _is_made_up(self, found: Written, heard: _Heard) -> bool:
         """Whether the characters are all blank (token 0), and the decoder is not sure of it either."""
-        if len(self._agreed) > self._num_given or bool((token_log_probs.argmax(-1) != 0).any()):
+        if len(self._agreed) > self._num_given or bool((heard.token_log_probs.argmax(-1) != 0).any()):
             return False
         return math.exp(sum(found.log_probs[self._num_given :])) < LEAST_CONFIDENCE_ALONE
+
+    def _first_words(self, found: Written, count: int) -> Written:
+        """As much of it as is written before another word."""
+        own = found.pieces[self._num_given :]
+        return self._first(found, self._num_given + self._begin_of_word(own, count))
 
     @staticmethod
     def _first(found: Written, count: int) -> Written:
@@ -149,9 +183,6 @@ class PieceWriter:
     def _words(self, pieces: Sequence[int]) -> list[str]:
         """Those of the utterance itself."""
         return self._pieces.decode(pieces[self._num_given :]).split()
-
-    def _ratio(self, pieces: Sequence[int], token_log_probs: Tensor) -> float:
-        return path_ratio(self._words(pieces), token_log_probs)
 
     def _begins_word(self, piece: int) -> bool:
         return self._pieces.names[piece].startswith(SPACE)

@@ -6,22 +6,20 @@ twice. Both are seen in the text alone, but people repeat themselves, too:
 - a round of up to :data:`LONGEST_ROUND` pieces that is written :data:`MOST_ROUNDS` times in a row is a
   circle; one of them stays;
 - where a passage of :data:`REPEATED_WORDS` words stands in a text again, the rest stays only if the
-  characters of a CTC head fit the text with it at least as well as without (:func:`path_ratio`).
+  characters of a CTC head fit the text with it at least as well as without (:mod:`galago.models.ctc_path`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from galago.models.tokenizer import encode_words
+from galago.models.ctc_path import path_ratio
 
-__all__ = ["LONGEST_ROUND", "MOST_ROUNDS", "REPEATED_WORDS", "path_ratio", "said_once", "without_circle"]
+__all__ = ["LONGEST_ROUND", "MOST_ROUNDS", "REPEATED_WORDS", "said_once", "without_circle"]
 
 MOST_ROUNDS, LONGEST_ROUND, REPEATED_WORDS = 4, 12, 5
-FLOOR_NATS = -20.0
 
 
 def without_circle(pieces: Sequence[int], *, num_sure: int = 0) -> int:
@@ -51,30 +49,3 @@ def said_once(words: Sequence[str], token_log_probs: Tensor, *, num_sure: int = 
             is_once = path_ratio(once, token_log_probs) > path_ratio(words, token_log_probs)
             return once if is_once else words
     return words
-
-
-def path_ratio(words: Sequence[str], token_log_probs: Tensor) -> float:
-    """Log-probability of the best CTC path that spells the words, less that of the best path of all; <= 0.
-
-    The best path instead of the sum over paths of Graves et al. (2006, section 4.1); no row counts for less
-    than ``FLOOR_NATS``, and all do where there are fewer rows than characters.
-
-    Args:
-        words: of letters and apostrophes.
-        token_log_probs: (T, num_tokens) of :data:`galago.models.tokenizer.TOKENS`.
-    """
-    rows = token_log_probs.detach().float()
-    ratios = (rows - rows.max(-1, keepdim=True).values).clamp_min(FLOOR_NATS)
-    worst = FLOOR_NATS * len(ratios)
-    labels = torch.zeros(2 * sum(len(word) + 1 for word in words) - 1 if words else 1, dtype=torch.long)
-    labels[1::2] = torch.tensor(encode_words(words), dtype=torch.long)
-    # From the label before the last to a label, past a blank: not from a letter to the same one.
-    may_skip = torch.zeros(len(labels), dtype=torch.bool)
-    may_skip[3::2] = labels[3::2] != labels[1:-2:2]
-    nowhere = torch.tensor(float("-inf"))
-    scores = torch.full((len(labels) + 2,), float("-inf"))  # two that are never reached come first
-    scores[2] = 0.0  # as if a blank had just been heard
-    for row in ratios:
-        skipped = torch.where(may_skip, scores[:-2], nowhere)
-        scores[2:] = torch.maximum(torch.maximum(scores[2:], scores[1:-1]), skipped) + row[labels]
-    return max(float(scores[-2:].max()), worst)

@@ -114,3 +114,25 @@ def test_where_the_characters_are_blank_only_what_is_sure_is_a_text(probability:
     silence = spoken("x")[1:]
     assert writing.write(torch.zeros(1, 4), silence, 9) == ("a" if probability > 0.6 else "")
     assert writing.write(torch.zeros(1, 4), spoken("a"), 9) == "a"
+
+
+def test_a_passage_that_was_left_out_is_written_of_its_own_rows() -> None:
+    """From the last word before it on, and only if the characters then fit better."""
+    left_out = "c x c c x x c x x x c c"
+    said = f"a b {left_out} d e"
+    rows, characters = torch.zeros(2 * len(said), 4), spoken(said)  # a row for each of the characters'
+    gap = 2 * len("a b") - 1
+    says = {len(rows): ["a b d e"], len(rows) - gap: [f"{left_out} d e"]}
+    assert writer(says).write(rows, characters, 20) == said
+    says[len(rows) - gap] = ["a a a"]
+    assert writer(says).write(rows, characters, 20) == "a b d e"
+    short = "a b c x c x d e"  # so few letters may be anything
+    rows, characters = torch.zeros(2 * len(short), 4), spoken(short)
+    assert writer({len(rows): ["a b d e"]}).write(rows, characters, 20) == "a b d e"
+
+
+def test_an_end_that_was_left_out_is_written_too() -> None:
+    rest = "c x c c x x c x x x c c"
+    said = f"a {rest}"
+    rows, characters = torch.zeros(2 * len(said), 4), spoken(said)
+    assert writer({len(rows): ["a"], len(rows) - 1: [rest]}).write(rows, characters, 20) == said

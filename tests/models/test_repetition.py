@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from itertools import product
-
 import pytest
 import torch
 from torch import Tensor
 
 from galago.models.repetition import (
-    FLOOR_NATS,
     LONGEST_ROUND,
     MOST_ROUNDS,
-    path_ratio,
     said_once,
     without_circle,
 )
-from galago.models.tokenizer import TOKENS, encode_words, greedy_text
+from galago.models.tokenizer import TOKENS, encode_words
 
 TEXT = "one two three four five".split()
 
@@ -58,27 +53,3 @@ def test_a_passage_stays_if_it_was_said_twice() -> None:
     later = ["and", *TEXT, "or", *TEXT, "and", "so", "on"]
     assert said_once(later, spoken("and one two three four five or")) == later[:7]
     assert said_once(TEXT[:4] * 2, spoken("one")) == TEXT[:4] * 2  # four words in a row may be chance
-
-
-def test_a_ratio_is_the_best_of_all_paths() -> None:
-    """Of all 29^T, but for those of tokens that no row has: by trying every one."""
-    torch.manual_seed(3)
-    tokens = [0, *encode_words(["a b"])]
-    rows = torch.full((5, len(TOKENS)), -30.0)
-    rows[:, tokens] = torch.log_softmax(torch.randn(5, len(tokens)), -1)
-    best: dict[str, float] = {}
-    for path in product(tokens, repeat=5):
-        text = greedy_text(path)
-        spelled = "".join(TOKENS[t] for i, t in enumerate(path) if t and (i == 0 or path[i - 1] != t))
-        score = float(sum(rows[i, t] for i, t in enumerate(path)))
-        if spelled == text:  # without spaces at its ends
-            best[text] = max(best.get(text, -math.inf), score)
-    top = float(rows.max(-1).values.sum())
-    for text in ("a b", "ab", "aa", "b", ""):
-        assert path_ratio(text.split(), rows) == pytest.approx(best[text] - top, abs=1e-4)
-
-
-def test_a_text_that_does_not_fit_is_as_bad_as_can_be() -> None:
-    rows = spoken("a")
-    assert path_ratio(["abcdef"], rows) == FLOOR_NATS * len(rows)
-    assert path_ratio(["a"], rows) == pytest.approx(0.0, abs=1e-6)

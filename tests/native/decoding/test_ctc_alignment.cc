@@ -139,6 +139,16 @@ TEST(places_are_the_rows_of_the_best_path) {
   CHECK_EQ(alignment.place(1, 1).end_row, 0);
 }
 
+TEST(what_was_heard_between_rows_is_counted) {
+  const std::vector<float> rows = noisy_rows_of({0, 2, 2, 3, 0, 1, 3, 0}, kNumTokens, 0.1, 1);
+  CtcAlignment alignment(kTokens, 64);
+  alignment.advance(rows.data(), 8, kNumTokens);
+  CHECK_EQ(alignment.num_heard(0, 8), 3);  // a, b and b; the space is none
+  CHECK_EQ(alignment.num_heard(2, 4), 2);  // an a that began before counts as well
+  CHECK_EQ(alignment.num_heard(4, 6), 0);
+  CHECK_EQ(alignment.num_heard(3, 3), 0);
+}
+
 TEST(a_text_that_has_too_few_rows_is_spread_evenly) {
   const std::vector<float> rows = noisy_rows_of({2, 2, 3, 3}, kNumTokens, 0.1, 1);
   CtcAlignment alignment(kTokens, 64, true);

@@ -140,3 +140,30 @@ TEST(the_agreed_part_of_one_that_goes_on_stays_when_it_is_written_alone) {
   }
   CHECK(num_agreed > 0);
 }
+
+TEST(behind_the_first_words_it_is_written_of_later_rows_alone) {
+  size_t num_words = 0;
+  for (unsigned seed = 0; seed < kSeeds; ++seed) {
+    Fixture fixture(seed);
+    PieceDecoder& decoder = fixture.decoder;
+    const std::string whole = fixture.write(&decoder, 0, 60);
+    const size_t kept = decoder.words().size() / 2;
+    const std::string begin = kept == 0 ? ""
+                                        : whole.substr(0, decoder.words()[kept - 1].text_begin +
+                                                              decoder.words()[kept - 1].text_bytes);
+    decoder.write_behind(kept, 25, kMost);
+    const std::string text(decoder.text());
+    CHECK_EQ(joined_words(decoder), text);
+    CHECK_EQ(text.substr(0, begin.size()), begin);
+    CHECK(text.size() == begin.size() || kept == 0 || text[begin.size()] == ' ');
+    num_words += decoder.words().size() - kept;
+    decoder.take_back();
+    CHECK_EQ(decoder.text(), whole);
+    decoder.write_behind(0, 25, kMost);
+    PieceDecoder fresh = fixture.make();
+    CHECK_EQ(decoder.text(), fixture.write(&fresh, 25, 60));
+    decoder.write_behind(100, 60, kMost);  // there are no rows left
+    CHECK_EQ(decoder.text(), fresh.text());
+  }
+  CHECK(num_words > kSeeds);
+}

@@ -112,7 +112,8 @@ def greedy(model: PieceDecoder, heard: Any, most: int, prefix: Sequence[int] = (
     valid = torch.ones(1, len(heard), dtype=torch.bool)
     ends_word = torch.tensor([i == END or name[0] == " " for i, name in enumerate(NAMES)])
     rows = torch.from_numpy(heard)[None]
-    (written,) = model.greedy(rows, valid, most, prefix=prefix, after_prefix=ends_word)
+    behind = ends_word if prefix else None
+    (written,) = model.greedy(rows, valid, most, prefix=prefix, after_prefix=behind)
     return written.pieces
 
 

@@ -139,7 +139,7 @@ def written_in_parts(model: MoonshineEar, heard: Heard, num_tokens: int) -> list
     for begin in range(0, len(heard.token_log_probs), num_tokens):
         end = begin + num_tokens
         if begin:
-            writer.go_on((begin - CONTEXT_TOKENS) * 5 // 3)
+            writer.go_on(begin * 5 // 3, CONTEXT_TOKENS * 5 // 3)
         first_chunk_end = (begin // heard.chunk_tokens + 1) * heard.chunk_tokens
         for now in [*range(first_chunk_end, end, heard.chunk_tokens), end]:
             rows = torch.from_numpy(heard.rows[: -(-now * 5 // 3)])

@@ -35,6 +35,7 @@ CtcAlignment::CtcAlignment(const std::vector<std::string>& tokens, int max_rows,
       scorer_(std::vector<float>(num_tokens_, 0.0f), 0.0f),
       ratios_(max_rows_ * num_tokens_),
       peaks_(max_rows_),
+      best_(max_rows_),
       labels_(2 * max_rows_ + 1),
       scores_(2 * max_rows_ + 1) {
   if (has_places) {
@@ -57,6 +58,7 @@ void CtcAlignment::advance(const float* token_log_probs, int num_rows, int strid
   for (int row = 0; row < num_rows && num_rows_ < max_rows_; ++row, ++num_rows_) {
     const float* log_probs = token_log_probs + static_cast<std::ptrdiff_t>(row) * stride;
     const int best = scorer_.score(log_probs, ratios_.data() + num_rows_ * num_tokens_);
+    best_[num_rows_] = static_cast<uint8_t>(best);
     const float peak = log_probs[best];
     peaks_[num_rows_] = std::isfinite(peak) ? std::min(peak, 0.0f) : 0.0f;
   }
@@ -148,8 +150,20 @@ CtcAlignment::Place CtcAlignment::place(size_t begin, size_t num_bytes) const {
   return found;
 }
 
+int CtcAlignment::num_heard(int begin_row, int end_row) const {
+  const int16_t space = token_of_byte_[' '];
+  int num_characters = 0;
+  for (int row = begin_row; row < end_row; ++row) {
+    const uint8_t token = best_[static_cast<size_t>(row)];
+    if (token == kBlank || token == space) continue;
+    num_characters += row == begin_row || best_[static_cast<size_t>(row) - 1] != token;
+  }
+  return num_characters;
+}
+
 size_t CtcAlignment::num_bytes() const {
-  return heap_bytes(ratios_, peaks_, labels_, scores_, steps_, byte_of_label_, place_of_label_);
+  return heap_bytes(ratios_, peaks_, best_, labels_, scores_, steps_, byte_of_label_,
+                    place_of_label_);
 }
 
 }  // namespace galago

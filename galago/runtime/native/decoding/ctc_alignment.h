@@ -51,6 +51,9 @@ class CtcAlignment {
   // had places; no rows where nothing of it is spelled.
   Place place(size_t begin, size_t num_bytes) const;
 
+  // How many characters the best path of all spells in rows [begin, end), spaces apart.
+  int num_heard(int begin_row, int end_row) const;
+
   size_t num_bytes() const;  // on the heap
 
   int num_rows() const { return static_cast<int>(num_rows_); }
@@ -70,6 +73,7 @@ class CtcAlignment {
   size_t num_rows_ = 0;
   std::vector<float> ratios_;   // [max_rows][num_tokens]
   std::vector<float> peaks_;    // [max_rows]
+  std::vector<uint8_t> best_;   // [max_rows]: the likeliest token
   std::vector<size_t> labels_;  // [2 * max_rows + 1]: blanks and characters in turn
   std::vector<float> scores_;   // [2 * max_rows + 1]: the best path to each of them
   // With places: by how many labels the best path came on to each label in each row, two bits of

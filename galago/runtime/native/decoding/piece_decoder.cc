@@ -230,8 +230,8 @@ void PieceDecoder::reset() {
   go_on(0);
 }
 
-void PieceDecoder::go_on(size_t num_rows_before) {
-  num_rows_before_ = num_rows_before;
+void PieceDecoder::go_on(size_t first_row_alone) {
+  first_row_alone_ = first_row_alone;
   num_rows_ = 0;
   text_bytes_ = 0;
   words_.clear();
@@ -275,13 +275,17 @@ void PieceDecoder::keep(const float* vector, size_t index, size_t most,
   }
 }
 
-void PieceDecoder::write(size_t most_pieces) {
-  write_from(agreed_, agreed_.size(), most_pieces, false);
-}
+void PieceDecoder::write(size_t most_pieces) { write_from(agreed_, agreed_.size(), most_pieces); }
 
 void PieceDecoder::write_alone(size_t most_pieces) {
   held_.assign(pieces_.begin(), pieces_.end());
-  write_from(agreed_, agreed_.size(), most_pieces, true);
+  write_from(agreed_, agreed_.size(), most_pieces, num_given_, first_row_alone_);
+}
+
+void PieceDecoder::write_behind(size_t num_words, size_t first_row, size_t most_pieces) {
+  held_.assign(pieces_.begin(), pieces_.end());
+  const size_t count = num_words < words_.size() ? words_[num_words].first_piece : pieces_.size();
+  write_from(held_, count, most_pieces, count, first_row);
 }
 
 bool PieceDecoder::begins_otherwise() const {
@@ -294,7 +298,7 @@ bool PieceDecoder::begins_otherwise() const {
 
 void PieceDecoder::write_on(size_t most_pieces) {
   held_.assign(pieces_.begin(), pieces_.end());
-  write_from(before_, last_word(before_, before_.size()), most_pieces, false);
+  write_from(before_, last_word(before_, before_.size()), most_pieces);
 }
 
 void PieceDecoder::take_back() {
@@ -303,17 +307,18 @@ void PieceDecoder::take_back() {
 }
 
 void PieceDecoder::write_from(const std::vector<Piece>& begin, size_t num_begin, size_t most_pieces,
-                              bool is_alone) {
-  pieces_.assign(begin.begin(), begin.begin() + static_cast<std::ptrdiff_t>(num_given_));
-  first_row_ = is_alone ? std::min(num_rows_before_, num_rows_) : 0;
+                              size_t num_left_out, size_t first_row) {
+  first_row_ = std::min(first_row, num_rows_);
+  const size_t num_kept =
+      num_rows_ == first_row_ ? std::max(num_given_, num_left_out) : num_left_out;
+  pieces_.assign(begin.begin(), begin.begin() + static_cast<std::ptrdiff_t>(num_kept));
   if (num_rows_ == first_row_) return spell_all();
-  const size_t num_left_out = is_alone ? num_given_ : 0;
-  if (!is_alone) pieces_.clear();
+  const bool goes_on = num_begin > num_left_out || num_left_out > num_given_;
   size_t piece = PieceModel::kBegin;
   const size_t most = std::min(num_given_ + most_pieces, max_pieces_);
   for (size_t index = num_left_out; index < most; ++index) {
     next(piece, index - num_left_out);
-    if (index == num_begin && num_begin > num_left_out) end_word();
+    if (index == num_begin && goes_on) end_word();
     const auto best = std::max_element(logits_.begin(), logits_.end());
     const bool is_given = index < num_begin;
     piece = is_given ? begin[index].index : static_cast<size_t>(best - logits_.begin());

@@ -92,9 +92,9 @@ class PieceDecoder {
   // An utterance begins.
   void reset();
   // One begins that goes on from the last: it gets the rows of that one again, and then its own.
-  // What was written by now is given, and no part of its text. Its own rows, or such as are near
-  // them, come behind the first num_rows_before.
-  void go_on(size_t num_rows_before);
+  // What was written by now is given, and no part of its text. Alone it has rows from
+  // first_row_alone on.
+  void go_on(size_t first_row_alone);
   // Its next rows, [num_rows][width]; those beyond max_rows are ignored.
   void hear(const float* rows, size_t num_rows);
   // Writes what was heard by now, beginning with what is agreed: at most `most_pieces`, and those
@@ -108,7 +108,9 @@ class PieceDecoder {
   bool begins_otherwise() const;
   // Then: writes what was heard by now on from that text, instead.
   void write_on(size_t most_pieces);
-  // The text before write_alone() or write_on() is there again.
+  // Keeps the first words, and writes what the rows from first_row on say, as if that were all.
+  void write_behind(size_t num_words, size_t first_row, size_t most_pieces);
+  // The text before write_alone(), write_on() or write_behind() is there again.
   void take_back();
   // More is to come: agrees to the words that this text and the last one that was agreed to begin
   // with, but for the last of them.
@@ -145,9 +147,10 @@ class PieceDecoder {
   };
   static bool is_same(const Piece& a, const Piece& b) { return a.index == b.index; }
 
-  // Text that begins with the first of some pieces, of which the given ones may be left out.
+  // Text that begins with the first of some pieces, of rows from first_row on; the network does not
+  // know of the first num_left_out of these pieces.
   void write_from(const std::vector<Piece>& begin, size_t num_begin, size_t most_pieces,
-                  bool is_alone);
+                  size_t num_left_out = 0, size_t first_row = 0);
   void spell_all();
   // What comes next begins a word: the last one is agreed, or was final.
   void end_word();
@@ -183,12 +186,12 @@ class PieceDecoder {
   std::vector<float> weights_;  // of attention: [max(max_rows, max_pieces)]
   std::vector<float> logits_;
   std::vector<Piece> pieces_;           // written so far
-  std::vector<Piece> held_;             // before write_alone() or write_on()
+  std::vector<Piece> held_;             // as they were for take_back()
   std::vector<Piece> agreed_, before_;  // and when agree() was called last
   size_t num_agreed_words_ = 0;
-  size_t num_given_ = 0;        // of all of these, the first
-  size_t num_rows_before_ = 0;  // its own
-  size_t first_row_ = 0;        // that is attended to
+  size_t num_given_ = 0;  // of all of these, the first
+  size_t first_row_alone_ = 0;
+  size_t first_row_ = 0;  // that is attended to
 
   std::vector<char> text_;
   size_t text_bytes_ = 0;

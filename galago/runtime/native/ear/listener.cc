@@ -59,6 +59,10 @@ DecodingOptions decoding_options(const Ear& ear, const ListenerOptions& options)
   decoding.word_model = options.word_model;
   if (options.second_pass != nullptr) decoding.decoder = options.second_pass->decoder;
   decoding.max_joined_tokens = SecondPass::kMostJoinedTokens;
+  if (options.second_pass != nullptr) {
+    const EarTarget& target = options.second_pass->target;
+    decoding.rows_per_token = static_cast<double>(target.chunk_rows) / target.chunk_tokens;
+  }
   decoding.max_encoder_rows = max_encoder_rows(ear, options);
   return decoding;
 }
@@ -237,12 +241,15 @@ void Listener::begin_utterance() {
                        second_pass_->can_go_on(decoded_end_);
   if (goes_on) {
     second_pass_->go_on(decoded_end_);
-    final_.go_on(decoded_end_, second_pass_->num_rows_before());
+    final_.go_on(decoded_end_, second_pass_->num_rows_before(decoded_end_),
+                 second_pass_->num_rows_before(decoded_end_ - SecondPass::kContextTokens));
+  } else if (second_pass_) {
+    second_pass_->begin(decoded_end_, last_end_);
+    final_.reset(decoded_end_, second_pass_->num_rows_before(decoded_end_));
   } else {
     final_.reset(decoded_end_);
   }
   if (second_pass_) {
-    if (!goes_on) second_pass_->begin(decoded_end_, last_end_);
     decoded_again_end_ = final_begin_ = decoded_end_;
     if (draft_) draft_->reset(decoded_end_);
   }

@@ -217,10 +217,9 @@ size_t SecondPass::num_rows(int64_t end_token) const {
                              target_.chunk_tokens);
 }
 
-size_t SecondPass::num_rows_before() const {
-  const int64_t num_tokens = first_token_ - kContextTokens - utterance_begin_ / subsampling_;
-  return static_cast<size_t>(std::max<int64_t>(num_tokens, 0) * target_.chunk_rows /
-                             target_.chunk_tokens);
+size_t SecondPass::num_rows_before(int64_t token) const {
+  const int64_t num_tokens = std::max<int64_t>(token - utterance_begin_ / subsampling_, 0);
+  return static_cast<size_t>(num_tokens * target_.chunk_rows / target_.chunk_tokens);
 }
 
 int64_t SecondPass::take_engine_ns() { return std::exchange(engine_ns_, 0); }

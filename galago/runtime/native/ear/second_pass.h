@@ -85,8 +85,8 @@ class SecondPass {
   // them there are before end_token. A network without a decoder has none.
   const float* rows() const;
   size_t num_rows(int64_t end_token) const;
-  // Of all rows of an utterance that goes on from another, those that one alone would not hear.
-  size_t num_rows_before() const;
+  // Of all rows of an utterance, how many come before a token's.
+  size_t num_rows_before(int64_t token) const;
 
   // What broke it, until restart(); nullptr: nothing.
   const char* failure() const { return failure_; }

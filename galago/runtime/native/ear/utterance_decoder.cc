@@ -14,6 +14,9 @@ constexpr int kPiecesPerS = 8;
 constexpr int kSparePieces = 8;
 // Of what is written where the characters are blank throughout, as they are in noise.
 constexpr float kLeastConfidenceAlone = 0.6f;
+// Heard between two words: so many were left out. And so often it is looked for them.
+constexpr int kGapCharacters = 12;
+constexpr int kMostGaps = 4;
 
 size_t most_pieces(int num_tokens, int token_ms) {
   return static_cast<size_t>(num_tokens * token_ms / 1000 * kPiecesPerS + kSparePieces);
@@ -69,6 +72,7 @@ UtteranceDecoder::UtteranceDecoder(const Ear& ear, const DecodingOptions& option
       num_phones_(static_cast<int>(ear.phones.size())),
       token_ms_(ear.token_ms()),
       character_weight_(ear.character_weight),
+      rows_per_token_(options.rows_per_token),
       more_language_weight_(ear.final_language_weight.value_or(ear.language_weight) -
                             ear.language_weight),
       ctc_(ear.tokens, ctc_options(ear, options)),
@@ -79,8 +83,9 @@ UtteranceDecoder::UtteranceDecoder(const Ear& ear, const DecodingOptions& option
   reset(0);
 }
 
-void UtteranceDecoder::reset(int64_t first_token) {
+void UtteranceDecoder::reset(int64_t first_token, size_t num_rows_before) {
   first_token_ = first_token;
+  num_rows_before_ = num_rows_before;
   text_from_ = writer_ && !has_hotwords_        ? TextFrom::kWriter
                : words_ && words_know_hotwords_ ? TextFrom::kWords
                                                 : TextFrom::kTokens;
@@ -96,10 +101,11 @@ void UtteranceDecoder::reset(int64_t first_token) {
   if (grammar_) grammar_->reset(first_token);
 }
 
-void UtteranceDecoder::go_on(int64_t first_token, size_t num_rows_before) {
+void UtteranceDecoder::go_on(int64_t first_token, size_t num_rows_before, size_t first_row_alone) {
   first_token_ = first_token;
+  num_rows_before_ = num_rows_before;
   characters_->reset();
-  writer_->go_on(num_rows_before);
+  writer_->go_on(first_row_alone);
   written_words_.clear();
   if (grammar_) grammar_->reset(first_token);
 }
@@ -161,6 +167,39 @@ float UtteranceDecoder::fit_written() {
   return ratio_once;
 }
 
+bool UtteranceDecoder::keep_better(float* ratio) {
+  const float other = fit_written();
+  if (other > *ratio) {
+    *ratio = other;
+    return true;
+  }
+  writer_->take_back();
+  return false;
+}
+
+bool UtteranceDecoder::fill_gap(size_t most_pieces, float* ratio) {
+  characters_->align(writer_->text());
+  const std::vector<PieceDecoder::Word>& words = writer_->words();
+  size_t num_words_before = 0;
+  int gap_begin = 0, most_heard = 0, last_end = 0;
+  for (size_t i = 0; i <= words.size(); ++i) {
+    CtcAlignment::Place place{characters_->num_rows(), characters_->num_rows()};
+    if (i < words.size()) place = characters_->place(words[i].text_begin, words[i].text_bytes);
+    const int num_heard =
+        i < writer_->num_agreed_words() ? 0 : characters_->num_heard(last_end, place.begin_row);
+    if (num_heard > most_heard) {
+      most_heard = num_heard;
+      num_words_before = i;
+      gap_begin = last_end;
+    }
+    last_end = std::max(last_end, place.end_row);
+  }
+  if (most_heard < kGapCharacters) return false;
+  const auto num_rows = static_cast<size_t>(gap_begin * rows_per_token_);
+  writer_->write_behind(num_words_before, num_rows_before_ + num_rows, most_pieces);
+  return keep_better(ratio);
+}
+
 bool UtteranceDecoder::is_made_up() {
   if (writer_->num_agreed_words() > 0 || characters_->align({}).ratio < 0.0f) return false;
   float confidence = 1.0f;
@@ -173,21 +212,15 @@ void UtteranceDecoder::write() {
   const size_t most = most_pieces(characters_->num_rows(), token_ms_);
   writer_->write(most);
   float ratio = fit_written();
-  const auto keep_better = [&] {
-    const float other = fit_written();
-    if (other > ratio) {
-      ratio = other;
-    } else {
-      writer_->take_back();
-    }
-  };
   if (writer_->has_gone_on()) {
     writer_->write_alone(most);
-    keep_better();
+    keep_better(&ratio);
   }
   if (writer_->begins_otherwise()) {
     writer_->write_on(most);
-    keep_better();
+    keep_better(&ratio);
+  }
+  for (int i = 0; i < kMostGaps && fill_gap(most, &ratio); ++i) {
   }
   if (is_made_up()) writer_->keep_words(0);
   characters_->align(writer_->text());

@@ -32,8 +32,9 @@ struct DecodingOptions {
   bool is_draft = false;                        // for partials only: it is never finished
   std::shared_ptr<const WordModel> word_model;  // for the method "words"; may be null
   std::shared_ptr<const PieceModel> decoder;    // that writes what is final; may be null
-  int max_joined_tokens = 0;  // heard again, if the utterance goes on from another
-  int max_encoder_rows = 0;   // of the longest utterance, for the decoder
+  int max_joined_tokens = 0;    // heard again, if the utterance goes on from another
+  double rows_per_token = 0.0;  // of the encoder
+  int max_encoder_rows = 0;     // of the longest utterance, for the decoder
 };
 
 // Everything is allocated when it is made, and when a grammar is.
@@ -42,13 +43,14 @@ class UtteranceDecoder {
   // Throws Error (GALAGO_E_INVALID_ARGUMENT).
   UtteranceDecoder(const Ear& ear, const DecodingOptions& options);
 
-  // Begin an utterance whose first row is the stream's row `first_token`.
-  void reset(int64_t first_token);
+  // Begin an utterance whose first row is the stream's row `first_token`. Of the encoder's rows
+  // so many come before those of this token.
+  void reset(int64_t first_token, size_t num_rows_before = 0);
   // The same for one that goes on from the last, whose rows are heard again, before those of this
-  // one, and whose text is what this one's follows. Of all rows the first num_rows_before are heard
-  // for that alone. can_go_on() says whether there is such a text.
+  // one, and whose text is what this one's follows; alone it has rows from first_row_alone on.
+  // can_go_on() says whether there is such a text.
   bool can_go_on() const { return is_written() && !has_hotwords_ && !written_words_.empty(); }
-  void go_on(int64_t first_token, size_t num_rows_before);
+  void go_on(int64_t first_token, size_t num_rows_before, size_t first_row_alone);
   // Hear on from where `other`, made alike and told of the same hotwords and grammar, stands in
   // its utterance. What the grammar makes of tokens is left out: this one cannot finish it.
   void assign(const UtteranceDecoder& other);
@@ -118,6 +120,10 @@ class UtteranceDecoder {
   void write();
   // How well they fit the text, which loses what was written twice and not said twice.
   float fit_written();
+  // Where they heard what the text has not, writes it anew from there; whether it then fits better.
+  bool fill_gap(size_t most_pieces, float* ratio);
+  // Takes what was written last, if it fits better than `ratio`, or takes it back.
+  bool keep_better(float* ratio);
   // Whether the characters heard nothing at all, and the writer is not sure of it either.
   bool is_made_up();
   // Of the words that the phones may be, those that the characters fit as well. With more evidence
@@ -128,6 +134,7 @@ class UtteranceDecoder {
   const int num_phones_;
   const int token_ms_;
   const float character_weight_;
+  const double rows_per_token_;
   const float more_language_weight_;  // of a final's choice, beyond the search's
 
   CtcDecoder ctc_;
@@ -139,6 +146,7 @@ class UtteranceDecoder {
   bool has_hotwords_ = false;
   TextFrom text_from_ = TextFrom::kTokens;  // of the running utterance
   int64_t first_token_ = 0;
+  size_t num_rows_before_ = 0;  // of the encoder
   std::unique_ptr<GrammarDecoder> grammar_;
 };
 
