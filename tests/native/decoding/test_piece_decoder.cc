@@ -40,6 +40,12 @@ std::string joined_words(const PieceDecoder& decoder) {
   return text;
 }
 
+std::string first_words(const PieceDecoder& decoder, size_t count) {
+  if (count == 0) return "";
+  const PieceDecoder::Word& last = decoder.words()[count - 1];
+  return std::string(decoder.text().substr(0, last.text_begin + last.text_bytes));
+}
+
 }  // namespace
 
 TEST(rows_may_come_in_any_parts) {
@@ -69,11 +75,8 @@ TEST(what_two_texts_begin_with_stays) {
       const std::string text = fixture.write(&decoder, begin, begin + 15);
       CHECK_EQ(text.substr(0, agreed.size()), agreed);
       decoder.agree();
-      const size_t count = decoder.num_agreed_words();
-      CHECK(count <= decoder.words().size());
-      if (count == 0) continue;
-      const PieceDecoder::Word& last = decoder.words()[count - 1];
-      agreed = text.substr(0, last.text_begin + last.text_bytes);
+      CHECK(decoder.num_agreed_words() <= decoder.words().size());
+      agreed = first_words(decoder, decoder.num_agreed_words());
     }
     num_agreed += decoder.num_agreed_words();
   }
@@ -128,13 +131,10 @@ TEST(the_agreed_part_of_one_that_goes_on_stays_when_it_is_written_alone) {
     decoder.go_on(30);
     fixture.write(&decoder, 0, 60);
     decoder.agree();
-    const std::string text = fixture.write(&decoder, 60, 61);
+    fixture.write(&decoder, 60, 61);
     decoder.agree();
-    const size_t count = decoder.num_agreed_words();
-    num_agreed += count;
-    if (count == 0) continue;
-    const PieceDecoder::Word& last = decoder.words()[count - 1];
-    const std::string agreed = text.substr(0, last.text_begin + last.text_bytes);
+    num_agreed += decoder.num_agreed_words();
+    const std::string agreed = first_words(decoder, decoder.num_agreed_words());
     decoder.write_alone(kMost);
     CHECK_EQ(std::string(decoder.text().substr(0, agreed.size())), agreed);
   }
@@ -148,9 +148,7 @@ TEST(behind_the_first_words_it_is_written_of_later_rows_alone) {
     PieceDecoder& decoder = fixture.decoder;
     const std::string whole = fixture.write(&decoder, 0, 60);
     const size_t kept = decoder.words().size() / 2;
-    const std::string begin = kept == 0 ? ""
-                                        : whole.substr(0, decoder.words()[kept - 1].text_begin +
-                                                              decoder.words()[kept - 1].text_bytes);
+    const std::string begin = first_words(decoder, kept);
     decoder.write_behind(kept, 25, kMost);
     const std::string text(decoder.text());
     CHECK_EQ(joined_words(decoder), text);
