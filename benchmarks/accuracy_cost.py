@@ -109,8 +109,8 @@ def finals_chunk_tokens(ear: EarManifest) -> int:
     return int(ear.decoding.get("second_pass_chunk_tokens", 0))
 
 
-def loaded(path: Path | None, *, is_float: bool = True) -> Ear | None:
-    """The network of a checkpoint, its decoder in float or in four bits."""
+def loaded(path: Path | None) -> Ear | None:
+    """The network of a checkpoint, its decoder in float."""
     from galago.models.moonshine_ear import MoonshineEar
     from galago.models.training.ear.checkpoint import load_model
 
@@ -118,9 +118,20 @@ def loaded(path: Path | None, *, is_float: bool = True) -> Ear | None:
         return None
     network = load_model(path)
     if isinstance(network, MoonshineEar) and network.decoder is not None:
-        network.decoder.set_float(is_float)
-        network.decoder = network.decoder.as_used()  # rounded once, not for every clip
+        network.decoder.set_float(True)
     return network
+
+
+def in_four_bits(network: Ear | None) -> Ear | None:
+    """A copy whose decoder is what four bits hold of it; ``None``: there is no decoder."""
+    from galago.models.moonshine_ear import MoonshineEar
+
+    copy = deepcopy(network)
+    if not isinstance(copy, MoonshineEar) or copy.decoder is None:
+        return None
+    copy.decoder.set_float(False)
+    copy.decoder = copy.decoder.as_used()  # rounded once, not for every clip
+    return copy
 
 
 def wer_of(clips: list[Clip], texts: dict[str, list[str]]) -> dict[str, dict[str, float]]:
@@ -144,9 +155,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="clips of each set, spread evenly over it")
     args = parser.parse_args()
     first, second = loaded(args.checkpoint), loaded(args.second_checkpoint)
-    packed = loaded(args.second_checkpoint, is_float=False)
-    has_decoder = getattr(second, "decoder", None) is not None
-    finals_readings = tuple(name for name in FINALS if has_decoder or name != FOUR_BITS)
+    packed = in_four_bits(second)
+    finals_readings = tuple(name for name in FINALS if packed or name != FOUR_BITS)
     readings = (PARTIALS if first else ()) + (finals_readings if second else ())
     if not readings:
         parser.error("--checkpoint, --second-checkpoint or both")
@@ -173,7 +183,7 @@ def main() -> None:
                 texts["second"].append(torch_text(second, samples, second_tokens))
                 heard = oracle.hear(samples)
                 texts["second_int8"].append(heard.text)
-                if has_decoder:
+                if packed:
                     texts[FOUR_BITS].append(heard._replace(model=packed).text)
                 texts["finals"].append(finals)
         rows = []

@@ -44,8 +44,7 @@ LEAST_CONFIDENCE_ALONE = 0.6
 #: Heard between two words of a text: so many were left out; and so often it is looked for them.
 GAP_CHARACTERS, MOST_GAPS = 12, 4
 
-
-NOTHING = Written([], [])
+_NOTHING = Written([], [])
 
 
 class _Heard(NamedTuple):
@@ -65,7 +64,7 @@ class PieceWriter:
 
     def reset(self) -> None:
         """An utterance begins."""
-        self._written = NOTHING
+        self._written = _NOTHING
         self.go_on(0)
 
     def go_on(self, num_rows_before: int, num_context_rows: int = 0) -> None:
@@ -125,7 +124,7 @@ class PieceWriter:
         self._before = written
 
     def _continued(
-        self, heard: _Heard, *, behind: Written = NOTHING, prefix: Sequence[int] = (), first_row: int = 0
+        self, heard: _Heard, *, behind: Written = _NOTHING, prefix: Sequence[int] = (), first_row: int = 0
     ) -> Written:
         """A text of the rows from ``first_row`` on that begins with ``prefix``; and before it one that
         the decoder is not told.

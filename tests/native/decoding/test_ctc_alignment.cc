@@ -147,6 +147,13 @@ TEST(what_was_heard_between_rows_is_counted) {
   CHECK_EQ(alignment.num_heard(2, 4), 2);  // an a that began before counts as well
   CHECK_EQ(alignment.num_heard(4, 6), 0);
   CHECK_EQ(alignment.num_heard(3, 3), 0);
+  CHECK(!alignment.is_blank());
+  alignment.reset();
+  CHECK(alignment.is_blank());
+  alignment.advance(rows.data(), 1, kNumTokens);
+  CHECK(alignment.is_blank());
+  alignment.advance(rows.data() + 5 * kNumTokens, 1, kNumTokens);  // a space
+  CHECK(!alignment.is_blank());
 }
 
 TEST(a_text_that_has_too_few_rows_is_spread_evenly) {

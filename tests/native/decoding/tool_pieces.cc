@@ -2,9 +2,8 @@
 //
 //   tool_pieces --model decoder.bin < rows.f32     [num_rows][width] -> one JSON object
 //     --most-pieces 64  --rows-per-call 7
-//     --go-on-from 20 --rows-before 10 (the first 20 rows are an utterance; of all rows one that
-//     goes
-//       on from it is written, and, but for the first 10, "alone")
+//     --go-on-from 20 (the first rows are an utterance, and of all rows one that goes on from it
+//       is written)  --rows-before 10 (without these it is written "alone", too)
 //     --bench 100 (adds ns_of_hearing, ns_of_writing, best of 100)
 #include <algorithm>
 #include <cstdio>

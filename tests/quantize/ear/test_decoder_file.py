@@ -109,11 +109,15 @@ def test_the_core_goes_on_from_an_utterance_as_torch_does(tmp_path: Path, native
 
 
 def greedy(model: PieceDecoder, heard: Any, most: int, prefix: Sequence[int] = ()) -> list[int]:
-    valid = torch.ones(1, len(heard), dtype=torch.bool)
-    ends_word = torch.tensor([i == END or name[0] == " " for i, name in enumerate(NAMES)])
-    rows = torch.from_numpy(heard)[None]
-    behind = ends_word if prefix else None
-    (written,) = model.greedy(rows, valid, most, prefix=prefix, after_prefix=behind)
+    """What torch writes; behind a prefix another word begins."""
+    begins_word = torch.tensor([i == END or name[0] == " " for i, name in enumerate(NAMES)])
+    (written,) = model.greedy(
+        torch.from_numpy(heard)[None],
+        torch.ones(1, len(heard), dtype=torch.bool),
+        most,
+        prefix=prefix,
+        after_prefix=begins_word if prefix else None,
+    )
     return written.pieces
 
 
@@ -124,12 +128,11 @@ def test_the_core_leaves_a_circle(tmp_path: Path, native_library: Path) -> None:
         model, pieces = decoder(seed), Pieces(NAMES)
         write_decoder(tmp_path / "decoder.bin", model, pieces)
         heard = rows(60 + seed, seed)
-        valid = torch.ones(1, len(heard), dtype=torch.bool)
-        (written,) = model.greedy(torch.from_numpy(heard)[None], valid, 10)
-        if len(set(written.pieces)) != 1 or len(written.pieces) < 4 or written.pieces[0] <= END:
+        written = greedy(model, heard, 10)
+        if len(set(written)) != 1 or len(written) < 4 or written[0] <= END:
             continue
         found = json.loads(run_tool(tool, heard, {"model": tmp_path / "decoder.bin", "most-pieces": 10}))
-        num_left += found["text"] == pieces.decode(written.pieces[:1])
+        num_left += found["text"] == pieces.decode(written[:1])
     assert num_left >= 1
 
 

@@ -142,9 +142,9 @@ def written_in_parts(model: MoonshineEar, heard: Heard, num_tokens: int) -> list
             writer.go_on(begin * 5 // 3, CONTEXT_TOKENS * 5 // 3)
         first_chunk_end = (begin // heard.chunk_tokens + 1) * heard.chunk_tokens
         for now in [*range(first_chunk_end, end, heard.chunk_tokens), end]:
-            rows = torch.from_numpy(heard.rows[: -(-now * 5 // 3)])
+            rows = torch.from_numpy(heard.rows[: model._rows_of(now)])
             tokens = torch.from_numpy(heard.token_log_probs[begin:now])
-            text = writer.write(rows, tokens, (now - begin) * 40 // 1000 * 8 + 8)
+            text = writer.write(rows, tokens, model._max_pieces(now - begin))
             if now < end:
                 writer.agree()
         texts.append(text)

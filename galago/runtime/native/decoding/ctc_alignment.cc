@@ -161,6 +161,11 @@ int CtcAlignment::num_heard(int begin_row, int end_row) const {
   return num_characters;
 }
 
+bool CtcAlignment::is_blank() const {
+  const auto end = best_.begin() + static_cast<std::ptrdiff_t>(num_rows_);
+  return std::all_of(best_.begin(), end, [](uint8_t token) { return token == kBlank; });
+}
+
 size_t CtcAlignment::num_bytes() const {
   return heap_bytes(ratios_, peaks_, best_, labels_, scores_, steps_, byte_of_label_,
                     place_of_label_);

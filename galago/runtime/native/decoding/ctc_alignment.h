@@ -53,6 +53,8 @@ class CtcAlignment {
 
   // How many characters the best path of all spells in rows [begin, end), spaces apart.
   int num_heard(int begin_row, int end_row) const;
+  // Whether it spells nothing, not even a space.
+  bool is_blank() const;
 
   size_t num_bytes() const;  // on the heap
 

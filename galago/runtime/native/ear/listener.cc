@@ -57,10 +57,10 @@ DecodingOptions decoding_options(const Ear& ear, const ListenerOptions& options)
   decoding.greedy = options.greedy;
   decoding.beam = options.beam;
   decoding.word_model = options.word_model;
-  if (options.second_pass != nullptr) decoding.decoder = options.second_pass->decoder;
-  decoding.max_joined_tokens = SecondPass::kMostJoinedTokens;
   if (options.second_pass != nullptr) {
     const EarTarget& target = options.second_pass->target;
+    decoding.decoder = options.second_pass->decoder;
+    decoding.max_joined_tokens = SecondPass::kMostJoinedTokens;
     decoding.rows_per_token = static_cast<double>(target.chunk_rows) / target.chunk_tokens;
   }
   decoding.max_encoder_rows = max_encoder_rows(ear, options);
@@ -236,25 +236,28 @@ void Listener::begin_utterance() {
   decoded_end_ = std::max(endpoint_.begin_token(), history_begin_);
   // A voice that outlasts its utterance began in the one before.
   voice_begin_token_ = std::max(voice_.begin_token(), endpoint_.begin_token());
-  const bool goes_on = second_pass_ && final_.can_go_on() &&
-                       decoded_end_ - last_end_ <= kMostPauseMs / ear_.token_ms() &&
-                       second_pass_->can_go_on(decoded_end_);
-  if (goes_on) {
-    second_pass_->go_on(decoded_end_);
-    final_.go_on(decoded_end_, second_pass_->num_rows_before(decoded_end_),
-                 second_pass_->num_rows_before(decoded_end_ - SecondPass::kContextTokens));
-  } else if (second_pass_) {
-    second_pass_->begin(decoded_end_, last_end_);
-    final_.reset(decoded_end_, second_pass_->num_rows_before(decoded_end_));
+  if (second_pass_) {
+    begin_second_pass();
   } else {
     final_.reset(decoded_end_);
   }
-  if (second_pass_) {
-    decoded_again_end_ = final_begin_ = decoded_end_;
-    if (draft_) draft_->reset(decoded_end_);
-  }
   last_partial_bytes_ = 0;
   has_partial_ = false;
+}
+
+void Listener::begin_second_pass() {
+  const int64_t token = decoded_end_;
+  if (final_.can_go_on() && token - last_end_ <= kMostPauseMs / ear_.token_ms() &&
+      second_pass_->can_go_on(token)) {
+    second_pass_->go_on(token);
+    final_.go_on(token, second_pass_->num_rows_before(token),
+                 second_pass_->num_rows_before(token - SecondPass::kContextTokens));
+  } else {
+    second_pass_->begin(token, last_end_);
+    final_.reset(token, second_pass_->num_rows_before(token));
+  }
+  decoded_again_end_ = final_begin_ = token;
+  if (draft_) draft_->reset(token);
 }
 
 void Listener::decode_until(int64_t end_token) {

@@ -109,6 +109,7 @@ class Listener {
  private:
   void remember(const float* phone_log_probs, const float* token_log_probs, int num_rows);
   void begin_utterance();
+  void begin_second_pass();  // and what finals are decoded by, which may go on from the last
   void decode_until(int64_t end_token);
   // What is final, as far as frames were heard, but not beyond end_token; `is_over`: all of it.
   void decode_again_until(int64_t end_token, bool is_over);

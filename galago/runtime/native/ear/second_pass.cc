@@ -86,14 +86,11 @@ void SecondPass::drop_frames_ahead() {
 }
 
 void SecondPass::begin(int64_t token, int64_t last_end) {
-  in_utterance_ = true;
-  first_token_ = rows_begin_ = rows_end_ = token;
   const int64_t oldest_token = (frames_begin_ + subsampling_ - 1) / subsampling_;
   const int64_t context_begin = std::max(token - kContextTokens, last_end);
   utterance_begin_ =
       std::max(std::min(context_begin, token - kLeastContextTokens), oldest_token) * subsampling_;
-  chunk_begin_ = utterance_begin_;
-  has_filled_in_states_ = false;
+  go_on(token);
 }
 
 bool SecondPass::can_go_on(int64_t token) const {

@@ -83,31 +83,31 @@ UtteranceDecoder::UtteranceDecoder(const Ear& ear, const DecodingOptions& option
   reset(0);
 }
 
-void UtteranceDecoder::reset(int64_t first_token, size_t num_rows_before) {
+void UtteranceDecoder::begin(int64_t first_token, size_t num_rows_before) {
   first_token_ = first_token;
   num_rows_before_ = num_rows_before;
+  if (characters_) characters_->reset();
+  written_words_.clear();
+  if (grammar_) grammar_->reset(first_token);
+}
+
+void UtteranceDecoder::reset(int64_t first_token, size_t num_rows_before) {
+  begin(first_token, num_rows_before);
   text_from_ = writer_ && !has_hotwords_        ? TextFrom::kWriter
                : words_ && words_know_hotwords_ ? TextFrom::kWords
                                                 : TextFrom::kTokens;
-  if (characters_) characters_->reset();
   if (is_written()) {
     writer_->reset();
-    written_words_.clear();
   } else if (text_from_ == TextFrom::kWords) {
     words_->reset(first_token);
   } else {
     ctc_.reset(first_token);
   }
-  if (grammar_) grammar_->reset(first_token);
 }
 
 void UtteranceDecoder::go_on(int64_t first_token, size_t num_rows_before, size_t first_row_alone) {
-  first_token_ = first_token;
-  num_rows_before_ = num_rows_before;
-  characters_->reset();
+  begin(first_token, num_rows_before);
   writer_->go_on(first_row_alone);
-  written_words_.clear();
-  if (grammar_) grammar_->reset(first_token);
 }
 
 void UtteranceDecoder::assign(const UtteranceDecoder& other) {
@@ -200,8 +200,8 @@ bool UtteranceDecoder::fill_gap(size_t most_pieces, float* ratio) {
   return keep_better(ratio);
 }
 
-bool UtteranceDecoder::is_made_up() {
-  if (writer_->num_agreed_words() > 0 || characters_->align({}).ratio < 0.0f) return false;
+bool UtteranceDecoder::is_made_up() const {
+  if (writer_->num_agreed_words() > 0 || !characters_->is_blank()) return false;
   float confidence = 1.0f;
   for (const PieceDecoder::Word& word : writer_->words()) confidence *= word.confidence;
   return confidence < kLeastConfidenceAlone;

@@ -116,6 +116,7 @@ class UtteranceDecoder {
 
   enum class TextFrom { kWriter, kWords, kTokens };
 
+  void begin(int64_t first_token, size_t num_rows_before);
   // Writes, and finds out when each word was said: by the characters.
   void write();
   // How well they fit the text, which loses what was written twice and not said twice.
@@ -125,7 +126,7 @@ class UtteranceDecoder {
   // Takes what was written last, if it fits better than `ratio`, or takes it back.
   bool keep_better(float* ratio);
   // Whether the characters heard nothing at all, and the writer is not sure of it either.
-  bool is_made_up();
+  bool is_made_up() const;
   // Of the words that the phones may be, those that the characters fit as well. With more evidence
   // of what was said, the language may count more: both heads err where a voice is unclear.
   void choose_words();
